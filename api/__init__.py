@@ -1,0 +1,1 @@
+"""The outer doors: web routes, pages and the command line. Nobody imports this package."""

@@ -1,0 +1,1 @@
+"""The subject itself: the dated net of grids, its database and its geometry."""

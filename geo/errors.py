@@ -1,0 +1,144 @@
+"""Every named error of the subject: a stable code and plain data; no HTTP status, no translated text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+
+class WanggeError(Exception):
+    """Base of all errors that a caller is expected to handle.
+
+    Parameters
+    ----------
+    message : str
+        What happened, where, and what to do next, in plain English for logs and the command line.
+    **data
+        Plain values (str, int, float, list, dict) that identify the place.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+
+
+class NotFoundError(WanggeError):
+    """Something named does not exist, or the viewer may not know that it does."""
+
+    code = "not_found"
+
+
+class CityNotFoundError(NotFoundError):
+    """No city has this short name."""
+
+    code = "city_not_found"
+
+
+class NetNotFoundError(NotFoundError):
+    """The city has no net at this date or with this number."""
+
+    code = "net_not_found"
+
+
+class GridNotFoundError(NotFoundError):
+    """The net of this date has no such grid."""
+
+    code = "grid_not_found"
+
+
+class OutsideCityError(NotFoundError):
+    """A place lies in no cell of the city."""
+
+    code = "outside_city"
+
+
+class ForbiddenError(WanggeError):
+    """The viewer is known and may not do this."""
+
+    code = "forbidden"
+
+
+class SignInError(WanggeError):
+    """Login and password do not match an enabled account."""
+
+    code = "sign_in_failed"
+
+
+class TooManyAttemptsError(WanggeError):
+    """Sign-in is held back for a while; `retry_after_s` says how long."""
+
+    code = "too_many_attempts"
+
+
+class ConflictError(WanggeError):
+    """What is asked for contradicts what is stored."""
+
+    code = "conflict"
+
+
+class InvalidInputError(WanggeError):
+    """A value from outside cannot be used; `field` names it."""
+
+    code = "invalid_input"
+
+
+class DatasetError(WanggeError):
+    """A city handed to the loader has defects; `defects` lists them all.
+
+    Parameters
+    ----------
+    defects : sequence of str
+        One sentence for each defect.
+    """
+
+    code = "dataset_invalid"
+
+    def __init__(self, defects: Sequence[str]) -> None:
+        listed = "\n".join(f"- {defect}" for defect in defects)
+        super().__init__(f"The city's data has {len(defects)} defect(s):\n{listed}")
+        self.data = {"defects": list(defects)}
+
+
+class ProfileError(DatasetError):
+    """A country profile is incomplete or contradicts itself; `defects` lists all places."""
+
+    code = "profile_invalid"
+
+
+class TopologyError(WanggeError):
+    """A geometry function got shapes it cannot work on (no metre CRS, invalid coverage ...)."""
+
+    code = "topology"
+
+
+class HierarchyError(WanggeError):
+    """Parents, levels or children of grids contradict each other; `defects` lists all places."""
+
+    code = "hierarchy"
+
+
+class CodeOverflowError(WanggeError):
+    """A segment of a code scheme has no number left."""
+
+    code = "code_overflow"
+
+
+class CodeFormatError(WanggeError):
+    """A code does not follow its scheme."""
+
+    code = "code_format"
+
+
+class DatabaseAwayError(WanggeError):
+    """The database cannot be reached now."""
+
+    code = "database_away"
+
+
+class SetupError(WanggeError):
+    """The machine lacks something that the program needs; `command` is the one line to type."""
+
+    code = "setup"

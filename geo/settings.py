@@ -1,0 +1,41 @@
+"""Settings, read from the environment when asked for; nothing is read at import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What can be set from outside, all with the prefix ``WANGGE_`` save the database address."""
+
+    model_config = SettingsConfigDict(env_prefix="WANGGE_", populate_by_name=True, extra="ignore")
+
+    project_dir: Path = Field(
+        default=Path(__file__).resolve().parent.parent,
+        description="Where the program's own data folder `.wangge` lies.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        validation_alias="DATABASE_URL",
+        description="Address of a PostGIS database; set, nothing is installed or initialised.",
+    )
+    database_owner_url: str | None = Field(
+        default=None,
+        validation_alias="DATABASE_OWNER_URL",
+        description="Login that owns the tables, for migrations; default: `DATABASE_URL`.",
+    )
+    pool_size: int = Field(default=8, ge=1, le=200, description="Database connections kept open.")
+    session_hours: int = Field(default=12, ge=1, le=720, description="Life of a sign-in, hours.")
+    secure_cookies: bool = Field(default=False, description="Send cookies over TLS alone.")
+    default_city: str | None = Field(default=None, description="City shown first; short name.")
+    default_language: str = Field(default="zh", pattern="^(zh|en)$", description="zh or en.")
+    tile_url: str | None = Field(
+        default=None, description="Raster base map as {z}/{x}/{y} address; default: none."
+    )
+    tile_datum: str = Field(
+        default="WGS84", pattern="^(WGS84|GCJ02)$", description="Datum of the raster base map."
+    )
+    tile_attribution: str = Field(default="", description="Credit line of the raster base map.")

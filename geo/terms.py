@@ -1,0 +1,100 @@
+"""The field's words as constants: levels' kinds, roles, states; the only room without any import of ours."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+FOREVER = 2_147_483_647
+"""`to_seq` of a run that is still open: the greatest PostgreSQL integer."""
+
+MAX_LEVELS = 6
+JOINING_BORDER_M = 0.1
+"""Two cells are neighbours when their shared border is at least this long, in metres."""
+
+
+class Role(StrEnum):
+    """Who somebody is for the program."""
+
+    PLANNER = "planner"
+    WORKER = "worker"
+    COMMUNITY = "community"
+    DEPARTMENT = "department"
+    LEADER = "leader"
+    ADMINISTRATOR = "administrator"
+    PUBLIC = "public"
+
+
+STAFF = frozenset(Role) - {Role.PUBLIC}
+CITY_WIDE = frozenset({Role.PLANNER, Role.LEADER, Role.ADMINISTRATOR})
+"""Roles that read the whole city; the others read their areas or their organisation's cases."""
+
+
+class GridKind(StrEnum):
+    """What a grid is for."""
+
+    BASIC = "basic"
+    DEDICATED = "dedicated"
+    RESERVE = "reserve"
+
+
+class PlanState(StrEnum):
+    """Where a plan stands on its way to a net."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    PUBLISHED = "published"
+    WITHDRAWN = "withdrawn"
+
+
+class StationStage(StrEnum):
+    """Life of a service station."""
+
+    PLANNED = "planned"
+    BUILDING = "building"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class SetAside(StrEnum):
+    """Why an issue is kept out of maps and rates, never deleted."""
+
+    DEFAULT_GEOCODE = "default_geocode"
+    DUPLICATE = "duplicate"
+
+
+class IssueState(StrEnum):
+    """Where an issue stands."""
+
+    REPORTED = "reported"
+    ACCEPTED = "accepted"
+    VERIFIED = "verified"
+    REGISTERED = "registered"
+    DISPATCHED = "dispatched"
+    HANDLED = "handled"
+    CHECKED = "checked"
+    CLOSED = "closed"
+    RETURNED = "returned"
+    REWORKED = "reworked"
+    POSTPONED = "postponed"
+    SUSPENDED = "suspended"
+    VOID = "void"
+    PARKED = "parked"
+
+
+class BarrierKind(StrEnum):
+    """What cuts neighbourhood without cutting ground."""
+
+    RIVER = "river"
+    RAILWAY = "railway"
+    WALL = "wall"
+    WATER = "water"
+
+
+class StreetKind(StrEnum):
+    """Rank of a street."""
+
+    ARTERIAL = "arterial"
+    COLLECTOR = "collector"
+    LOCAL = "local"
+    PATH = "path"

@@ -1,0 +1,1 @@
+"""Folium frames: pages that show the net and hold no data."""
