@@ -1,0 +1,577 @@
+"""A whole city as plain frames: what the demo and every import hand to the loader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from pyproj import CRS
+
+from geo.errors import DatasetError
+from geo.terms import MAX_LEVELS, BarrierKind, GridKind, SetAside, StationStage, StreetKind
+
+Kind = Literal["id", "integer", "number", "text", "flag", "day", "instant", "geometry"]
+
+#: Pandas dtypes by kind of column: (never null, nullable). Days are naive midnights.
+DTYPES: Final[dict[str, tuple[str, str]]] = {
+    "id": ("int64", "Int64"),
+    "integer": ("int64", "Int64"),
+    "number": ("float64", "float64"),
+    "text": ("str", "str"),
+    "flag": ("bool", "boolean"),
+    "day": ("datetime64[s]", "datetime64[s]"),
+    "instant": ("datetime64[s, UTC]", "datetime64[s, UTC]"),
+    "geometry": ("geometry", "geometry"),
+}
+
+VINTAGE_PATTERN: Final = re.compile(r"^\d{4}(-S)?$")
+ISSUE_ROOTS: Final = ("component", "event")
+HOUSEHOLDS: Final = "households"
+COLOURS: Final = 7
+#: How many examples of one defect a message shows.
+EXAMPLES: Final = 5
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a frame: its kind, whether it may be empty, what it refers to or allows."""
+
+    kind: Kind
+    nullable: bool = False
+    refers_to: str | None = None
+    allowed: tuple[str, ...] | None = None
+    minimum: float | None = None
+
+
+@dataclass(frozen=True)
+class FrameShape:
+    """Columns of a frame, its key, and the geometry types it may hold."""
+
+    key: tuple[str, ...]
+    columns: dict[str, Column]
+    geometry: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+
+
+def _id(refers_to: str | None = None, *, nullable: bool = False) -> Column:
+    return Column("id", nullable=nullable, refers_to=refers_to, minimum=1)
+
+
+def _text(
+    *, nullable: bool = False, refers_to: str | None = None, allowed: tuple[str, ...] | None = None
+) -> Column:
+    return Column("text", nullable=nullable, refers_to=refers_to, allowed=allowed)
+
+
+_GEOMETRY: Final = Column("geometry")
+_AREAL: Final = ("Polygon", "MultiPolygon")
+
+FRAMES: Final[dict[str, FrameShape]] = {
+    "grids": FrameShape(
+        ("grid_id",),
+        {
+            "grid_id": _id(),
+            "level": Column("integer", minimum=1),
+            "parent_id": _id("grids", nullable=True),
+            "name": _text(),
+            "kind": _text(allowed=tuple(GridKind)),
+            "code": _text(nullable=True),
+            "colour": Column("integer", minimum=0),
+        },
+    ),
+    "cells": FrameShape(
+        ("cell_id",),
+        {"cell_id": _id(), "grid_id": _id("grids"), "geometry": _GEOMETRY},
+        ("Polygon",),
+    ),
+    "cell_values": FrameShape(
+        ("cell_id", "vintage", "measure"),
+        {
+            "cell_id": _id("cells"),
+            "vintage": _text(refers_to="vintages"),
+            "measure": _text(),
+            "value": Column("number"),
+        },
+    ),
+    "vintages": FrameShape(
+        ("vintage",),
+        {
+            "vintage": _text(),
+            "taken_on": Column("day"),
+            "seasonal": Column("flag"),
+            "estimated": Column("flag"),
+            "name": _text(),
+        },
+    ),
+    "buildings": FrameShape(
+        ("building_id",),
+        {
+            "building_id": _id(),
+            "cell_id": _id("cells"),
+            "code": _text(nullable=True),
+            "name": _text(nullable=True),
+            "use": _text(),
+            "floors": Column("integer", nullable=True, minimum=1),
+            "entrances": Column("integer", nullable=True, minimum=0),
+            "households": Column("integer", minimum=0),
+            "geometry": _GEOMETRY,
+        },
+        _AREAL,
+    ),
+    "compounds": FrameShape(
+        ("compound_id",),
+        {
+            "compound_id": _id(),
+            "name": _text(),
+            "community_type": _text(nullable=True),
+            "firm_id": _id("organisations", nullable=True),
+            "committee_id": _id("organisations", nullable=True),
+            "geometry": _GEOMETRY,
+        },
+        _AREAL,
+    ),
+    "streets": FrameShape(
+        ("street_id",),
+        {
+            "street_id": _id(),
+            "name": _text(nullable=True),
+            "kind": _text(allowed=tuple(StreetKind)),
+            "from_node": _id(),
+            "to_node": _id(),
+            "geometry": _GEOMETRY,
+        },
+        ("LineString",),
+    ),
+    "barriers": FrameShape(
+        ("barrier_id",),
+        {
+            "barrier_id": _id(),
+            "kind": _text(allowed=tuple(BarrierKind)),
+            "name": _text(nullable=True),
+            "geometry": _GEOMETRY,
+        },
+        (*_AREAL, "LineString", "MultiLineString"),
+    ),
+    "organisations": FrameShape(
+        ("organisation_id",),
+        {
+            "organisation_id": _id(),
+            "name": _text(),
+            "kind": _text(),
+            "parent_id": _id("organisations", nullable=True),
+            "grid_id": _id("grids", nullable=True),
+        },
+    ),
+    "workers": FrameShape(
+        ("worker_id",),
+        {
+            "worker_id": _id(),
+            "duty_number": _text(),
+            "name": _text(),
+            "name_consent": Column("flag"),
+        },
+        unique=(("duty_number",),),
+    ),
+    "posts": FrameShape(
+        ("post_id",),
+        {
+            "post_id": _id(),
+            "worker_id": _id("workers", nullable=True),
+            "grid_id": _id("grids"),
+            "role": _text(),
+            "valid_from": Column("day"),
+            "valid_to": Column("day", nullable=True),
+            "part_time": Column("flag"),
+        },
+    ),
+    "station_kinds": FrameShape(
+        ("kind",), {"kind": _text(), "name": _text(), "name_en": _text(), "serves": _text()}
+    ),
+    "stations": FrameShape(
+        ("station_id",),
+        {
+            "station_id": _id(),
+            "kind": _text(refers_to="station_kinds"),
+            "name": _text(),
+            "address": _text(nullable=True),
+            "opening_hours": _text(nullable=True),
+            "floor_area_m2": Column("number", nullable=True, minimum=0),
+            "capacity": Column("integer", nullable=True, minimum=0),
+            "stage": _text(allowed=tuple(StationStage)),
+            "cell_id": _id("cells"),
+            "organisation_id": _id("organisations", nullable=True),
+            "geometry": _GEOMETRY,
+        },
+        ("Point",),
+    ),
+    "categories": FrameShape(
+        ("category",),
+        {
+            "category": _text(),
+            "parent": _text(nullable=True, refers_to="categories"),
+            "name": _text(),
+            "name_en": _text(),
+            "root": _text(allowed=ISSUE_ROOTS),
+        },
+    ),
+    "issues": FrameShape(
+        ("issue_id",),
+        {
+            "issue_id": _id(),
+            "cell_id": _id("cells"),
+            "category": _text(refers_to="categories"),
+            "channel": _text(),
+            "reported_at": Column("instant"),
+            "closed_at": Column("instant", nullable=True),
+            "state": _text(),
+            "set_aside": _text(nullable=True, allowed=tuple(SetAside)),
+            "organisation_id": _id("organisations", nullable=True),
+            "geometry": _GEOMETRY,
+        },
+        ("Point",),
+    ),
+}
+
+
+def shaped(name: str, columns: dict[str, Any], metre_srid: int) -> pd.DataFrame:
+    """Build a frame of a dataset from columns, with the dtypes and the order of `FRAMES`.
+
+    Parameters
+    ----------
+    name : str
+        A key of `FRAMES`.
+    columns : dict of str to array-like
+        Every column of that frame, all of one length; geometry in metres.
+    metre_srid : int
+        EPSG number of the city's projected CRS in metres.
+
+    Returns
+    -------
+    DataFrame or GeoDataFrame, shape (n, columns), RangeIndex
+
+    Raises
+    ------
+    DatasetError
+        If a column is missing or not one of the frame's.
+    """
+    shape = FRAMES[name]
+    wrong = set(columns) ^ set(shape.columns)
+    if wrong:
+        raise DatasetError([f"{name}: columns missing or unknown: {', '.join(sorted(wrong))}"])
+    frame = pd.DataFrame(
+        {
+            column: _series(columns[column], dtype_of(field))
+            for column, field in shape.columns.items()
+            if field.kind != "geometry"
+        }
+    )
+    if shape.geometry:
+        located: pd.DataFrame = gpd.GeoDataFrame(
+            frame, geometry=np.asarray(columns["geometry"], dtype=object), crs=metre_srid
+        )
+        return located
+    return frame
+
+
+def _series(values: Any, dtype: Any) -> pd.Series[Any]:
+    """Return `values` (array, list or Series with any index) as a Series on 0 .. n-1."""
+    series: pd.Series[Any] = pd.Series(getattr(values, "array", values), dtype=dtype)
+    return series
+
+
+def empty_frame(name: str, metre_srid: int) -> pd.DataFrame:
+    """Return the frame `name` of `FRAMES` without rows, in EPSG `metre_srid` if it has geometry."""
+    return shaped(name, {column: [] for column in FRAMES[name].columns}, metre_srid)
+
+
+def dtype_of(column: Column) -> str:
+    """Return the pandas dtype a column of a dataset is stored with."""
+    return DTYPES[column.kind][int(column.nullable)]
+
+
+@dataclass(frozen=True)
+class CityDataset:
+    """A city to be loaded: identity, then frames as listed in `FRAMES`, in one metre CRS.
+
+    Frames with geometry are GeoDataFrames in EPSG `metre_srid` (projected, metres); all have a
+    plain RangeIndex; ids are positive and unique within their frame.
+    """
+
+    slug: str
+    name: str
+    name_en: str
+    profile: str
+    timezone: str
+    metre_srid: int
+    county_code: str
+    effective_from: date
+    grids: pd.DataFrame
+    cells: gpd.GeoDataFrame
+    cell_values: pd.DataFrame
+    vintages: pd.DataFrame
+    buildings: gpd.GeoDataFrame
+    compounds: gpd.GeoDataFrame
+    streets: gpd.GeoDataFrame
+    barriers: gpd.GeoDataFrame
+    organisations: pd.DataFrame
+    workers: pd.DataFrame
+    posts: pd.DataFrame
+    station_kinds: pd.DataFrame
+    stations: gpd.GeoDataFrame
+    categories: pd.DataFrame
+    issues: gpd.GeoDataFrame
+
+    def frames(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield (name, frame) in an order in which every reference points back or to itself."""
+        for name in LOAD_ORDER:
+            yield name, getattr(self, name)
+
+    @property
+    def base_vintage(self) -> str:
+        """The latest vintage that is not seasonal: the one buildings' households agree with.
+
+        Raises
+        ------
+        DatasetError
+            If there is no such vintage.
+        """
+        steady = self.vintages.loc[~self.vintages["seasonal"].astype(bool)]
+        if steady.empty:
+            raise DatasetError(["vintages: none that is not seasonal"])
+        return str(steady.sort_values("taken_on")["vintage"].iloc[-1])
+
+    def check(self, *, geometry: bool = True) -> None:
+        """Look for every defect that would break the load, and list them all.
+
+        Parameters
+        ----------
+        geometry : bool, default True
+            Also check what costs time: validity, the coverage of the cells, nodes of streets,
+            points inside their cells.
+
+        Raises
+        ------
+        DatasetError
+            With one line per defect, at most `EXAMPLES` ids each.
+        """
+        defects = list(_identity_defects(self))
+        for name, shape in FRAMES.items():
+            defects += _frame_defects(name, getattr(self, name), shape, self.metre_srid)
+        if not defects:
+            defects += _reference_defects(self)
+        if not defects:
+            defects += _hierarchy_defects(self)
+            defects += _household_defects(self)
+            if geometry:
+                defects += _geometry_defects(self)
+        if defects:
+            raise DatasetError(defects)
+
+
+LOAD_ORDER: Final = (
+    "vintages",
+    "grids",
+    "cells",
+    "cell_values",
+    "buildings",
+    "organisations",
+    "compounds",
+    "streets",
+    "barriers",
+    "workers",
+    "posts",
+    "station_kinds",
+    "stations",
+    "categories",
+    "issues",
+)
+
+
+def _some(values: object) -> str:
+    """Show the first few of `values` and how many there are."""
+    items = [str(value) for value in np.asarray(values).tolist()]
+    more = f" and {len(items) - EXAMPLES} more" if len(items) > EXAMPLES else ""
+    return ", ".join(items[:EXAMPLES]) + more
+
+
+def _identity_defects(city: CityDataset) -> Iterator[str]:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", city.slug):
+        yield f"slug: {city.slug!r} is not lower-case letters, digits and hyphens"
+    for label in ("name", "name_en", "county_code"):
+        if not getattr(city, label).strip():
+            yield f"{label}: empty"
+    if city.profile not in ("cn", "intl"):
+        yield f"profile: {city.profile!r} is neither cn nor intl"
+    if city.profile == "cn" and not re.fullmatch(r"\d{6}", city.county_code):
+        yield f"county_code: {city.county_code!r} is not six digits"
+    try:
+        ZoneInfo(city.timezone)
+    except (KeyError, ValueError):
+        yield f"timezone: {city.timezone!r} is unknown"
+    crs = CRS.from_epsg(city.metre_srid)
+    if not crs.is_projected or {axis.unit_name for axis in crs.axis_info} != {"metre"}:
+        yield f"metre_srid: EPSG:{city.metre_srid} is not projected in metres"
+
+
+def _frame_defects(
+    name: str, frame: pd.DataFrame, shape: FrameShape, metre_srid: int
+) -> Iterator[str]:
+    missing = [column for column in shape.columns if column not in frame.columns]
+    unknown = [column for column in frame.columns if column not in shape.columns]
+    if missing or unknown:
+        yield f"{name}: columns missing [{', '.join(missing)}], unknown [{', '.join(unknown)}]"
+        return
+    if not frame.index.equals(pd.RangeIndex(len(frame))):
+        yield f"{name}: the index is not 0 .. n-1"
+    for column, field in shape.columns.items():
+        yield from _column_defects(f"{name}.{column}", frame[column], field)
+    for key in (shape.key, *shape.unique):
+        twice = frame.duplicated(list(key), keep="first").to_numpy()
+        if twice.any():
+            yield f"{name}: {'+'.join(key)} repeats: {_some(frame.loc[twice, key[0]])}"
+    if shape.geometry:
+        if not isinstance(frame, gpd.GeoDataFrame) or frame.crs is None:
+            yield f"{name}: no geometry column with a CRS"
+        elif frame.crs.to_epsg() != metre_srid:
+            yield f"{name}: CRS is {frame.crs.to_string()}, expected EPSG:{metre_srid}"
+        else:
+            odd = ~frame.geometry.geom_type.isin(shape.geometry).to_numpy()
+            if odd.any():
+                types = " or ".join(shape.geometry)
+                yield f"{name}: not {types}: rows {_some(np.flatnonzero(odd))}"
+
+
+def _column_defects(label: str, values: pd.Series[Any], field: Column) -> Iterator[str]:
+    if str(values.dtype) != dtype_of(field):
+        yield f"{label}: dtype {values.dtype}, expected {dtype_of(field)}"
+        return
+    if field.kind == "geometry":
+        empty = shapely.is_missing(values.to_numpy()) | shapely.is_empty(values.to_numpy())
+        if empty.any():
+            yield f"{label}: empty in rows {_some(np.flatnonzero(empty))}"
+        return
+    absent = values.isna().to_numpy()
+    if absent.any() and not field.nullable:
+        yield f"{label}: empty in rows {_some(np.flatnonzero(absent))}"
+    present = values[~absent]
+    if field.kind == "text" and (present.str.strip() == "").any():
+        yield f"{label}: blank in rows {_some(present.index[present.str.strip() == ''])}"
+    if field.allowed is not None and not present.isin(field.allowed).all():
+        odd = present[~present.isin(field.allowed)].unique()
+        yield f"{label}: {_some(odd)} not among {', '.join(field.allowed)}"
+    if field.minimum is not None and (present < field.minimum).any():
+        yield f"{label}: below {field.minimum:g}: {_some(present[present < field.minimum])}"
+
+
+def _reference_defects(city: CityDataset) -> Iterator[str]:
+    for name, shape in FRAMES.items():
+        frame = getattr(city, name)
+        for column, field in shape.columns.items():
+            if field.refers_to is None:
+                continue
+            known = getattr(city, field.refers_to)[FRAMES[field.refers_to].key[0]]
+            values = frame[column].dropna()
+            lost = values[~values.isin(known)]
+            if not lost.empty:
+                yield f"{name}.{column}: not in {field.refers_to}: {_some(lost.unique())}"
+    odd = [v for v in city.vintages["vintage"] if not VINTAGE_PATTERN.match(v)]
+    if odd:
+        yield f"vintages.vintage: not YYYY or YYYY-S: {_some(odd)}"
+    late = city.posts["valid_to"] < city.posts["valid_from"]
+    if late.any():
+        yield f"posts: end before they begin: {_some(city.posts.loc[late, 'post_id'])}"
+    early = city.issues["closed_at"] < city.issues["reported_at"]
+    if early.any():
+        yield f"issues: closed before reported: {_some(city.issues.loc[early, 'issue_id'])}"
+
+
+def _hierarchy_defects(city: CityDataset) -> Iterator[str]:
+    grids = city.grids
+    if grids.empty:
+        yield "grids: none"
+        return
+    level = grids.set_index("grid_id")["level"]
+    parent_level = grids["parent_id"].map(level)
+    top = grids["level"] == 1
+    has_child = grids["grid_id"].isin(grids["parent_id"].dropna())
+    has_cell = grids["grid_id"].isin(city.cells["grid_id"])
+    rules = {
+        "level 1 with a parent": top & grids["parent_id"].notna(),
+        "parent is not of the level above": ~top
+        & (parent_level != grids["level"] - 1).fillna(True).astype(bool),
+        f"level above {MAX_LEVELS}": grids["level"] > MAX_LEVELS,
+        f"colour above {COLOURS - 1}": grids["colour"] >= COLOURS,
+        "same name under one parent": grids.duplicated(["parent_id", "name"]),
+        "have both cells and children": has_child & has_cell,
+        "have neither cells nor children": ~has_child & ~has_cell,
+    }
+    for rule, broken in rules.items():
+        if broken.any():
+            yield f"grids: {rule}: {_some(grids.loc[broken, 'grid_id'])}"
+
+
+def _household_defects(city: CityDataset) -> Iterator[str]:
+    if city.cell_values.empty:
+        return
+    if not np.isfinite(city.cell_values["value"]).all():
+        yield "cell_values.value: not finite"
+    if city.buildings.empty:
+        return
+    chosen = (city.cell_values["vintage"] == city.base_vintage) & (
+        city.cell_values["measure"] == HOUSEHOLDS
+    )
+    stated = city.cell_values[chosen].set_index("cell_id")["value"]
+    counted = city.buildings.groupby("cell_id")["households"].sum()
+    differ = counted.sub(stated, fill_value=0.0).abs() > 1e-6
+    if differ.any():
+        yield (
+            f"cell_values: households of {city.base_vintage} differ from the buildings' sum in "
+            f"cells {_some(differ.index[differ])}"
+        )
+
+
+def _geometry_defects(city: CityDataset) -> Iterator[str]:
+    for name, shape in FRAMES.items():
+        if not shape.geometry or shape.geometry == ("Point",):
+            continue
+        frame = getattr(city, name)
+        bad = ~shapely.is_valid(frame.geometry.to_numpy())
+        if bad.any():
+            yield f"{name}: invalid geometry: {_some(frame.loc[bad, shape.key[0]])}"
+    cells = city.cells.geometry.to_numpy()
+    if len(cells) and not shapely.coverage_is_valid(cells):
+        edges = shapely.coverage_invalid_edges(cells)
+        broken = ~shapely.is_empty(edges)
+        yield f"cells: not a coverage, edges of {_some(city.cells.loc[broken, 'cell_id'])}"
+    yield from _node_defects(city.streets)
+    by_id = pd.Series(cells, index=city.cells["cell_id"])
+    for name in ("stations", "issues"):
+        frame = getattr(city, name)
+        points = frame.geometry.to_numpy()
+        away = ~shapely.intersects(by_id.reindex(frame["cell_id"]).to_numpy(), points)
+        if away.any():
+            yield f"{name}: outside their cell: {_some(frame.loc[away, FRAMES[name].key[0]])}"
+
+
+def _node_defects(streets: gpd.GeoDataFrame) -> Iterator[str]:
+    """A node is one place and a place is one node (to the millimetre)."""
+    if streets.empty:
+        return
+    lines = streets.geometry.to_numpy()
+    ends = np.concatenate([shapely.get_point(lines, 0), shapely.get_point(lines, -1)])
+    place = pd.DataFrame(np.round(shapely.get_coordinates(ends), 3), columns=["x", "y"])
+    place["node"] = np.concatenate([streets["from_node"], streets["to_node"]])
+    place = place.drop_duplicates()
+    for key in (["node"], ["x", "y"]):
+        twice = place.duplicated(key, keep=False)
+        if twice.any():
+            nodes = _some(place.loc[twice, "node"].unique())
+            yield f"streets: nodes and places differ: nodes {nodes}"
