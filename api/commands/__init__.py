@@ -1,0 +1,1 @@
+"""The commands of `wangge`, one subject a file."""

@@ -1,0 +1,608 @@
+"""The private PostGIS of the one-command run: found, installed, initialised, started and stopped.
+
+A cluster listens on a Unix socket alone and knows its users by their operating system account: who
+runs the program may log in as `wangge_owner`, `wangge_app` and the administrator; nobody else can.
+PostgreSQL refuses to run as root, so root hands the work to the account `postgres`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from geo.errors import SetupError
+
+Say = Callable[[str], None]
+Role = Literal["owner", "app", "admin"]
+
+DATABASE = "wangge"
+LOGINS: dict[Role, str] = {
+    "owner": "wangge_owner",
+    "app": "wangge_app",
+    "admin": "postgres",
+}
+EXTENSIONS = ("postgis", "btree_gist", "pgcrypto", "pg_trgm")
+POSTGIS_MIN = (3, 3)
+POSTGRESQL_MIN = 14
+SOCKET_PATH_MAX_BYTES = 107
+PORT = 5432
+START_TIMEOUT_S = 120
+SHM_MIN_BYTES = 1 << 30
+
+_BOOTSTRAP_VERSION = "1"
+
+_CONFIGURATION = """\
+# Written at each start; changes made here are lost.
+listen_addresses = ''
+port = {port}
+unix_socket_directories = '{socket_dir}'
+unix_socket_permissions = 0700
+cluster_name = 'wangge'
+max_connections = 80
+shared_buffers = 256MB
+work_mem = 32MB
+maintenance_work_mem = 512MB
+effective_cache_size = 4GB
+dynamic_shared_memory_type = {shared_memory}
+random_page_cost = 1.1
+jit = off
+max_wal_size = 4GB
+wal_compression = on
+checkpoint_timeout = 15min
+fsync = {durable}
+full_page_writes = {durable}
+synchronous_commit = {durable}
+timezone = 'UTC'
+log_timezone = 'UTC'
+datestyle = 'iso, ymd'
+lc_messages = 'C'
+logging_collector = on
+log_directory = 'log'
+log_filename = 'day-%d.log'
+log_truncate_on_rotation = on
+log_rotation_age = 1d
+log_rotation_size = 0
+log_line_prefix = '%m [%p] %u@%d '
+log_checkpoints = off
+log_autovacuum_min_duration = -1
+"""
+
+_ROLES = """\
+SELECT format('CREATE ROLE %I %s', name, options)
+FROM (VALUES ('wangge_owner', 'LOGIN CREATEDB'), ('wangge_app', 'LOGIN NOINHERIT'),
+             ('wangge_area', 'NOLOGIN'), ('wangge_city', 'NOLOGIN')) AS wanted (name, options)
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \\gexec
+GRANT wangge_area, wangge_city TO wangge_app;
+SELECT 'CREATE DATABASE wangge OWNER wangge_owner'
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'wangge') \\gexec
+"""
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """PostgreSQL's programs of one major version, with PostGIS beside them."""
+
+    bin_dir: Path
+    version: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a cluster without logging in to it."""
+
+    running: bool
+    pid: int | None
+    version: int | None
+    data_dir: Path
+    socket_dir: Path
+
+
+def find_binaries(version: int | None = None) -> Binaries | None:
+    """Return the newest PostgreSQL of this machine that has PostGIS and the other extensions.
+
+    Parameters
+    ----------
+    version : int, optional
+        Major version that an existing cluster asks for.
+
+    Returns
+    -------
+    Binaries or None
+        None when nothing on this machine fits.
+    """
+    places = [Path(found) for found in Path("/usr/lib/postgresql").glob("*/bin")]
+    for program in ("pg_config", "initdb"):
+        on_path = shutil.which(program)
+        if on_path:
+            places.append(Path(on_path).resolve().parent)
+    fitting = [
+        Binaries(place, major)
+        for place in dict.fromkeys(places)
+        if all(
+            (place / name).is_file()
+            for name in ("initdb", "pg_ctl", "postgres", "psql")
+        )
+        and (major := _major_version(place)) >= POSTGRESQL_MIN
+        and version in (None, major)
+        and _has_extensions(place, major)
+    ]
+    return max(fitting, key=lambda found: found.version, default=None)
+
+
+def install(project_dir: Path, say: Say) -> None:
+    """Install PostgreSQL with PostGIS from the system's packages.
+
+    Raises
+    ------
+    SetupError
+        When that takes rights which the user lacks; `command` is the one line to type.
+    """
+    script = project_dir / "setup" / "postgis.sh"
+    line = "sudo apt-get install -y postgresql postgis 'postgresql-[0-9]+-postgis-3$'"
+    if not script.is_file() or not shutil.which("apt-get"):
+        raise SetupError(
+            "PostgreSQL with PostGIS 3.3 or newer was not found on this machine. "
+            "Install it, or set DATABASE_URL to a database that has it.",
+            command=line,
+        )
+    say("PostgreSQL with PostGIS is missing: installing it from the system's packages.")
+    done = subprocess.run(
+        ["/bin/sh", str(script)],
+        cwd=project_dir,
+        stdin=subprocess.DEVNULL,
+        stdout=2,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SetupError(
+            "PostgreSQL with PostGIS could not be installed; the line above says what to type. "
+            "Or set DATABASE_URL to a database that has PostGIS.",
+            command=line,
+        )
+
+
+class Cluster:
+    """One private PostgreSQL cluster that belongs to a project folder.
+
+    Parameters
+    ----------
+    project_dir : Path
+        Folder of the project; its `.wangge` holds locks and, where possible, the data.
+    name : str, default "pg"
+        Name of the cluster inside the project (tests have their own).
+    durable : bool, default True
+        False trades safety against a crash of the machine for speed; for tests.
+    """
+
+    def __init__(
+        self, project_dir: Path, name: str = "pg", *, durable: bool = True
+    ) -> None:
+        self.project_dir = project_dir.resolve()
+        self.name = name
+        self.durable = durable
+        self.state_dir = self.project_dir / ".wangge"
+        self._key = hashlib.sha256(os.fsencode(self.project_dir)).hexdigest()[:12]
+
+    # -- where things lie ---------------------------------------------------------------------
+
+    @property
+    def account(self) -> pwd.struct_passwd:
+        """The operating system account that the server runs under."""
+        if os.geteuid() != 0:
+            return pwd.getpwuid(os.geteuid())
+        try:
+            return pwd.getpwnam("postgres")
+        except KeyError:
+            raise SetupError(
+                "PostgreSQL refuses to run as root and there is no account `postgres` for it.",
+                command="useradd --system --user-group --no-create-home postgres",
+            ) from None
+
+    @functools.cached_property
+    def data_dir(self) -> Path:
+        """The folder of the data: in the project, or in /var/lib where that is out of reach."""
+        inside = self.state_dir / self.name
+        elsewhere = Path("/var/lib/wangge") / self._key / self.name
+        if os.geteuid() != 0 or inside.exists():
+            return inside
+        return (
+            inside
+            if not elsewhere.exists() and self._reachable(self.state_dir)
+            else elsewhere
+        )
+
+    @functools.cached_property
+    def socket_dir(self) -> Path:
+        """The folder of the socket: beside the data, or a short one where that is too long."""
+        beside = self.data_dir.with_name(f"{self.name}.run")
+        longest = os.fsencode(beside / f".s.PGSQL.{PORT}")
+        if len(longest) <= SOCKET_PATH_MAX_BYTES and not set(b",'\"\\") & set(longest):
+            return beside
+        runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+        if os.geteuid() == 0:
+            base = "/run"
+        elif (
+            runtime.startswith("/")
+            and len(runtime) < 40
+            and os.access(runtime, os.W_OK)
+        ):
+            base = runtime
+        else:
+            base = "/tmp"
+        return Path(base) / f"wangge-{self.account.pw_uid}-{self._key}-{self.name}"
+
+    def url(self, role: Role = "app", database: str = DATABASE) -> str:
+        """Return the SQLAlchemy address of a database of this cluster for one of its logins."""
+        host = quote(str(self.socket_dir), safe="")
+        return (
+            f"postgresql+psycopg://{LOGINS[role]}@/{database}?host={host}&port={PORT}"
+        )
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """Say whether the cluster runs, and where it lies."""
+        pid = self._server_pid()
+        return Status(
+            running=pid is not None,
+            pid=pid,
+            version=self._data_version(),
+            data_dir=self.data_dir,
+            socket_dir=self.socket_dir,
+        )
+
+    def ensure(self, say: Say = lambda line: None) -> Binaries:
+        """Make sure that programs and data are there; a half-made cluster is made again.
+
+        Raises
+        ------
+        SetupError
+            When PostGIS is missing and cannot be installed, or the data belong to somebody else.
+        """
+        wanted = self._data_version()
+        binaries = find_binaries(wanted)
+        if binaries is None and wanted is None:
+            install(self.project_dir, say)
+            binaries = find_binaries()
+        if binaries is None:
+            raise SetupError(
+                f"The data in {self.data_dir} were made by PostgreSQL {wanted}, which is no longer "
+                "on this machine with PostGIS. Install that version again, or move the folder "
+                "away to begin anew.",
+                command=f"sudo apt-get install -y postgresql-{wanted}-postgis-3",
+            )
+        if wanted is None:
+            say("Making a private PostGIS database.")
+            self._make(binaries)
+        owner = self.data_dir.stat().st_uid
+        if owner != self.account.pw_uid:
+            raise SetupError(
+                f"The database in {self.data_dir} belongs to the account with number {owner}. "
+                "Run the program as the user who made it, or remove the folder to begin anew.",
+                command=f"sudo rm -r '{self.data_dir}'",
+            )
+        return binaries
+
+    def start(self, say: Say = lambda line: None) -> bool:
+        """Start the cluster unless it runs, and complete what a first start needs.
+
+        Returns
+        -------
+        bool
+            True when this call started it.
+
+        Raises
+        ------
+        SetupError
+            When the server cannot be started; the last lines of its log are in the message.
+        """
+        with self._locked():
+            if self._server_pid() is not None:
+                return False
+            binaries = self.ensure(say)
+            self._write_configuration()
+            (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+            self._prepare_folder(self.socket_dir)
+            log = self.data_dir / "start.log"
+            options = (
+                "-D",
+                str(self.data_dir),
+                "-w",
+                "-t",
+                str(START_TIMEOUT_S),
+                "-l",
+                str(log),
+            )
+            done = self._run(binaries.bin_dir / "pg_ctl", "start", "-s", *options)
+            if done.returncode != 0:
+                raise SetupError(
+                    f"The private database did not start.\n{done.stdout}{self._last_words(log)}"
+                )
+            self._bootstrap(binaries)
+            return True
+
+    def stop(self) -> bool:
+        """Stop the cluster; False when it did not run."""
+        with self._locked():
+            return self._stop()
+
+    def keep(self, kept: bool) -> None:
+        """Say whether the cluster outlives the sessions that use it."""
+        self._make_state_dir()
+        marker = self.state_dir / f"{self.name}.keep"
+        if kept:
+            marker.touch()
+        else:
+            marker.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def session(self, say: Say = lambda line: None) -> Iterator[Cluster]:
+        """Use the cluster for a while: started when needed, stopped by the last one to leave.
+
+        A cluster that was told to stay (`keep`) is left running.
+        """
+        self._make_state_dir()
+        with open(
+            self.state_dir / f"{self.name}.users", "a", encoding="ascii"
+        ) as users:
+            fcntl.flock(users, fcntl.LOCK_SH)
+            self.start(say)
+            try:
+                yield self
+            finally:
+                with self._locked(), contextlib.suppress(BlockingIOError):
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if not (self.state_dir / f"{self.name}.keep").exists():
+                        self._stop()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _stop(self) -> bool:
+        if self._server_pid() is None:
+            return False
+        binaries = find_binaries(self._data_version())
+        if binaries is None:
+            raise SetupError(
+                f"The programs of the database in {self.data_dir} are gone."
+            )
+        where = ("-D", str(self.data_dir), "-w", "-t", str(START_TIMEOUT_S))
+        done = self._run(
+            binaries.bin_dir / "pg_ctl", "stop", "-s", "-m", "fast", *where
+        )
+        if done.returncode != 0:
+            done = self._run(
+                binaries.bin_dir / "pg_ctl", "stop", "-s", "-m", "immediate", *where
+            )
+        if done.returncode != 0:
+            raise SetupError(f"The private database did not stop.\n{done.stdout}")
+        return True
+
+    def _make(self, binaries: Binaries) -> None:
+        """Run initdb beside the final place and rename, so that a broken try leaves nothing."""
+        if self.data_dir.parent != self.state_dir:
+            self.data_dir.parent.parent.mkdir(exist_ok=True)
+            self.data_dir.parent.parent.chmod(0o755)
+            self._prepare_folder(self.data_dir.parent)
+        fresh = self.data_dir.with_name(f"{self.name}.new")
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        self._prepare_folder(fresh)
+        done = self._run(
+            binaries.bin_dir / "initdb",
+            *(
+                "-D",
+                str(fresh),
+                "-U",
+                LOGINS["admin"],
+                "--auth=peer",
+                "--encoding=UTF8",
+            ),
+            *("--locale=C.UTF-8", "--data-checksums" if self.durable else "--no-sync"),
+        )
+        if done.returncode != 0:
+            raise SetupError(f"The private database could not be made.\n{done.stdout}")
+        fresh.rename(self.data_dir)
+
+    def _bootstrap(self, binaries: Binaries) -> None:
+        """Create extensions, roles and the database once; each step may be repeated."""
+        stamp = self.data_dir / "wangge.ready"
+        if stamp.exists() and stamp.read_text(encoding="ascii") == _BOOTSTRAP_VERSION:
+            return
+        extensions = "".join(
+            f"CREATE EXTENSION IF NOT EXISTS {name};\n" for name in EXTENSIONS
+        )
+        for database, script in (("template1", extensions), ("postgres", _ROLES)):
+            done = self._run(
+                binaries.bin_dir / "psql",
+                *(
+                    "-X",
+                    "-q",
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                    "-U",
+                    LOGINS["admin"],
+                    "-d",
+                    database,
+                ),
+                *("-h", str(self.socket_dir), "-p", str(PORT)),
+                script="SET client_min_messages = warning;\n" + script,
+            )
+            if done.returncode != 0:
+                self._stop()
+                raise SetupError(
+                    f"The private database could not be prepared.\n{done.stdout}"
+                )
+        stamp.write_text(_BOOTSTRAP_VERSION, encoding="ascii")
+
+    def _write_configuration(self) -> None:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        names = {f'wangge "{user}" {login}' for login in LOGINS.values()}
+        names.add(f'wangge "{self.account.pw_name}" {LOGINS["admin"]}')
+        try:
+            memory = os.statvfs("/dev/shm")
+            roomy = memory.f_blocks * memory.f_frsize >= SHM_MIN_BYTES
+        except OSError:
+            roomy = False
+        text = _CONFIGURATION.format(
+            port=PORT,
+            socket_dir=self.socket_dir,
+            durable="on" if self.durable else "off",
+            shared_memory="posix" if roomy else "mmap",
+        )
+        files = {
+            "postgresql.conf": text,
+            "pg_hba.conf": "local all all peer map=wangge\n",
+            "pg_ident.conf": "".join(f"{line}\n" for line in sorted(names)),
+        }
+        for name, content in files.items():
+            (self.data_dir / name).write_text(content, encoding="utf-8")
+
+    def _run(
+        self, *args: Path | str, script: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program of PostgreSQL under the server's account, outside the user's settings."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PG")
+        }
+        account = self.account
+        root = os.geteuid() == 0
+        return subprocess.run(
+            [str(arg) for arg in args],
+            input=script,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            cwd="/",
+            env={**kept, "LC_ALL": "C.UTF-8", "HOME": account.pw_dir},
+            user=account.pw_uid if root else None,
+            group=account.pw_gid if root else None,
+            extra_groups=[] if root else None,
+        )
+
+    def _reachable(self, folder: Path) -> bool:
+        """Say whether the server's account can enter a folder."""
+        self._make_state_dir()
+        return self._run("/usr/bin/test", "-x", str(folder)).returncode == 0
+
+    def _make_state_dir(self) -> None:
+        self.state_dir.mkdir(exist_ok=True)
+
+    def _prepare_folder(self, folder: Path) -> None:
+        """Make a folder of the server's account that nobody else can enter or has prepared."""
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        uid, gid = self.account.pw_uid, self.account.pw_gid
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (uid, os.geteuid()):
+            raise SetupError(
+                f"{folder} is not a folder of ours; remove it and try again."
+            )
+        if (found.st_uid, found.st_gid) != (uid, gid):
+            os.chown(folder, uid, gid)
+        folder.chmod(0o700)
+
+    def _data_version(self) -> int | None:
+        try:
+            text = (self.data_dir / "PG_VERSION").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+        except PermissionError:
+            raise SetupError(
+                f"The database in {self.data_dir} belongs to another user. Run the program as "
+                "that user, or remove the folder to begin anew.",
+                command=f"sudo rm -r '{self.data_dir}'",
+            ) from None
+        return int(text)
+
+    def _server_pid(self) -> int | None:
+        """Return the server's process number; a number left behind or taken by another is none."""
+        try:
+            pid = int(
+                (self.data_dir / "postmaster.pid")
+                .read_text(encoding="utf-8")
+                .split()[0]
+            )
+            cwd = Path(f"/proc/{pid}/cwd").readlink()
+        except (
+            FileNotFoundError,
+            ProcessLookupError,
+            PermissionError,
+            ValueError,
+            IndexError,
+        ):
+            return None
+        return pid if cwd == self.data_dir.resolve() else None
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Let one process at a time make, start or stop this cluster."""
+        self._make_state_dir()
+        with open(self.state_dir / f"{self.name}.lock", "a", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @staticmethod
+    def _last_words(log: Path) -> str:
+        try:
+            return "\n".join(
+                log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+            )
+        except OSError:
+            return ""
+
+
+def _major_version(bin_dir: Path) -> int:
+    if bin_dir.parent.name.isdigit() and bin_dir.parent.parent.name == "postgresql":
+        return int(bin_dir.parent.name)
+    answer = _ask(bin_dir / "postgres", "--version")
+    found = re.search(r"\b(\d+)(?:\.|\w|$)", answer)
+    return int(found.group(1)) if found else 0
+
+
+def _has_extensions(bin_dir: Path, major: int) -> bool:
+    share = Path("/usr/share/postgresql") / str(major)
+    if (
+        not share.is_dir()
+        or bin_dir != Path("/usr/lib/postgresql") / str(major) / "bin"
+    ):
+        share = Path(_ask(bin_dir / "pg_config", "--sharedir") or "/nonexistent")
+    controls = {name: share / "extension" / f"{name}.control" for name in EXTENSIONS}
+    if not all(path.is_file() for path in controls.values()):
+        return False
+    text = controls["postgis"].read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"default_version\s*=\s*'(\d+)\.(\d+)", text)
+    return found is not None and (int(found[1]), int(found[2])) >= POSTGIS_MIN
+
+
+def _ask(program: Path, option: str) -> str:
+    try:
+        done = subprocess.run(
+            [str(program), option], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def tell(line: str) -> None:
+    """Say a line to the person at the terminal, on standard error."""
+    print(line, file=sys.stderr, flush=True)
