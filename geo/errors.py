@@ -95,10 +95,11 @@ class DatasetError(WanggeError):
     """
 
     code = "dataset_invalid"
+    subject: ClassVar[str] = "The city's data has"
 
     def __init__(self, defects: Sequence[str]) -> None:
         listed = "\n".join(f"- {defect}" for defect in defects)
-        super().__init__(f"The city's data has {len(defects)} defect(s):\n{listed}")
+        super().__init__(f"{self.subject} {len(defects)} defect(s):\n{listed}")
         self.data = {"defects": list(defects)}
 
 
@@ -106,6 +107,7 @@ class ProfileError(DatasetError):
     """A country profile is incomplete or contradicts itself; `defects` lists all places."""
 
     code = "profile_invalid"
+    subject = "The country profile has"
 
 
 class TopologyError(WanggeError):
@@ -114,10 +116,11 @@ class TopologyError(WanggeError):
     code = "topology"
 
 
-class HierarchyError(WanggeError):
+class HierarchyError(DatasetError):
     """Parents, levels or children of grids contradict each other; `defects` lists all places."""
 
     code = "hierarchy"
+    subject = "The hierarchy of grids has"
 
 
 class CodeOverflowError(WanggeError):
