@@ -1,0 +1,134 @@
+"""Our layers of a map: each is an address and options, never data; the browser fetches the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from branca.element import MacroElement
+from folium.elements import JSCSSMixin
+from folium.template import Template
+
+from maps.page import STATIC, attribute_json
+
+
+class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
+    """Base of the layers: one hidden element that ``static/js/map/frame.js`` reads.
+
+    Parameters
+    ----------
+    options : mapping
+        Addresses and plain values; written as JSON into a ``data-`` attribute.
+    """
+
+    kind: ClassVar[str] = "layer"
+    modules: ClassVar[tuple[str, ...]] = ()
+    static: ClassVar[str] = STATIC
+
+    _template = Template(
+        """
+        {% macro header(this, kwargs) %}
+        {% for module in this.modules -%}
+        <link rel="modulepreload" href="{{ this.static }}/js/{{ module }}">
+        {% endfor %}
+        {% endmacro %}
+
+        {% macro html(this, kwargs) %}
+        <div hidden data-layer="{{ this.kind }}" data-map="{{ this._parent.get_name() }}"
+             data-options="{{ this.data_options }}"></div>
+        {% endmacro %}
+        """
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._name = f"{self.kind.title()}Layer"
+        self.data_options = attribute_json(dict(options))
+
+
+class NetLayer(PageLayer):
+    """The grids of a net as quantised TopoJSON by address, drawn on one canvas.
+
+    Parameters
+    ----------
+    levels : sequence of mappings
+        One for each level, top first: ``level``, ``name``, ``zoom`` (first zoom at which it is
+        shown), ``weight`` (px), ``topology`` (address), ``values`` (address or None).
+    palette : sequence of str
+        Fill colours by the grids' colour number.
+    options : mapping
+        ``level`` shown first (0 follows the zoom), ``fillOpacity``, ``selectedWeight``, ``parents``
+        (draw the borders of the levels above as well), ``hover``.
+    """
+
+    kind = "net"
+    modules = ("map/net-layer.js", "map/grid-canvas.js", "map/topology.js")
+    default_js = [("topojson", "topojson-client.min.js")]
+
+    def __init__(
+        self,
+        levels: Sequence[Mapping[str, Any]],
+        palette: Sequence[str],
+        options: Mapping[str, Any],
+    ) -> None:
+        super().__init__({"levels": [*levels], "palette": [*palette], **options})
+
+
+class BaseLayer(PageLayer):
+    """The city's own ground from vector tiles: water, streets, buildings below; names above.
+
+    Parameters
+    ----------
+    tiles : str
+        Address with ``{z}``, ``{x}`` and ``{y}``.
+    options : mapping
+        ``maxDataZoom``, ``bounds`` (west, south, east, north), ``only`` (one layer of the tiles),
+        ``labels``, ``unit`` (text behind the households of a label).
+    """
+
+    kind = "base"
+    modules = ("map/base-layer.js", "map/base-rules.js")
+    default_js = [("protomaps", "protomaps-leaflet.js")]
+
+    def __init__(self, tiles: str, options: Mapping[str, Any]) -> None:
+        super().__init__({"tiles": tiles, **options})
+
+
+class StationLayer(PageLayer):
+    """Service stations as clustered marks, fetched as GeoJSON page by page.
+
+    Parameters
+    ----------
+    address : str
+        GeoJSON of stations.
+    options : mapping
+        ``maxZoom`` from which nothing is clustered, ``kinds`` (kind -> word).
+    """
+
+    kind = "stations"
+    modules = ("map/station-layer.js",)
+    default_js = [("markercluster", "leaflet.markercluster.js")]
+    default_css = [("markercluster_css", "MarkerCluster.css")]
+
+    def __init__(self, address: str, options: Mapping[str, Any]) -> None:
+        super().__init__({"address": address, **options})
+
+
+class RasterLayer(PageLayer):
+    """A tile base map that an operator configured, with the datum its provider states.
+
+    Parameters
+    ----------
+    tiles : str
+        Address with ``{z}``, ``{x}`` and ``{y}``.
+    datum : str
+        ``WGS84`` or ``GCJ02``; tiles in GCJ-02 are moved so that they meet the city's own lines.
+    attribution : str
+        Credit line; shown as text.
+    """
+
+    kind = "raster"
+    modules = ("map/raster-layer.js", "map/datum.js")
+
+    def __init__(self, tiles: str, datum: str, attribution: str) -> None:
+        super().__init__({"tiles": tiles, "datum": datum, "attribution": attribution})

@@ -1,0 +1,234 @@
+"""Which map a page shows: plain dictionaries of a city and its net in, a frame without data out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from maps.layers import BaseLayer, NetLayer, RasterLayer, StationLayer
+from maps.page import Frame, Map
+from maps.styles import (
+    CATEGORY_COLOURS,
+    FALLBACK_LEVEL_ZOOMS,
+    FILL_OPACITY,
+    SELECTED_WEIGHT_PX,
+    level_weight_px,
+)
+
+LAYERS = ("grids", "base", "stations")
+"""What a net's map is made of; `ViewOptions.layers` names some of them."""
+
+SINGLE_TILE_LAYERS = ("buildings", "streets")
+"""One layer of the ground alone, as `ViewOptions.only` takes it besides grids and stations."""
+
+_TILE_LAYER = {"buildings": ("building", "density"), "streets": ("street",)}
+_MAX_DATA_ZOOM = 15
+
+
+@dataclass(frozen=True)
+class RasterTiles:
+    """A tile base map that the operator configured.
+
+    Parameters
+    ----------
+    url : str
+        Address with ``{z}``, ``{x}`` and ``{y}``; the page's policy must allow its host for images.
+    datum : str
+        ``WGS84`` or ``GCJ02``.
+    attribution : str
+        Credit line, shown as text.
+    """
+
+    url: str
+    datum: str = "WGS84"
+    attribution: str = ""
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How a frame is asked for.
+
+    Parameters
+    ----------
+    lang : str
+        ``zh`` or ``en``: which of a name's two forms is written.
+    nonce : str
+        Of the page's Content-Security-Policy.
+    as_of : str, optional
+        Date YYYY-MM-DD handed on to the addresses of dated facts.
+    only : str, optional
+        ``grids``, ``stations``, ``buildings`` or ``streets``: a frame with that layer alone, and
+        only the scripts it needs.
+    level : int
+        Level of grids shown first; 0 follows the zoom.
+    label : str
+        What a screen reader calls the map; default: the city's name.
+    attribution : str
+        Credit line of the data, shown as text.
+    raster : RasterTiles, optional
+        Base map from elsewhere, off until somebody switches it on.
+    words : mapping
+        Translated words of the map: ``households`` (unit behind a figure).
+    """
+
+    lang: str = "zh"
+    nonce: str = ""
+    as_of: str | None = None
+    only: str | None = None
+    level: int = 0
+    label: str = ""
+    attribution: str = ""
+    raster: RasterTiles | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+def net_frame(
+    city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptions | None = None
+) -> Frame:
+    """Return the frame of a net's map: addresses and options, no data.
+
+    Parameters
+    ----------
+    city : mapping
+        As the API describes a city: ``slug``, ``name``, ``name_en``, ``bbox`` (west, south, east,
+        north in degrees), ``levels`` (``level``, ``name``, ``name_en``, ``zoom_min``), ``station_kinds``.
+    net : mapping
+        ``seq`` of the net that is shown.
+    options : ViewOptions, optional
+        Language, nonce, date, layers.
+
+    Returns
+    -------
+    Frame
+        Header, html and script parts for the page's template.
+
+    Raises
+    ------
+    ValueError
+        If `options.only` names no layer.
+    AssetError
+        If a part would ask another host for anything.
+    """
+    chosen = options or ViewOptions()
+    if chosen.only not in (None, "grids", "stations", *SINGLE_TILE_LAYERS):
+        raise ValueError(f"There is no layer '{chosen.only}'.")
+    name = _word(city, chosen.lang)
+    page = Map(
+        "net-map",
+        label=chosen.label or name,
+        bounds=city.get("bbox"),
+        options={
+            "minZoom": 8,
+            "maxZoom": 20,
+            "attribution": chosen.attribution,
+            "single": chosen.only is not None,
+        },
+    )
+    if chosen.raster and chosen.only is None:
+        page.add_child(
+            RasterLayer(chosen.raster.url, chosen.raster.datum, chosen.raster.attribution)
+        )
+    if chosen.only is None or chosen.only in SINGLE_TILE_LAYERS:
+        page.add_child(_base_layer(city, net, chosen))
+    if chosen.only in (None, "grids"):
+        page.add_child(_net_layer(city, net, chosen))
+    if chosen.only in (None, "stations"):
+        page.add_child(_station_layer(city, chosen))
+    return page.frame(chosen.nonce)
+
+
+def level_steps(
+    city: Mapping[str, Any], net: Mapping[str, Any], lang: str = "zh"
+) -> list[dict[str, Any]]:
+    """Return what the map and the level control know of each level, top first.
+
+    The deepest level stands for all leaf grids, since finer grids exist in some communities only.
+
+    Parameters
+    ----------
+    city : mapping
+        With ``slug`` and ``levels``.
+    net : mapping
+        With ``seq``.
+    lang : str
+        ``zh`` or ``en``.
+
+    Returns
+    -------
+    list of dict
+        ``level``, ``name``, ``zoom``, ``weight``, ``topology``, ``values``.
+    """
+    levels = sorted(city.get("levels", ()), key=lambda level: int(level["level"]))
+    steps = []
+    for index, level in enumerate(levels):
+        number = int(level["level"])
+        path = "leaf" if index == len(levels) - 1 and index > 0 else str(number)
+        zoom = level.get("zoom_min")
+        base = f"{_net_address(city, net)}/levels/{path}"
+        steps.append(
+            {
+                "level": number,
+                "name": _word(level, lang),
+                "zoom": FALLBACK_LEVEL_ZOOMS[min(index, 5)] if zoom is None else zoom,
+                "weight": level_weight_px(number),
+                "topology": f"{base}.topojson",
+                "values": f"{base}/values",
+            }
+        )
+    return steps
+
+
+def _net_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptions) -> NetLayer:
+    single = options.only is not None
+    steps = level_steps(city, net, options.lang)
+    if single:
+        steps = [step for step in steps if not options.level or step["level"] == options.level]
+        steps = steps[-1:]
+    return NetLayer(
+        steps,
+        CATEGORY_COLOURS,
+        {
+            "level": steps[-1]["level"] if single and steps else options.level,
+            "fillOpacity": FILL_OPACITY,
+            "selectedWeight": SELECTED_WEIGHT_PX,
+            "parents": not single,
+            "withValues": not single,
+        },
+    )
+
+
+def _base_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptions) -> BaseLayer:
+    only: Sequence[str] = _TILE_LAYER.get(options.only or "", ())
+    return BaseLayer(
+        f"{_net_address(city, net)}/tiles/{{z}}/{{x}}/{{y}}.mvt",
+        {
+            "maxDataZoom": _MAX_DATA_ZOOM,
+            "bounds": [*city["bbox"]] if city.get("bbox") else None,
+            "only": [*only],
+            "labels": not only,
+            "households": options.words.get("households", ""),
+        },
+    )
+
+
+def _station_layer(city: Mapping[str, Any], options: ViewOptions) -> StationLayer:
+    query = {"f": "geojson", "limit": "1000"}
+    if options.as_of:
+        query["as_of"] = options.as_of
+    kinds = {str(kind["kind"]): _word(kind, options.lang) for kind in city.get("station_kinds", ())}
+    return StationLayer(
+        f"/api/v1/cities/{quote(str(city['slug']), safe='')}/stations?{urlencode(query)}",
+        {"maxZoom": 17, "kinds": kinds},
+    )
+
+
+def _net_address(city: Mapping[str, Any], net: Mapping[str, Any]) -> str:
+    return f"/api/v1/cities/{quote(str(city['slug']), safe='')}/nets/{int(net['seq'])}"
+
+
+def _word(named: Mapping[str, Any], lang: str) -> str:
+    """Return the name in the language asked for, else the other one."""
+    first, second = ("name_en", "name") if lang == "en" else ("name", "name_en")
+    return str(named.get(first) or named.get(second) or "")
