@@ -132,10 +132,7 @@ def find_binaries(version: int | None = None) -> Binaries | None:
     fitting = [
         Binaries(place, major)
         for place in dict.fromkeys(places)
-        if all(
-            (place / name).is_file()
-            for name in ("initdb", "pg_ctl", "postgres", "psql")
-        )
+        if all((place / name).is_file() for name in ("initdb", "pg_ctl", "postgres", "psql"))
         and (major := _major_version(place)) >= POSTGRESQL_MIN
         and version in (None, major)
         and _has_extensions(place, major)
@@ -188,9 +185,7 @@ class Cluster:
         False trades safety against a crash of the machine for speed; for tests.
     """
 
-    def __init__(
-        self, project_dir: Path, name: str = "pg", *, durable: bool = True
-    ) -> None:
+    def __init__(self, project_dir: Path, name: str = "pg", *, durable: bool = True) -> None:
         self.project_dir = project_dir.resolve()
         self.name = name
         self.durable = durable
@@ -219,11 +214,7 @@ class Cluster:
         elsewhere = Path("/var/lib/wangge") / self._key / self.name
         if os.geteuid() != 0 or inside.exists():
             return inside
-        return (
-            inside
-            if not elsewhere.exists() and self._reachable(self.state_dir)
-            else elsewhere
-        )
+        return inside if not elsewhere.exists() and self._reachable(self.state_dir) else elsewhere
 
     @functools.cached_property
     def socket_dir(self) -> Path:
@@ -235,11 +226,7 @@ class Cluster:
         runtime = os.environ.get("XDG_RUNTIME_DIR", "")
         if os.geteuid() == 0:
             base = "/run"
-        elif (
-            runtime.startswith("/")
-            and len(runtime) < 40
-            and os.access(runtime, os.W_OK)
-        ):
+        elif runtime.startswith("/") and len(runtime) < 40 and os.access(runtime, os.W_OK):
             base = runtime
         else:
             base = "/tmp"
@@ -248,9 +235,7 @@ class Cluster:
     def url(self, role: Role = "app", database: str = DATABASE) -> str:
         """Return the SQLAlchemy address of a database of this cluster for one of its logins."""
         host = quote(str(self.socket_dir), safe="")
-        return (
-            f"postgresql+psycopg://{LOGINS[role]}@/{database}?host={host}&port={PORT}"
-        )
+        return f"postgresql+psycopg://{LOGINS[role]}@/{database}?host={host}&port={PORT}"
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -356,9 +341,7 @@ class Cluster:
         A cluster that was told to stay (`keep`) is left running.
         """
         self._make_state_dir()
-        with open(
-            self.state_dir / f"{self.name}.users", "a", encoding="ascii"
-        ) as users:
+        with (self.state_dir / f"{self.name}.users").open("a", encoding="ascii") as users:
             fcntl.flock(users, fcntl.LOCK_SH)
             self.start(say)
             try:
@@ -376,17 +359,11 @@ class Cluster:
             return False
         binaries = find_binaries(self._data_version())
         if binaries is None:
-            raise SetupError(
-                f"The programs of the database in {self.data_dir} are gone."
-            )
+            raise SetupError(f"The programs of the database in {self.data_dir} are gone.")
         where = ("-D", str(self.data_dir), "-w", "-t", str(START_TIMEOUT_S))
-        done = self._run(
-            binaries.bin_dir / "pg_ctl", "stop", "-s", "-m", "fast", *where
-        )
+        done = self._run(binaries.bin_dir / "pg_ctl", "stop", "-s", "-m", "fast", *where)
         if done.returncode != 0:
-            done = self._run(
-                binaries.bin_dir / "pg_ctl", "stop", "-s", "-m", "immediate", *where
-            )
+            done = self._run(binaries.bin_dir / "pg_ctl", "stop", "-s", "-m", "immediate", *where)
         if done.returncode != 0:
             raise SetupError(f"The private database did not stop.\n{done.stdout}")
         return True
@@ -422,9 +399,7 @@ class Cluster:
         stamp = self.data_dir / "wangge.ready"
         if stamp.exists() and stamp.read_text(encoding="ascii") == _BOOTSTRAP_VERSION:
             return
-        extensions = "".join(
-            f"CREATE EXTENSION IF NOT EXISTS {name};\n" for name in EXTENSIONS
-        )
+        extensions = "".join(f"CREATE EXTENSION IF NOT EXISTS {name};\n" for name in EXTENSIONS)
         for database, script in (("template1", extensions), ("postgres", _ROLES)):
             done = self._run(
                 binaries.bin_dir / "psql",
@@ -443,9 +418,7 @@ class Cluster:
             )
             if done.returncode != 0:
                 self._stop()
-                raise SetupError(
-                    f"The private database could not be prepared.\n{done.stdout}"
-                )
+                raise SetupError(f"The private database could not be prepared.\n{done.stdout}")
         stamp.write_text(_BOOTSTRAP_VERSION, encoding="ascii")
 
     def _write_configuration(self) -> None:
@@ -471,15 +444,9 @@ class Cluster:
         for name, content in files.items():
             (self.data_dir / name).write_text(content, encoding="utf-8")
 
-    def _run(
-        self, *args: Path | str, script: str = ""
-    ) -> subprocess.CompletedProcess[str]:
+    def _run(self, *args: Path | str, script: str = "") -> subprocess.CompletedProcess[str]:
         """Run a program of PostgreSQL under the server's account, outside the user's settings."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("PG")
-        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         account = self.account
         root = os.geteuid() == 0
         return subprocess.run(
@@ -513,9 +480,7 @@ class Cluster:
         found = folder.lstat()
         uid, gid = self.account.pw_uid, self.account.pw_gid
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (uid, os.geteuid()):
-            raise SetupError(
-                f"{folder} is not a folder of ours; remove it and try again."
-            )
+            raise SetupError(f"{folder} is not a folder of ours; remove it and try again.")
         if (found.st_uid, found.st_gid) != (uid, gid):
             os.chown(folder, uid, gid)
         folder.chmod(0o700)
@@ -536,11 +501,7 @@ class Cluster:
     def _server_pid(self) -> int | None:
         """Return the server's process number; a number left behind or taken by another is none."""
         try:
-            pid = int(
-                (self.data_dir / "postmaster.pid")
-                .read_text(encoding="utf-8")
-                .split()[0]
-            )
+            pid = int((self.data_dir / "postmaster.pid").read_text(encoding="utf-8").split()[0])
             cwd = Path(f"/proc/{pid}/cwd").readlink()
         except (
             FileNotFoundError,
@@ -556,16 +517,14 @@ class Cluster:
     def _locked(self) -> Iterator[None]:
         """Let one process at a time make, start or stop this cluster."""
         self._make_state_dir()
-        with open(self.state_dir / f"{self.name}.lock", "a", encoding="ascii") as lock:
+        with (self.state_dir / f"{self.name}.lock").open("a", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     @staticmethod
     def _last_words(log: Path) -> str:
         try:
-            return "\n".join(
-                log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
-            )
+            return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
         except OSError:
             return ""
 
@@ -580,10 +539,7 @@ def _major_version(bin_dir: Path) -> int:
 
 def _has_extensions(bin_dir: Path, major: int) -> bool:
     share = Path("/usr/share/postgresql") / str(major)
-    if (
-        not share.is_dir()
-        or bin_dir != Path("/usr/lib/postgresql") / str(major) / "bin"
-    ):
+    if not share.is_dir() or bin_dir != Path("/usr/lib/postgresql") / str(major) / "bin":
         share = Path(_ask(bin_dir / "pg_config", "--sharedir") or "/nonexistent")
     controls = {name: share / "extension" / f"{name}.control" for name in EXTENSIONS}
     if not all(path.is_file() for path in controls.values()):
@@ -595,9 +551,7 @@ def _has_extensions(bin_dir: Path, major: int) -> bool:
 
 def _ask(program: Path, option: str) -> str:
     try:
-        done = subprocess.run(
-            [str(program), option], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([str(program), option], capture_output=True, text=True, check=False)
     except OSError:
         return ""
     return done.stdout.strip()

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Copy the browser libraries that package-lock.json names to api/static/vendor.
+# Node comes from the machine, or from a Python package inside .venv.
+set -eu
+CDPATH='' cd -- "$(dirname -- "$0")/.."
+MIN_NODE=18
+target=api/static/vendor
+
+want=$(cat package.json package-lock.json setup/copy-assets.mjs | sha256sum | cut -c 1-24)
+if [ "$(cat "$target/.stamp" 2>/dev/null || true)" = "$want" ]; then exit 0; fi
+
+mkdir -p .wangge
+if command -v flock >/dev/null 2>&1; then
+    exec 9>>.wangge/setup.lock
+    flock 9
+fi
+
+good_node() {
+    command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 &&
+        node -e "process.exit(Number(process.versions.node.split('.')[0]) < $MIN_NODE ? 1 : 0)" 2>/dev/null
+}
+
+if ! good_node; then
+    PATH="$PWD/.venv/bin:$PATH"
+    export PATH
+    if ! good_node; then
+        echo "Node.js $MIN_NODE with npm is not on this machine: taking it from the Python package."
+        .venv/bin/python setup/install.py requirements-node.lock
+    fi
+fi
+
+echo "Copying the browser libraries."
+if ! npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >.wangge/assets.log 2>&1; then
+    tail -n 12 .wangge/assets.log >&2
+    echo "The browser libraries could not be fetched; npm's words are above." >&2
+    echo "Is there a network, or a mirror in npm's own configuration? Then run the same command again." >&2
+    exit 1
+fi
+node setup/copy-assets.mjs
+mkdir -p "$target"
+echo "$want" >"$target/.stamp"
