@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field as having
 from datetime import date
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -75,6 +76,18 @@ _GEOMETRY: Final = Column("geometry")
 _AREAL: Final = ("Polygon", "MultiPolygon")
 
 FRAMES: Final[dict[str, FrameShape]] = {
+    "levels": FrameShape(
+        ("level",),
+        {
+            "level": Column("integer", minimum=1),
+            "code": _text(),
+            "name": _text(),
+            "name_en": _text(),
+            "zoom_min": Column("integer", minimum=0),
+            "zoom_max": Column("integer", minimum=0),
+        },
+        unique=(("code",),),
+    ),
     "grids": FrameShape(
         ("grid_id",),
         {
@@ -238,7 +251,31 @@ FRAMES: Final[dict[str, FrameShape]] = {
         },
         ("Point",),
     ),
+    "source_nets": FrameShape(
+        ("source_net_id",),
+        {
+            "source_net_id": _id(),
+            "name": _text(),
+            "level": Column("integer", nullable=True, minimum=1),
+            "report": _text(),
+        },
+    ),
+    "source_grids": FrameShape(
+        ("source_net_id", "code"),
+        {
+            "source_net_id": _id("source_nets"),
+            "code": _text(),
+            "name": _text(),
+            "grid_id": _id("grids", nullable=True),
+            "residual_m2": Column("number", nullable=True, minimum=0),
+            "residual_households": Column("number", nullable=True, minimum=0),
+            "geometry": _GEOMETRY,
+        },
+        _AREAL,
+    ),
 }
+OPTIONAL: Final = ("levels", "source_nets", "source_grids")
+"""Frames that a dataset may leave out."""
 
 
 def shaped(name: str, columns: dict[str, Any], metre_srid: int) -> pd.DataFrame:
@@ -303,6 +340,11 @@ class CityDataset:
 
     Frames with geometry are GeoDataFrames in EPSG `metre_srid` (projected, metres); all have a
     plain RangeIndex; ids are positive and unique within their frame.
+
+    The frames of `OPTIONAL` may be left out. Without `levels` a city has the first levels of its
+    profile, as many as its grids are deep. `source_nets` and `source_grids` keep delivered
+    outlines beside the net: geometry, code, name, and how far the grid matched by code departs;
+    `report` is JSON.
     """
 
     slug: str
@@ -328,6 +370,15 @@ class CityDataset:
     stations: gpd.GeoDataFrame
     categories: pd.DataFrame
     issues: gpd.GeoDataFrame
+    levels: pd.DataFrame = having(default_factory=pd.DataFrame)
+    source_nets: pd.DataFrame = having(default_factory=pd.DataFrame)
+    source_grids: gpd.GeoDataFrame = having(default_factory=gpd.GeoDataFrame)
+
+    def __post_init__(self) -> None:
+        """Give the frames that were left out their columns."""
+        for name in OPTIONAL:
+            if not len(getattr(self, name).columns):
+                object.__setattr__(self, name, empty_frame(name, self.metre_srid))
 
     def frames(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield (name, frame) in an order in which every reference points back or to itself."""
@@ -377,8 +428,11 @@ class CityDataset:
 
 
 LOAD_ORDER: Final = (
+    "levels",
     "vintages",
     "grids",
+    "source_nets",
+    "source_grids",
     "cells",
     "cell_values",
     "buildings",
@@ -498,6 +552,11 @@ def _hierarchy_defects(city: CityDataset) -> Iterator[str]:
     if grids.empty:
         yield "grids: none"
         return
+    if not city.levels.empty and sorted(city.levels["level"]) != list(
+        range(1, int(grids["level"].max()) + 1)
+    ):
+        listed = sorted(city.levels["level"])
+        yield f"levels: {listed}, but the grids go from 1 to {grids['level'].max()}"
     level = grids.set_index("grid_id")["level"]
     parent_level = grids["parent_id"].map(level)
     top = grids["level"] == 1
@@ -562,7 +621,7 @@ def _geometry_defects(city: CityDataset) -> Iterator[str]:
 
 
 def _node_defects(streets: gpd.GeoDataFrame) -> Iterator[str]:
-    """A node is one place and a place is one node (to the millimetre)."""
+    """Yield nodes at two places and places with two nodes (to the millimetre)."""
     if streets.empty:
         return
     lines = streets.geometry.to_numpy()
