@@ -37,13 +37,13 @@ LOGINS: dict[Role, str] = {
 }
 EXTENSIONS = ("postgis", "btree_gist", "pgcrypto", "pg_trgm")
 POSTGIS_MIN = (3, 3)
-POSTGRESQL_MIN = 14
+POSTGRESQL_MIN = 15
 SOCKET_PATH_MAX_BYTES = 107
 PORT = 5432
 START_TIMEOUT_S = 120
 SHM_MIN_BYTES = 1 << 30
 
-_BOOTSTRAP_VERSION = "1"
+_BOOTSTRAP_VERSION = "2"
 
 _CONFIGURATION = """\
 # Written at each start; changes made here are lost.
@@ -86,7 +86,7 @@ SELECT format('CREATE ROLE %I %s', name, options)
 FROM (VALUES ('wangge_owner', 'LOGIN CREATEDB'), ('wangge_app', 'LOGIN NOINHERIT'),
              ('wangge_area', 'NOLOGIN'), ('wangge_city', 'NOLOGIN')) AS wanted (name, options)
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \\gexec
-GRANT wangge_area, wangge_city TO wangge_app;
+GRANT wangge_area, wangge_city TO wangge_app, wangge_owner;
 SELECT 'CREATE DATABASE wangge OWNER wangge_owner'
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'wangge') \\gexec
 """

@@ -1,0 +1,100 @@
+"""What all tests share: a server, migrated databases, transactions that leave nothing."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from geo.db import Database, context_key, migrate, owner_engine
+from tests import databases
+from tests.databases import Server
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class MigratedDatabase:
+    """A database with the schema in it, for one test or for a worker's whole session."""
+
+    name: str
+    owner_url: str
+    app_url: str
+    key: bytes
+    engine: Engine
+
+    def application(self) -> Database:
+        """Return the application's door to it; close it after use."""
+        return Database(self.app_url, self.key)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The server on which tests make and drop databases."""
+    with databases.server() as found:
+        found.sweep()
+        yield found
+
+
+@pytest.fixture(scope="session")
+def template(server: Server) -> str:
+    """Name of the template that the migrations built."""
+
+    def fill(name: str) -> None:
+        engine = owner_engine(server.owner_url(name))
+        migrate(engine)
+        engine.dispose()
+
+    return server.template("empty", databases.fingerprint("geo/migrations/**/*.py"), fill)
+
+
+@pytest.fixture(scope="session")
+def new_database(server: Server) -> Iterator[Callable[[str], MigratedDatabase]]:
+    """Make a database as a copy of a template; dropped when the session ends."""
+    made: list[MigratedDatabase] = []
+
+    def make(template: str) -> MigratedDatabase:
+        name = f"wangge_test_{os.getpid()}_{next(_numbers)}"
+        server.create(name, template)
+        engine = owner_engine(server.owner_url(name))
+        database = MigratedDatabase(
+            name, server.owner_url(name), server.app_url(name), context_key(engine), engine
+        )
+        made.append(database)
+        return database
+
+    yield make
+    for database in made:
+        database.engine.dispose()
+        server.drop(database.name)
+
+
+@pytest.fixture(scope="session")
+def shared_database(
+    template: str, new_database: Callable[[str], MigratedDatabase]
+) -> MigratedDatabase:
+    """One empty, migrated database for all tests of this process that leave nothing in it."""
+    return new_database(template)
+
+
+@pytest.fixture
+def fresh_database(
+    template: str, new_database: Callable[[str], MigratedDatabase]
+) -> MigratedDatabase:
+    """An empty, migrated database for one test that commits."""
+    return new_database(template)
+
+
+@pytest.fixture
+def session(shared_database: MigratedDatabase) -> Iterator[Session]:
+    """A session of the owner in a transaction that is rolled back; a commit ends a savepoint."""
+    with shared_database.engine.connect() as connection:
+        outer = connection.begin()
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            yield session
+        outer.rollback()
