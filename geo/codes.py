@@ -1,4 +1,4 @@
-"""Grid codes as data: schemes of segments, numbering in rows from the north, parsing; nothing is given twice."""
+"""Grid codes as data: schemes of segments, numbering from the north, parsing; none is given twice."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class Code:
     """A code taken apart: the level it names and the text of each segment by source."""
 
     level: str
-    values: Mapping[str, str]
+    texts: Mapping[str, str]
 
 
 @dataclass(config=STRICT, frozen=True)
@@ -492,7 +492,7 @@ class _Allocation:
         for segment in self.scheme.borne(parsed.level):
             width += segment.width
             if width <= end:
-                borne[segment.source] = parsed.values[segment.source]
+                borne[segment.source] = parsed.texts[segment.source]
         return borne
 
     def _numbers(self, level: str, prefix: str, range_name: str, wanted: int) -> range:

@@ -1,4 +1,4 @@
-"""Reference systems of a city: the metre CRS that decides, its local origin, and degrees refused."""
+"""Reference systems: the metre CRS that decides, its local origin, and degrees refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Country profiles: what differs by country is data; here the folders are read, checked and frozen."""
+"""Country profiles: what differs by country is data; the folders are read and checked here."""
 
 from __future__ import annotations
 
