@@ -9,7 +9,11 @@ from branca.element import MacroElement
 from folium.elements import JSCSSMixin
 from folium.template import Template
 
-from maps.page import STATIC, attribute_json
+from maps.page import STATIC, attribute_json, attribute_text
+
+_PROTOMAPS_JS = [("protomaps", "protomaps-leaflet.js")]
+_CLUSTER_JS = [("markercluster", "leaflet.markercluster.js")]
+_CLUSTER_CSS = [("markercluster_css", "MarkerCluster.css")]
 
 
 class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
@@ -19,6 +23,8 @@ class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
     ----------
     options : mapping
         Addresses and plain values; written as JSON into a ``data-`` attribute.
+    early : sequence of str
+        Addresses on this host that the browser may fetch while the scripts are on their way.
     """
 
     kind: ClassVar[str] = "layer"
@@ -31,6 +37,9 @@ class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
         {% for module in this.modules -%}
         <link rel="modulepreload" href="{{ this.static }}/js/{{ module }}">
         {% endfor %}
+        {% for address in this.early -%}
+        <link rel="preload" as="fetch" crossorigin="anonymous" href="{{ address }}">
+        {% endfor %}
         {% endmacro %}
 
         {% macro html(this, kwargs) %}
@@ -40,8 +49,9 @@ class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
         """
     )
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], early: Sequence[str] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.early = [attribute_text(address) for address in early]
         self._name = f"{self.kind.title()}Layer"
         self.data_options = attribute_json(dict(options))
 
@@ -62,8 +72,7 @@ class NetLayer(PageLayer):
     """
 
     kind = "net"
-    modules = ("map/net-layer.js", "map/grid-canvas.js", "map/topology.js")
-    default_js = [("topojson", "topojson-client.min.js")]
+    modules = ("map/net-layer.js", "map/canvas-sheet.js", "map/topology.js")
 
     def __init__(
         self,
@@ -71,7 +80,8 @@ class NetLayer(PageLayer):
         palette: Sequence[str],
         options: Mapping[str, Any],
     ) -> None:
-        super().__init__({"levels": [*levels], "palette": [*palette], **options})
+        early = [str(levels[-1]["topology"])] if len(levels) == 1 else []
+        super().__init__({"levels": [*levels], "palette": [*palette], **options}, early)
 
 
 class BaseLayer(PageLayer):
@@ -88,7 +98,7 @@ class BaseLayer(PageLayer):
 
     kind = "base"
     modules = ("map/base-layer.js", "map/base-rules.js")
-    default_js = [("protomaps", "protomaps-leaflet.js")]
+    default_js = _PROTOMAPS_JS
 
     def __init__(self, tiles: str, options: Mapping[str, Any]) -> None:
         super().__init__({"tiles": tiles, **options})
@@ -107,8 +117,8 @@ class StationLayer(PageLayer):
 
     kind = "stations"
     modules = ("map/station-layer.js",)
-    default_js = [("markercluster", "leaflet.markercluster.js")]
-    default_css = [("markercluster_css", "MarkerCluster.css")]
+    default_js = _CLUSTER_JS
+    default_css = _CLUSTER_CSS
 
     def __init__(self, address: str, options: Mapping[str, Any]) -> None:
         super().__init__({"address": address, **options})

@@ -1,4 +1,4 @@
-"""Colours and line weights of the maps: the one place that says how a grid, a border, a label looks."""
+"""Colours and line weights of the maps: the one place that says how a grid looks."""
 
 from __future__ import annotations
 

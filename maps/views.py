@@ -93,7 +93,8 @@ def net_frame(
     ----------
     city : mapping
         As the API describes a city: ``slug``, ``name``, ``name_en``, ``bbox`` (west, south, east,
-        north in degrees), ``levels`` (``level``, ``name``, ``name_en``, ``zoom_min``), ``station_kinds``.
+        north in degrees), ``levels`` (``level``, ``name``, ``name_en``, ``zoom_min``) and
+        ``station_kinds``.
     net : mapping
         ``seq`` of the net that is shown.
     options : ViewOptions, optional

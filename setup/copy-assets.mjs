@@ -20,8 +20,6 @@ const ASSETS = {
   "markercluster/LICENSE": "leaflet.markercluster/MIT-LICENCE.txt",
   "protomaps/protomaps-leaflet.js": "protomaps-leaflet/dist/protomaps-leaflet.js",
   "protomaps/LICENSE": "protomaps-leaflet/LICENSE",
-  "topojson/topojson-client.min.js": "topojson-client/dist/topojson-client.min.js",
-  "topojson/LICENSE": "topojson-client/LICENSE",
 };
 
 const SOURCE_MAP = /\n?\/\/# sourceMappingURL=\S+\s*$/;

@@ -1,0 +1,177 @@
+// How the ground looks: rules for the vector tiles, colours from the style sheet.
+
+import { token } from "./options.js";
+
+const FONTS = '"Noto Sans CJK SC","Noto Sans SC","PingFang SC","Microsoft YaHei",system-ui,sans-serif';
+const STREET_WIDTHS = {
+  arterial: [1.6, 2.6, 4.5, 8],
+  collector: [1, 1.8, 3.2, 6],
+  local: [0.5, 0.9, 2, 4],
+  path: [0.3, 0.5, 1, 2],
+};
+
+const step = (values, zoom) => values[Math.min(Math.max(Math.floor((zoom - 11) / 2), 0), 3)];
+const kindOf = (feature) => feature.props.kind ?? "local";
+
+function street(kind, colour) {
+  return {
+    dataLayer: "street",
+    filter: (zoom, feature) => kindOf(feature) === kind,
+    symbolizer: new protomapsL.LineSymbolizer({
+      color: colour,
+      width: (zoom) => step(STREET_WIDTHS[kind], zoom),
+      lineCap: "round",
+      lineJoin: "round",
+    }),
+  };
+}
+
+function densityFill() {
+  const ramp = ["--density-1", "--density-2", "--density-3", "--density-4", "--density-5"].map(token);
+  const limits = [10, 50, 150, 400];
+  return (zoom, feature) => {
+    const count = Number(feature.props.n ?? feature.props.count ?? 0);
+    const index = limits.findIndex((limit) => count < limit);
+    return ramp[index < 0 ? ramp.length - 1 : index];
+  };
+}
+
+export function groundRules() {
+  const water = { dataLayer: "water", symbolizer: new protomapsL.PolygonSymbolizer({ fill: token("--map-water") }) };
+  const compound = {
+    dataLayer: "compound",
+    minzoom: 13,
+    symbolizer: new protomapsL.PolygonSymbolizer({ fill: token("--map-compound") }),
+  };
+  const density = {
+    dataLayer: "density",
+    symbolizer: new protomapsL.PolygonSymbolizer({ fill: densityFill(), perFeature: true }),
+  };
+  const railway = [
+    new protomapsL.LineSymbolizer({ color: token("--map-railway"), width: (z) => step([1, 1.6, 2.4, 3], z) }),
+    new protomapsL.LineSymbolizer({
+      color: token("--map-ground"),
+      dash: [6, 6],
+      dashColor: token("--map-ground"),
+      dashWidth: 1.2,
+      width: 1.2,
+    }),
+  ].map((symbolizer) => ({ dataLayer: "railway", symbolizer }));
+  const wall = {
+    dataLayer: "wall",
+    minzoom: 15,
+    symbolizer: new protomapsL.LineSymbolizer({ color: token("--map-wall"), width: 1 }),
+  };
+  const colour = token("--map-street");
+  const streets = ["path", "local", "collector", "arterial"].map((kind) => street(kind, colour));
+  return { density: [density], compound: [compound], water: [water], railway, street: streets, wall: [wall] };
+}
+
+// Footprints lie above the grids' colours, so that a grid is read through its houses.
+export function buildingRules(alone) {
+  return {
+    building: [
+      {
+        dataLayer: "building",
+        symbolizer: new protomapsL.PolygonSymbolizer({
+          fill: token(alone ? "--map-building-alone" : "--map-building"),
+          stroke: token("--map-building-edge"),
+          width: (zoom) => (zoom >= 16 ? 0.7 : 0),
+        }),
+      },
+    ],
+  };
+}
+
+// A name with a quieter second line; never drawn over another one.
+class PlaceSymbolizer {
+  constructor({ size, weight, colour, halo, second }) {
+    this.font = `${weight} ${size}px ${FONTS}`;
+    this.secondFont = `500 ${size - 1}px ${FONTS}`;
+    this.size = size;
+    this.colour = colour;
+    this.halo = halo;
+    this.second = second;
+  }
+
+  place(layout, geom, feature) {
+    const text = String(feature.props.name ?? "");
+    if (!text) return undefined;
+    const below = this.second ? this.second(layout.zoom, feature) : "";
+    layout.scratch.font = this.font;
+    let width = layout.scratch.measureText(text).width;
+    if (below) {
+      layout.scratch.font = this.secondFont;
+      width = Math.max(width, layout.scratch.measureText(below).width);
+    }
+    const height = this.size * (below ? 2.35 : 1.2);
+    const { x, y } = geom[0][0];
+    const pad = 5;
+    const box = {
+      minX: x - width / 2 - pad,
+      maxX: x + width / 2 + pad,
+      minY: y - height / 2 - pad / 2,
+      maxY: y + height / 2 + pad / 2,
+    };
+    return [{ anchor: geom[0][0], bboxes: [box], draw: (context) => this.#draw(context, text, below) }];
+  }
+
+  #draw(context, text, below) {
+    context.globalAlpha = 1;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.lineJoin = "round";
+    context.strokeStyle = this.halo;
+    context.fillStyle = this.colour;
+    const shift = below ? this.size * 0.58 : 0;
+    const lines = [[text, this.font, -shift], ...(below ? [[below, this.secondFont, shift]] : [])];
+    for (const [line, font, y] of lines) {
+      context.font = font;
+      context.lineWidth = 3.5;
+      context.strokeText(line, 0, y);
+      context.fillText(line, 0, y);
+    }
+  }
+}
+
+function placeRule(state, filter, look) {
+  return { dataLayer: "place", filter, symbolizer: new PlaceSymbolizer(look) };
+}
+
+// Names of the level that stands on the map first, then of the level above, then streets.
+export function labelRules(state) {
+  const halo = token("--map-label-halo");
+  const ink = token("--map-label");
+  const quiet = token("--map-label-quiet");
+  const figure = new Intl.NumberFormat(document.documentElement.lang || "zh");
+  const households = (zoom, feature) =>
+    state.households && feature.props.n ? `${figure.format(feature.props.n)} ${state.households}` : "";
+  const isShown = (zoom, { props }) =>
+    props.level === state.level || (state.leaf && props.level < state.level && props.leaf);
+  const sort = (a, b) => (b.n ?? 0) - (a.n ?? 0);
+  const main = placeRule(state, isShown, { size: 13, weight: 600, colour: ink, halo, second: households });
+  const above = placeRule(
+    state,
+    (zoom, { props }) => props.level === state.level - 1 && !props.leaf,
+    { size: 14, weight: 600, colour: quiet, halo },
+  );
+  const streetName = {
+    dataLayer: "street",
+    minzoom: 15,
+    filter: (zoom, { props }) => Boolean(props.name) && props.kind !== "path",
+    symbolizer: new protomapsL.LineLabelSymbolizer({
+      labelProps: ["name"],
+      fill: token("--map-label-street"),
+      stroke: halo,
+      width: 3,
+      font: `500 12px ${FONTS}`,
+      repeatDistance: 400,
+    }),
+  };
+  const compoundName = {
+    ...placeRule(state, () => true, { size: 12, weight: 500, colour: quiet, halo }),
+    dataLayer: "compound_label",
+    minzoom: 15,
+  };
+  return [{ ...main, sort }, { ...above, sort }, streetName, compoundName];
+}

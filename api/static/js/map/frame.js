@@ -1,0 +1,84 @@
+// Brings the frame that folium built to life: one Leaflet map for each element, layers by address.
+
+import { optionsOf, textElement } from "./options.js";
+
+const MAKERS = {
+  net: async (map, options) => (await import("./net-layer.js")).netLayer(map, options),
+  base: async (map, options) => (await import("./base-layer.js")).baseLayer(map, options),
+  stations: async (map, options) => (await import("./station-layer.js")).stationLayer(map, options),
+  raster: async (map, options) => (await import("./raster-layer.js")).rasterLayer(map, options),
+};
+
+const PANES = { raster: 180, ground: 220, grids: 400, above: 440, marks: 460, places: 480 };
+
+function firstView(map, options) {
+  const query = new URLSearchParams(location.search);
+  const [lat, lon, z] = ["lat", "lon", "z"].map((name) => parseFloat(query.get(name)));
+  if ([lat, lon, z].every(Number.isFinite) && Math.abs(lat) <= 90) {
+    map.setView([lat, lon], Math.min(Math.max(z, options.minZoom), options.maxZoom));
+    return;
+  }
+  const bounds = options.bounds;
+  if (bounds) {
+    map.fitBounds([[bounds[1], bounds[0]], [bounds[3], bounds[2]]], { padding: [12, 12] });
+  } else {
+    map.setView([0, 0], 2);
+  }
+}
+
+// Leaflet's own credit line takes HTML; ours is text.
+function addCredit(map, text) {
+  if (!text) return;
+  const credit = L.control({ position: "bottomright" });
+  credit.onAdd = () => textElement("div", "map-credit", text);
+  credit.addTo(map);
+}
+
+function createMap(element, options) {
+  const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const map = L.map(element, {
+    zoomControl: false,
+    attributionControl: false,
+    minZoom: options.minZoom ?? 0,
+    maxZoom: options.maxZoom ?? 20,
+    preferCanvas: true,
+    zoomAnimation: !reduced,
+    fadeAnimation: false,
+    inertia: !reduced,
+  });
+  for (const [name, order] of Object.entries(PANES)) {
+    map.createPane(name).style.zIndex = String(order);
+  }
+  for (const name of ["raster", "ground", "grids", "above", "marks"]) {
+    map.getPane(name).style.pointerEvents = "none";
+  }
+  addCredit(map, options.attribution);
+  L.control.zoom({
+    position: "bottomright",
+    zoomInTitle: element.dataset.zoomIn || "+",
+    zoomOutTitle: element.dataset.zoomOut || "−",
+  }).addTo(map);
+  L.control.scale({ imperial: false, position: "bottomleft" }).addTo(map);
+  firstView(map, options);
+  return map;
+}
+
+async function boot(element) {
+  const options = optionsOf(element);
+  const map = createMap(element, options);
+  const layers = {};
+  const holders = document.querySelectorAll(`[data-layer][data-map="${CSS.escape(element.id)}"]`);
+  await Promise.all(
+    [...holders].map(async (holder) => {
+      layers[holder.dataset.layer] = await MAKERS[holder.dataset.layer](map, optionsOf(holder));
+    }),
+  );
+  for (const [kind, layer] of Object.entries(layers)) {
+    if (kind !== "raster") layer.show();
+  }
+  element.dataset.ready = "true";
+  return { map, layers, options, element };
+}
+
+// The page's first map with its layers; a promise, since layers are modules of their own.
+export const frame = boot(document.querySelector(".folium-map"));

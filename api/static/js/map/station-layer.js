@@ -1,0 +1,109 @@
+// Service stations: marks that gather into counts when they would touch.
+
+import { textElement } from "./options.js";
+
+const PAGES_AT_MOST = 12;
+const SVG = "http://www.w3.org/2000/svg";
+
+function glyph() {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", "M2.5 7.5 8 3l5.5 4.5M4 6.8V13h8V6.8M6.8 13V9.5h2.4V13");
+  svg.append(path);
+  return svg;
+}
+
+function stationIcon(stage) {
+  const box = document.createElement("span");
+  box.className = stage && stage !== "open" ? "station-mark is-later" : "station-mark";
+  box.append(glyph());
+  return L.divIcon({ html: box, className: "station-icon", iconSize: [26, 26] });
+}
+
+function clusterIcon(cluster) {
+  const box = textElement("span", "station-cluster", String(cluster.getChildCount()));
+  return L.divIcon({ html: box, className: "station-icon", iconSize: [34, 34] });
+}
+
+function popup(properties, kinds) {
+  const box = document.createElement("div");
+  box.className = "station-popup";
+  box.append(textElement("strong", "", properties.name));
+  for (const line of [
+    kinds[properties.kind] ?? properties.kind,
+    properties.address,
+    properties.open_hours ?? properties.opening_hours,
+  ]) {
+    if (line) box.append(textElement("span", "", line));
+  }
+  return box;
+}
+
+async function* pages(address) {
+  let next = null;
+  for (let page = 0; page < PAGES_AT_MOST; page++) {
+    const answer = await fetch(next ? `${address}&after=${encodeURIComponent(next)}` : address);
+    if (!answer.ok) return;
+    const data = await answer.json();
+    yield data.features ?? [];
+    next = data.next;
+    if (!next) return;
+  }
+}
+
+class StationLayer {
+  constructor(map, options) {
+    this.map = map;
+    this.options = options;
+    this.group = L.markerClusterGroup({
+      disableClusteringAtZoom: options.maxZoom,
+      maxClusterRadius: 46,
+      showCoverageOnHover: false,
+      animate: false,
+      iconCreateFunction: clusterIcon,
+    });
+    this.byId = new Map();
+  }
+
+  #marker(feature) {
+    const [lon, lat] = feature.geometry.coordinates;
+    const properties = feature.properties ?? {};
+    const marker = L.marker([lat, lon], {
+      icon: stationIcon(properties.stage),
+      title: properties.name,
+      alt: properties.name,
+    });
+    marker.bindPopup(() => popup(properties, this.options.kinds), { maxWidth: 260 });
+    this.byId.set(properties.station, marker);
+    return marker;
+  }
+
+  show() {
+    this.group.addTo(this.map);
+    this.loading ??= this.#load();
+    return this;
+  }
+
+  hide() {
+    this.group.remove();
+  }
+
+  async #load() {
+    for await (const features of pages(this.options.address)) {
+      this.group.addLayers(features.map((feature) => this.#marker(feature)));
+    }
+  }
+
+  // Opens a station's mark, out of its cluster if need be.
+  focus(id) {
+    const marker = this.byId.get(id);
+    if (marker) this.group.zoomToShowLayer(marker, () => marker.openPopup());
+    return Boolean(marker);
+  }
+}
+
+export function stationLayer(map, options) {
+  return new StationLayer(map, options);
+}
