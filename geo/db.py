@@ -17,10 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from geo.errors import DatabaseAwayError
@@ -178,6 +180,10 @@ class Database:
             enter(session, viewer, scope=scope, key=self._key)
             yield session
 
+    def enter(self, session: Session, viewer: Viewer) -> None:
+        """Go on in the running transaction as `viewer`: whoever it was before is forgotten."""
+        enter(session, viewer, key=self._key)
+
     def close(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()
@@ -201,7 +207,7 @@ def _translated() -> Iterator[None]:
     """Say `DatabaseAwayError` for a database that is away, whatever the driver calls it."""
     try:
         yield
-    except OperationalError as error:
+    except (OperationalError, psycopg.OperationalError, PoolTimeoutError) as error:
         raise DatabaseAwayError(
             "The database cannot be reached; try again shortly."
         ) from error

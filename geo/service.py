@@ -9,24 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, ColumnElement, and_, any_, false, func, literal, or_, true
+from sqlalchemy import ARRAY, ColumnElement, and_, any_, false, func, literal, or_, select, true
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
 from geo import signin
+from geo.dataset import CityDataset
 from geo.db import Viewer
 from geo.errors import (
+    CityNotFoundError,
+    CityNotFoundError,
     ConflictError,
     InvalidInputError,
     NotFoundError,
     TooManyAttemptsError,
 )
-from geo.store import accounts, audit
-from geo.tables import Audit, Issue, Plan, UserAccount, Worker
+from geo.store import accounts, audit, checking, loading
+from geo.tables import Audit, City, City, Issue, Net, Plan, UserAccount, Worker
 from geo.terms import Role
 
 
@@ -39,7 +43,7 @@ def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
         return true()
     if viewer.city_id is None:
         return false()
-    own_city = table.city_id == viewer.city_id
+    own_city: ColumnElement[bool] = table.city_id == viewer.city_id
     areas = literal(list(viewer.areas), ARRAY(BigInteger))
     if table is Plan:
         return and_(own_city, any_(Plan.members) == viewer.user_id) if viewer.user_id else false()
@@ -56,6 +60,74 @@ def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
     own_area = or_(*(column.in_(viewer.areas) for column in columns)) if viewer.areas else false()
     own_case = Issue.organisation_id.in_(viewer.organisations) if viewer.organisations else false()
     return and_(own_city, or_(own_area, own_case))
+
+
+# ---- whole cities -------------------------------------------------------------------------------
+
+
+def load_dataset(
+    session: Session,
+    dataset: CityDataset,
+    *,
+    demo: bool = False,
+    progress: loading.Progress = lambda step, share: None,
+) -> int:
+    """Write a whole city with its first net; return its id. For the owner.
+
+    Raises
+    ------
+    ConflictError
+        If a city of this short name exists.
+    DatasetError
+        If the dataset has defects; all are listed.
+    """
+    city_id = loading.load(session, dataset, demo=demo, progress=progress)
+    audit.append(
+        session,
+        city_id=city_id,
+        action="city.load",
+        subject=f"city/{dataset.slug}",
+        payload=loading.counts(session, city_id),
+    )
+    return city_id
+
+
+def drop_city(session: Session, slug: str) -> None:
+    """Delete a city with everything in it; its log stays. For the owner.
+
+    Raises
+    ------
+    CityNotFoundError
+        If there is no such city.
+    """
+    city_id = _city(session, slug).city_id
+    audit.append(session, city_id=city_id, action="city.drop", subject=f"city/{slug}", payload={})
+    loading.drop(session, slug)
+
+
+def check_city(session: Session, slug: str) -> dict[str, Any]:
+    """Recompute a city from its geometry; return the validator's report. For the owner.
+
+    Raises
+    ------
+    CityNotFoundError
+        If there is no such city.
+    """
+    city = _city(session, slug)
+    today = datetime.now(ZoneInfo(city.timezone)).date()
+    live = session.scalar(
+        select(func.max(Net.seq)).where(
+            Net.city_id == city.city_id, Net.cancelled_at.is_(None), Net.effective_from <= today
+        )
+    )
+    return checking.check(session, city, live)
+
+
+def _city(session: Session, slug: str) -> City:
+    city = session.scalar(select(City).where(City.slug == slug))
+    if city is None:
+        raise CityNotFoundError(f"There is no city '{slug}'.", city=slug)
+    return city
 
 
 # ---- accounts -----------------------------------------------------------------------------------
@@ -162,7 +234,7 @@ def _account(session: Session, login: str) -> tuple[int, int]:
     return found
 
 
-def admit_sign_in(session: Session, login: str, address: str) -> accounts.Credential | None:
+def admit_sign_in(session: Session, login: str, address: str) -> signin.Credential | None:
     """Count an attempt in advance and return what its password is compared with, if anything.
 
     Counting first, under the row's lock, is what keeps guesses made at the same moment from all
@@ -198,7 +270,7 @@ def _demand_patience(failures: accounts.Failures | None, patience: signin.Patien
 
 def open_session(
     session: Session,
-    credential: accounts.Credential,
+    credential: signin.Credential,
     login: str,
     token_hash: bytes,
     life: timedelta,
@@ -218,7 +290,7 @@ def open_session(
 
 
 def refuse_sign_in(
-    session: Session, credential: accounts.Credential | None, login: str, address: str
+    session: Session, credential: signin.Credential | None, login: str, address: str
 ) -> None:
     """Count a failure at its address and log it without what was typed; in a sign-in transaction.
 
@@ -235,12 +307,12 @@ def refuse_sign_in(
     )
 
 
-def account_of_session(session: Session, token_hash: bytes) -> accounts.Account | None:
+def account_of_session(session: Session, token_hash: bytes) -> signin.Account | None:
     """Return whose session it is, None when it is over, revoked or its account shut."""
     return accounts.account_of_session(session, token_hash)
 
 
-def close_session(session: Session, account: accounts.Account, token_hash: bytes) -> None:
+def close_session(session: Session, account: signin.Account, token_hash: bytes) -> None:
     """End a session and log it; in a sign-in transaction."""
     accounts.close_session(session, token_hash)
     audit.append(
@@ -252,3 +324,17 @@ def close_session(session: Session, account: accounts.Account, token_hash: bytes
         actor_id=account.user_id,
         actor_role=account.role,
     )
+
+
+def city_id_of(session: Session, slug: str) -> int:
+    """Return the id of the city with this short name.
+
+    Raises
+    ------
+    CityNotFoundError
+        If there is none.
+    """
+    found = session.scalar(select(City.city_id).where(City.slug == slug))
+    if found is None:
+        raise CityNotFoundError(f"There is no city '{slug}'.", city=slug)
+    return found

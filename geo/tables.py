@@ -8,6 +8,7 @@ city's metre CRS. `city_id` stands first in every key. A run is valid for the ne
 from __future__ import annotations
 
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 from geoalchemy2 import Geometry
@@ -54,9 +55,7 @@ NAMING = {
 
 BigInt = Annotated[int, mapped_column(BigInteger)]
 SmallInt = Annotated[int, mapped_column(SmallInteger)]
-CityKey = Annotated[
-    int, mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-]
+CityKey = Annotated[int, mapped_column(SmallInteger, primary_key=True, autoincrement=False)]
 IdKey = Annotated[int, mapped_column(BigInteger, primary_key=True, autoincrement=False)]
 SeqKey = Annotated[int, mapped_column(Integer, primary_key=True, autoincrement=False)]
 TextKey = Annotated[str, mapped_column(Text, primary_key=True)]
@@ -65,12 +64,8 @@ Now = Annotated[
     datetime,
     mapped_column(DateTime(timezone=True), server_default=func.statement_timestamp()),
 ]
-Json = Annotated[
-    dict[str, Any], mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-]
-Ids = Annotated[
-    list[int], mapped_column(ARRAY(BigInteger), server_default=text("'{}'::bigint[]"))
-]
+Json = Annotated[dict[str, Any], mapped_column(JSONB, server_default=text("'{}'::jsonb"))]
+Ids = Annotated[list[int], mapped_column(ARRAY(BigInteger), server_default=text("'{}'::bigint[]"))]
 
 
 class Base(DeclarativeBase):
@@ -104,9 +99,7 @@ def _to(target: str, *columns: str) -> ForeignKeyConstraint:
     )
 
 
-def _one_of(
-    column: str, words: type[Role | GridKind | PlanState | StationStage]
-) -> CheckConstraint:
+def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
     listed = ", ".join(f"'{word.value}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -134,9 +127,7 @@ class City(Base):
         CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name="slug"),
     )
 
-    city_id: Mapped[int] = mapped_column(
-        SmallInteger, Identity(always=True), primary_key=True
-    )
+    city_id: Mapped[int] = mapped_column(SmallInteger, Identity(always=True), primary_key=True)
     slug: Mapped[str]
     name: Mapped[str]
     name_en: Mapped[str]
@@ -162,9 +153,7 @@ class Level(Base):
     )
 
     city_id: Mapped[CityKey]
-    level: Mapped[int] = mapped_column(
-        SmallInteger, primary_key=True, autoincrement=False
-    )
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     code: Mapped[str]
     name: Mapped[str]
     name_en: Mapped[str]
@@ -321,9 +310,7 @@ class NetGrid(Areas, Base):
     __tablename__ = "net_grid"
     __table_args__ = (
         _to("grid", "grid_id"),
-        ForeignKeyConstraint(
-            ["city_id", "parent_id"], ["grid.city_id", "grid.grid_id"]
-        ),
+        ForeignKeyConstraint(["city_id", "parent_id"], ["grid.city_id", "grid.grid_id"]),
         _to("net", "from_seq"),
         _one_of("kind", GridKind),
         CheckConstraint("from_seq < to_seq", name="run"),
@@ -360,7 +347,7 @@ class NetGrid(Areas, Base):
     parent_id: Mapped[BigInt | None]
     name: Mapped[str]
     kind: Mapped[str]
-    code: Mapped[str]
+    code: Mapped[str | None]
     colour: Mapped[SmallInt] = mapped_column(server_default=text("0"))
     area_m2: Mapped[float]
     boundary: Mapped[Any] = _shape("MULTIPOLYGON")
@@ -542,8 +529,8 @@ class Building(Base):
     city_id: Mapped[CityKey]
     building_id: Mapped[IdKey]
     cell_id: Mapped[BigInt]
-    code: Mapped[str]
-    name: Mapped[str]
+    code: Mapped[str | None]
+    name: Mapped[str | None]
     use: Mapped[str]
     floors: Mapped[SmallInt | None]
     entrances: Mapped[SmallInt | None]
@@ -716,9 +703,7 @@ class Category(Base):
     __tablename__ = "category"
     __table_args__ = (
         _to("city"),
-        ForeignKeyConstraint(
-            ["city_id", "parent"], ["category.city_id", "category.category"]
-        ),
+        ForeignKeyConstraint(["city_id", "parent"], ["category.city_id", "category.category"]),
         CheckConstraint("root IN ('component', 'event')", name="root"),
     )
 
@@ -772,9 +757,7 @@ class UserAccount(Base):
     __tablename__ = "user_account"
     __table_args__ = (
         _to("city"),
-        ForeignKeyConstraint(
-            ["city_id", "worker_id"], ["worker.city_id", "worker.worker_id"]
-        ),
+        ForeignKeyConstraint(["city_id", "worker_id"], ["worker.city_id", "worker.worker_id"]),
         _to("organisation", "organisation_id"),
         _one_of("role", Role),
         UniqueConstraint("user_id"),
@@ -782,9 +765,7 @@ class UserAccount(Base):
     )
 
     city_id: Mapped[CityKey]
-    user_id: Mapped[int] = mapped_column(
-        BigInteger, Identity(always=True), primary_key=True
-    )
+    user_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     login: Mapped[str]
     display_name: Mapped[str]
     role: Mapped[str]

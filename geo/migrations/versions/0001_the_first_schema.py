@@ -418,8 +418,8 @@ def upgrade() -> None:
         sa.Column("city_id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("building_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("cell_id", sa.BigInteger(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=True),
         sa.Column("use", sa.Text(), nullable=False),
         sa.Column("floors", sa.SmallInteger(), nullable=True),
         sa.Column("entrances", sa.SmallInteger(), nullable=True),
@@ -696,7 +696,7 @@ def upgrade() -> None:
         sa.Column("parent_id", sa.BigInteger(), nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=True),
         sa.Column(
             "colour", sa.SmallInteger(), server_default=sa.text("0"), nullable=False
         ),

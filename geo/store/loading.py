@@ -1,0 +1,382 @@
+"""Write a whole city in one go: derive the first net from the cells, then COPY table by table."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import psycopg
+import pyarrow as pa
+import pyarrow.csv
+import shapely
+from numpy.typing import NDArray
+from psycopg import sql
+from pyproj import Transformer
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.orm import Session
+
+from geo import grids as topology
+from geo.crs import areas_m2
+from geo.dataset import CityDataset
+from geo.errors import ConflictError
+from geo.grids import AREA_COLUMNS
+from geo.profiles import Profile, load_profile
+from geo.seal import net_hash
+from geo.tables import SRID, Base, City, Net
+
+Progress = Callable[[str, float], None]
+"""Takes what is being done and the share of it that is done, 0 to 1."""
+
+FIRST_SEQ = 1
+ROWS_A_BLOCK = 100_000
+COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, NULL '')")
+IS_GUARDED = "SELECT 1 FROM pg_class WHERE oid = %s::regclass AND relforcerowsecurity"
+STAGE = sql.SQL("CREATE TEMPORARY TABLE stage (LIKE {} INCLUDING DEFAULTS) ON COMMIT DROP")
+UNSTAGE = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM stage")
+DIRECT_FRAMES = {
+    "vintages": "vintage",
+    "cell_values": "cell_value",
+    "buildings": "building",
+    "organisations": "organisation",
+    "compounds": "compound",
+    "barriers": "barrier",
+    "station_kinds": "station_kind",
+    "stations": "station",
+    "categories": "category",
+}
+"""Frames of a dataset whose columns are the table's columns."""
+
+
+def load(
+    session: Session,
+    dataset: CityDataset,
+    *,
+    demo: bool = False,
+    progress: Progress = lambda step, share: None,
+) -> int:
+    """Write `dataset` as a new city with its first net; return the city's id.
+
+    Raises
+    ------
+    ConflictError
+        If a city of this short name exists.
+    DatasetError
+        If the dataset has defects; all are listed.
+    """
+    if session.scalar(select(City.city_id).where(City.slug == dataset.slug)) is not None:
+        raise ConflictError(
+            f"A city '{dataset.slug}' exists already; drop it first or choose another short name.",
+            slug=dataset.slug,
+        )
+    progress("check", 0.0)
+    dataset.check()
+    progress("check", 1.0)
+    profile = load_profile(dataset.profile)
+    net = derive_net(dataset, profile, progress)
+    city_id = _insert_city(session, dataset, profile, net, demo)
+    _Loader(session, city_id, dataset, net, progress).run()
+    return city_id
+
+
+def derive_net(
+    dataset: CityDataset, profile: Profile, progress: Progress = lambda step, share: None
+) -> gpd.GeoDataFrame:
+    """Return the first net's grids with boundary, ancestors and code, in the metre CRS.
+
+    Parameters
+    ----------
+    dataset : CityDataset
+    profile : Profile
+    progress : callable
+
+    Returns
+    -------
+    GeoDataFrame, shape (grids,)
+        Columns of the grids frame, `area_1` .. `area_6`, `area_m2`; geometry is the union of the
+        grid's cells.
+    """
+    progress("boundaries", 0.0)
+    grids = dataset.grids
+    shapes = topology.net_boundaries(dataset.cells.geometry, dataset.cells["grid_id"], grids)
+    progress("boundaries", 0.6)
+    paths = topology.hierarchy(grids)
+    net = gpd.GeoDataFrame(
+        pd.concat([grids, paths], axis=1), geometry=shapes.to_numpy(), crs=dataset.cells.crs
+    )
+    net["area_m2"] = areas_m2(net.geometry)
+    levels = list(_levels(dataset, profile)["code"])
+    scheme = next(s for s in profile.schemes if s.code == profile.default_scheme)
+    net["code"] = topology.allocate_codes(
+        net, scheme, levels, given={"county": dataset.county_code}
+    )
+    progress("boundaries", 1.0)
+    return net
+
+
+def _levels(dataset: CityDataset, profile: Profile) -> pd.DataFrame:
+    """Return the city's levels: its own, or the first of its profile, as deep as its grids."""
+    if len(dataset.levels):
+        return dataset.levels
+    rows = [
+        (level.number, level.code, level.name.zh, level.name.en, level.zoom_min, level.zoom_max)
+        for level in profile.levels[: int(dataset.grids["level"].max())]
+    ]
+    return pd.DataFrame(rows, columns=["level", "code", "name", "name_en", "zoom_min", "zoom_max"])
+
+
+def _insert_city(
+    session: Session, dataset: CityDataset, profile: Profile, net: gpd.GeoDataFrame, demo: bool
+) -> int:
+    to_lonlat = lonlat(dataset.metre_srid)
+    outline = shapely.coverage_union_all(net.loc[net["level"] == 1].geometry.to_numpy())
+    min_x, min_y, max_x, max_y = dataset.cells.total_bounds
+    city_id: int = session.execute(
+        insert(City)
+        .values(
+            slug=dataset.slug,
+            name=dataset.name,
+            name_en=dataset.name_en,
+            profile=dataset.profile,
+            timezone=dataset.timezone,
+            metre_srid=dataset.metre_srid,
+            origin_x=float(np.round((min_x + max_x) / 2)),
+            origin_y=float(np.round((min_y + max_y) / 2)),
+            county_code=dataset.county_code,
+            code_scheme=profile.default_scheme,
+            demo=demo,
+            outline=f"SRID={SRID};" + shapely.to_wkt(_multi(to_lonlat([outline])[0]), -1),
+        )
+        .returning(City.city_id)
+    ).scalar_one()
+    return city_id
+
+
+class _Loader:
+    """The rows of one city on their way into the tables."""
+
+    def __init__(
+        self,
+        session: Session,
+        city_id: int,
+        dataset: CityDataset,
+        net: gpd.GeoDataFrame,
+        progress: Progress,
+    ) -> None:
+        self.session = session
+        self.city_id = city_id
+        self.dataset = dataset
+        self.net = net
+        self.progress = progress
+        self.to_lonlat = lonlat(dataset.metre_srid)
+        self.paths = net.set_index("grid_id")[list(AREA_COLUMNS)]
+
+    def run(self) -> None:
+        """Write all tables in an order in which every reference points back."""
+        profile = load_profile(self.dataset.profile)
+        self.copy("level", _levels(self.dataset, profile))
+        self.copy("grid", self.net[["grid_id", "level"]])
+        self._direct("vintages")
+        self._cells()
+        self._direct("cell_values")
+        self._net()
+        for name in ("buildings", "organisations", "compounds", "barriers"):
+            self._direct(name)
+        self._streets()
+        self._people()
+        for name in ("station_kinds", "stations", "categories"):
+            self._direct(name)
+        self._issues()
+        self._source_nets()
+        self.progress("analyse", 0.0)
+        self.session.execute(text("ANALYZE"))
+        self.progress("analyse", 1.0)
+
+    def copy(self, table: str, frame: pd.DataFrame) -> None:
+        """COPY `frame` into `table`, geometry turned to EPSG:4326 vertex by vertex."""
+        columns = _columns(frame, self.to_lonlat)
+        columns["city_id"] = pa.repeat(pa.scalar(self.city_id, pa.int16()), len(frame))
+        copy_rows(
+            self.session,
+            table,
+            pa.table(columns),
+            lambda share: self.progress(f"load {table}", share),
+        )
+
+    def _direct(self, name: str) -> None:
+        self.copy(DIRECT_FRAMES[name], getattr(self.dataset, name))
+
+    def _cells(self) -> None:
+        cells = self.dataset.cells
+        frame = gpd.GeoDataFrame(
+            {"cell_id": cells["cell_id"], "area_m2": areas_m2(cells.geometry)},
+            geometry=cells.geometry,
+        )
+        self.copy("cell", frame)
+
+    def _net(self) -> None:
+        owners = self.dataset.cells[["cell_id", "grid_id"]]
+        self.session.execute(
+            insert(Net).values(
+                city_id=self.city_id,
+                seq=FIRST_SEQ,
+                effective_from=self.dataset.effective_from,
+                hash=net_hash(pd.DataFrame(owners), pd.DataFrame(self.net)),
+            )
+        )
+        self.copy("net_cell", pd.DataFrame(owners).assign(from_seq=FIRST_SEQ))
+        rows = self.net.rename_geometry("boundary").assign(from_seq=FIRST_SEQ)
+        rows["boundary"] = [_multi(shape) for shape in rows["boundary"]]
+        rows["label_point"] = topology.label_points(self.net.geometry)
+        self.copy("net_grid", rows)
+        coded = self.net.loc[self.net["code"].notna(), ["grid_id", "code"]]
+        scheme = load_profile(self.dataset.profile).default_scheme
+        self.copy("grid_code", pd.DataFrame(coded).assign(scheme=scheme, from_seq=FIRST_SEQ))
+        parts = shapely.get_num_geometries(self.net.geometry.to_numpy())
+        torn = pd.DataFrame(self.net.loc[parts > 1, ["grid_id"]])
+        torn = torn.assign(from_seq=FIRST_SEQ, parts=parts[parts > 1], reason="inherited")
+        self.copy("net_exception", torn)
+
+    def _streets(self) -> None:
+        streets = self.dataset.streets
+        self.copy("street", streets.assign(length_m=streets.geometry.length))
+
+    def _people(self) -> None:
+        workers = self.dataset.workers
+        self.copy("worker", workers.drop(columns="duty_number").assign(areas="{}"))
+        duty = workers.set_index("worker_id")["duty_number"]
+        posts = self.dataset.posts
+        posts = posts.assign(duty_number=posts["worker_id"].map(duty))
+        self.copy("post", self._with_areas(posts, posts["grid_id"]))
+        refresh_worker_areas(self.session, self.city_id)
+
+    def _issues(self) -> None:
+        issues = self.dataset.issues
+        owner_of = self.dataset.cells.set_index("cell_id")["grid_id"]
+        owner = owner_of.loc[issues["cell_id"]].to_numpy()
+        self.copy("issue", self._with_areas(issues.assign(owner_grid=owner), owner))
+
+    def _with_areas(self, frame: pd.DataFrame, grids: Iterable[int]) -> pd.DataFrame:
+        paths = self.paths.loc[np.asarray(grids)]
+        return frame.assign(**{column: paths[column].array for column in AREA_COLUMNS})
+
+    def _source_nets(self) -> None:
+        self.copy("source_net", self.dataset.source_nets)
+        outlines = self.dataset.source_grids
+        self.copy(
+            "source_grid", outlines.set_geometry([_multi(shape) for shape in outlines.geometry])
+        )
+
+
+def refresh_worker_areas(session: Session, city_id: int) -> None:
+    """Set each worker's areas to the grids of the open posts and all their ancestors."""
+    session.execute(
+        text(
+            "UPDATE worker AS w SET areas = coalesce((SELECT array_agg(DISTINCT a.id)"
+            " FROM post AS p, unnest(ARRAY[p.area_1, p.area_2, p.area_3, p.area_4, p.area_5,"
+            " p.area_6]) AS a (id)"
+            " WHERE p.city_id = w.city_id AND p.worker_id = w.worker_id AND a.id IS NOT NULL"
+            " AND (p.valid_to IS NULL OR p.valid_to > current_date)), '{}')"
+            " WHERE w.city_id = :city"
+        ),
+        {"city": city_id},
+    )
+
+
+def drop(session: Session, slug: str) -> bool:
+    """Delete a city with everything in it; return whether there was one. The log stays."""
+    city_id = session.scalar(select(City.city_id).where(City.slug == slug))
+    if city_id is None:
+        return False
+    kept = {"audit", "audit_head", "city"}
+    for table in reversed(Base.metadata.sorted_tables):
+        if "city_id" in table.columns and table.name not in kept:
+            session.execute(delete(table).where(table.c.city_id == city_id))
+    session.execute(delete(City).where(City.city_id == city_id))
+    return True
+
+
+def lonlat(srid: int) -> Callable[[Any], NDArray[np.object_]]:
+    """Return a function that turns geometries of EPSG `srid` to EPSG:4326, vertex by vertex.
+
+    Equal vertices stay equal, so that a coverage stays one.
+    """
+    transformer = Transformer.from_crs(srid, SRID, always_xy=True)
+
+    def turn(geometries: Any) -> NDArray[np.object_]:
+        shapes = np.asarray(geometries, dtype=object)
+        turned = shapely.transform(shapes, transformer.transform, interleaved=False)
+        return cast("NDArray[np.object_]", turned)
+
+    return turn
+
+
+def _multi(shape: Any) -> Any:
+    return shape if shape.geom_type.startswith("Multi") else shapely.MultiPolygon([shape])
+
+
+def _columns(frame: pd.DataFrame, to_lonlat: Callable[[Any], Any]) -> dict[str, pa.Array]:
+    """Return `frame` as arrow columns; geometry as hexadecimal EWKB in EPSG:4326."""
+    columns: dict[str, pa.Array] = {}
+    for name in frame.columns:
+        values = frame[name]
+        if isinstance(values, gpd.GeoSeries):
+            shapes = shapely.set_srid(to_lonlat(values.to_numpy()), SRID)
+            columns[name] = pa.array(shapely.to_wkb(shapes, hex=True, include_srid=True))
+        else:
+            columns[name] = pa.Array.from_pandas(values)
+    return columns
+
+
+def copy_rows(
+    session: Session, table: str, rows: pa.Table, progress: Callable[[float], None]
+) -> None:
+    """COPY arrow rows into `table` on the session's own connection and transaction.
+
+    Columns that the table does not have are left out; a column named `geometry` goes to the
+    table's one geometry column. PostgreSQL does not COPY into a table with row-level security:
+    there the rows pass through a temporary one.
+    """
+    target = Base.metadata.tables[table]
+    shape = next((c.name for c in target.columns if hasattr(c.type, "geometry_type")), "geometry")
+    rows = rows.rename_columns([shape if n == "geometry" else n for n in rows.column_names])
+    rows = rows.select([name for name in rows.column_names if name in target.columns])
+    if not rows.num_rows:
+        return
+    columns = sql.SQL(", ").join(map(sql.Identifier, rows.column_names))
+    driver = cast("psycopg.Connection[Any]", session.connection().connection.dbapi_connection)
+    progress(0.0)
+    with driver.cursor() as cursor:
+        guarded = cursor.execute(IS_GUARDED, (table,)).fetchone()
+        into = "stage" if guarded else table
+        if guarded:
+            cursor.execute(STAGE.format(sql.Identifier(table)))
+        with cursor.copy(COPY.format(sql.Identifier(into), columns)) as copy:
+            for start in range(0, rows.num_rows, ROWS_A_BLOCK):
+                block = io.BytesIO()
+                pyarrow.csv.write_csv(
+                    rows.slice(start, ROWS_A_BLOCK),
+                    block,
+                    pyarrow.csv.WriteOptions(include_header=False),
+                )
+                copy.write(block.getvalue())
+                progress(min(1.0, (start + ROWS_A_BLOCK) / rows.num_rows))
+        if guarded:
+            cursor.execute(UNSTAGE.format(sql.Identifier(table), columns, columns))
+            cursor.execute("DROP TABLE stage")
+
+
+def counts(session: Session, city_id: int) -> dict[str, int]:
+    """Return how many rows of each table the city has; empty tables are left out."""
+    found: dict[str, int] = {}
+    for table in Base.metadata.sorted_tables:
+        if "city_id" in table.columns and table.name not in ("city", "audit", "audit_head"):
+            number = session.scalar(
+                select(func.count()).select_from(table).where(table.c.city_id == city_id)
+            )
+            if number:
+                found[table.name] = number
+    return found

@@ -1,0 +1,204 @@
+"""The validator of one net: everything that can be recomputed from geometry is, and compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from geo import grids as topology
+from geo.crs import areas_m2
+from geo.errors import HierarchyError
+from geo.grids import AREA_COLUMNS
+
+AREA_TOLERANCE_M2 = 1e-3
+"""Largest area by which a stored boundary may differ from the union of its cells.
+
+Coordinates in degrees keep about 1e-9 m; over the longest boundary this stays far below.
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One contradiction: the check that found it, what it is, where (metre CRS) if anywhere."""
+
+    check: str
+    message: str
+    place: tuple[float, float] | None = None
+
+    def of(self, subject: str) -> Fault:
+        """Return this fault said of `subject`."""
+        return replace(self, message=f"{subject}: {self.message}")
+
+
+@dataclass(frozen=True)
+class NetFrames:
+    """A net as stored, in the metre CRS.
+
+    Attributes
+    ----------
+    cells : GeoDataFrame, shape (n,)
+        cell_id, geometry (Polygon).
+    owners : DataFrame, shape (n, 2)
+        cell_id, grid_id of the leaf.
+    grids : GeoDataFrame, shape (k,)
+        grid_id, level, parent_id, name, kind, code, area_m2, area_1 .. area_6, geometry.
+    outline : shapely geometry, optional
+        The city's ground.
+    exceptions : dict of int to int
+        Grids allowed to lie in several parts, and in how many.
+    """
+
+    cells: gpd.GeoDataFrame
+    owners: pd.DataFrame
+    grids: gpd.GeoDataFrame
+    outline: Any = None
+    exceptions: dict[int, int] = field(default_factory=dict)
+
+
+def net_faults(
+    net: NetFrames, *, check_cells: bool = True
+) -> tuple[list[Fault], list[dict[str, int]]]:
+    """Recompute a net from its cells and compare it with what is stored.
+
+    Parameters
+    ----------
+    net : NetFrames
+    check_cells : bool, default True
+        Also check that the cells are a coverage of the city's outline; once is enough for nets
+        that share their cells.
+
+    Returns
+    -------
+    faults : list of Fault
+        Empty for a sound net.
+    exceptions : list of dict
+        Inherited grids in several parts: grid_id, parts, allowed.
+    """
+    faults: list[Fault] = []
+    if check_cells:
+        faults += _cell_faults(net)
+    if net.grids.empty:
+        return faults, []
+    path_faults = _path_faults(net.grids)
+    if path_faults:
+        return faults + path_faults, []
+    paths = net.grids.set_index("grid_id")[list(AREA_COLUMNS)]
+    known = net.owners["grid_id"].isin(paths.index)
+    owners = net.owners.loc[known].merge(net.cells[["cell_id"]].reset_index(), on="cell_id")
+    of_cells = paths.loc[owners["grid_id"]].reset_index(drop=True)
+    shapes = net.cells.geometry.loc[owners["index"]].reset_index(drop=True)
+    faults += _leaf_faults(net.grids, owners)
+    faults += _boundary_faults(net.grids, shapes, of_cells)
+    torn, exceptions = _contiguity_faults(net, shapes, of_cells)
+    return faults + torn, exceptions
+
+
+def _cell_faults(net: NetFrames) -> list[Fault]:
+    found = topology.coverage_faults(net.cells.set_index("cell_id").geometry)
+    gaps = found.gaps
+    if net.outline is not None:
+        gaps = gaps[gaps.representative_point().within(net.outline)]
+    faults = [Fault("cell_shape", f"cell {r.cell} {r.reason}") for r in found.shapes.itertuples()]
+    faults += [
+        Fault("cell_border", f"cell {r.cell}: {r.length_m:.3f} m match no neighbour", (r.x, r.y))
+        for r in found.edges.itertuples()
+    ]
+    faults += [
+        Fault("cell_gap", f"{r.area_m2:.3f} m2 belong to no cell", (r.x, r.y))
+        for r in gaps.itertuples()
+    ]
+    faults += [
+        Fault("cell_overlap", f"cells {r.cell} and {r.other}: {r.area_m2:.3f} m2", (r.x, r.y))
+        for r in found.overlaps.itertuples()
+    ]
+    if net.outline is not None and not net.cells.empty:
+        union = shapely.coverage_union_all(net.cells.geometry.to_numpy())
+        rest = shapely.symmetric_difference(union, net.outline)
+        if shapely.area(rest) > AREA_TOLERANCE_M2:
+            spot = shapely.point_on_surface(rest)
+            faults.append(
+                Fault(
+                    "city_outline",
+                    f"cells and the city's outline differ by {shapely.area(rest):.3f} m2",
+                    (spot.x, spot.y),
+                )
+            )
+    return faults
+
+
+def _path_faults(grids: gpd.GeoDataFrame) -> list[Fault]:
+    try:
+        paths = topology.hierarchy(pd.DataFrame(grids.drop(columns=["geometry", *AREA_COLUMNS])))
+    except HierarchyError as error:
+        return [Fault("hierarchy", defect) for defect in error.data["defects"]]
+    stored = grids[list(AREA_COLUMNS)].fillna(0).to_numpy()
+    wrong = (paths[list(AREA_COLUMNS)].fillna(0).to_numpy() != stored).any(axis=1)
+    return [
+        Fault("grid_areas", f"grid {grid}: its permission columns are not its path")
+        for grid in grids.loc[wrong, "grid_id"]
+    ]
+
+
+def _leaf_faults(grids: gpd.GeoDataFrame, owners: pd.DataFrame) -> list[Fault]:
+    parents = set(grids["parent_id"].dropna().astype(int))
+    owning = set(owners["grid_id"].astype(int))
+    leaves = set(grids["grid_id"].astype(int)) - parents
+    faults = [Fault("grid_empty", f"grid {grid} has no cell") for grid in sorted(leaves - owning)]
+    faults += [
+        Fault("cell_above_leaf", f"cells belong to grid {grid}, which has children")
+        for grid in sorted(owning & parents)
+    ]
+    return faults
+
+
+def _boundary_faults(
+    grids: gpd.GeoDataFrame, shapes: gpd.GeoSeries, of_cells: pd.DataFrame
+) -> list[Fault]:
+    """Compare each stored boundary with the union of its cells, level by level."""
+    faults: list[Fault] = []
+    for level, stored in grids.groupby("level"):
+        labels = of_cells[f"area_{level}"]
+        known = labels.notna().to_numpy()
+        united = topology.boundaries(
+            shapes[known].reset_index(drop=True),
+            labels[known].astype("int64").reset_index(drop=True),
+        )
+        both = stored.set_index("grid_id")
+        both = both.loc[both.index.intersection(united.index)]
+        again = united.loc[both.index]
+        rest = shapely.symmetric_difference(both.geometry.to_numpy(), again.to_numpy())
+        differ = np.maximum(shapely.area(rest), np.abs(both["area_m2"] - areas_m2(again)))
+        for grid, shape, size in zip(both.index, rest, differ, strict=True):
+            if size > AREA_TOLERANCE_M2:
+                spot = shapely.point_on_surface(shape) if not shape.is_empty else None
+                place = (spot.x, spot.y) if spot is not None and not spot.is_empty else None
+                message = f"grid {grid}: boundary and cells differ by {size:.4f} m2"
+                faults.append(Fault("grid_boundary", message, place))
+    return faults
+
+
+def _contiguity_faults(
+    net: NetFrames, shapes: gpd.GeoSeries, of_cells: pd.DataFrame
+) -> tuple[list[Fault], list[dict[str, int]]]:
+    neighbours = topology.adjacency(shapes)
+    faults: list[Fault] = []
+    exceptions: list[dict[str, int]] = []
+    for level in sorted(net.grids["level"].unique()):
+        labels = of_cells[f"area_{level}"].fillna(0).astype("int64")
+        parts = topology.contiguous_parts(labels, neighbours).counts
+        for grid, number in zip(parts.index.astype(int), parts, strict=True):
+            if grid == 0 or number == 1:
+                continue
+            allowed = net.exceptions.get(grid, 1)
+            if number <= allowed:
+                exceptions.append({"grid_id": grid, "parts": int(number), "allowed": allowed})
+                continue
+            spot = shapes[(labels == grid).to_numpy()].iloc[0].representative_point()
+            message = f"grid {grid} lies in {number} parts, {allowed} allowed"
+            faults.append(Fault("contiguity", message, (spot.x, spot.y)))
+    return faults, exceptions
