@@ -1,4 +1,4 @@
-"""Grid codes as data: schemes of segments, numbering from the north, parsing; none is given twice."""
+"""Grid codes as data: schemes of segments, numbering from the north, parsing; none given twice."""
 
 from __future__ import annotations
 

@@ -332,6 +332,32 @@ def boundaries(cells: gpd.GeoSeries, labels: pd.Series[Any]) -> gpd.GeoSeries:
     return gpd.GeoSeries(shapely.normalize(unions), index=index, crs=crs)
 
 
+def areas_m2(shapes: gpd.GeoSeries) -> pd.Series[float]:
+    """Return the area of each shape, measured at a local origin to lose no digits.
+
+    Parameters
+    ----------
+    shapes : GeoSeries, shape (n,)
+        Polygons or multipolygons, projected CRS in metres.
+
+    Returns
+    -------
+    Series of float, shape (n,)
+        Square metres, indexed like `shapes`.
+
+    Raises
+    ------
+    TopologyError
+        If there is no CRS in metres.
+    """
+    require_metres(shapes.crs)
+    polygons = shapes.to_numpy()
+    if len(polygons):
+        origin = np.array(local_origin(tuple(shapely.total_bounds(polygons))), dtype=float)
+        polygons = shapely.transform(polygons, lambda xy: xy - origin)
+    return pd.Series(shapely.area(polygons), index=shapes.index, name="area_m2")
+
+
 def coverage_faults(cells: gpd.GeoSeries, *, gap_width_m: float = 0.0) -> CoverageFaults:
     """Return all places where polygons do not match, leave a gap or overlap.
 
