@@ -13,20 +13,21 @@ import functools
 import hashlib
 import os
 import pwd
-import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
 from geo.errors import SetupError
+from geo.programs import EXTENSIONS, Binaries, Say, find_binaries, install
 
-Say = Callable[[str], None]
 Role = Literal["owner", "app", "admin"]
 
 DATABASE = "wangge"
@@ -35,9 +36,6 @@ LOGINS: dict[Role, str] = {
     "app": "wangge_app",
     "admin": "postgres",
 }
-EXTENSIONS = ("postgis", "btree_gist", "pgcrypto", "pg_trgm")
-POSTGIS_MIN = (3, 3)
-POSTGRESQL_MIN = 15
 SOCKET_PATH_MAX_BYTES = 107
 PORT = 5432
 START_TIMEOUT_S = 120
@@ -93,14 +91,6 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'wangge') \\gexec
 
 
 @dataclass(frozen=True)
-class Binaries:
-    """PostgreSQL's programs of one major version, with PostGIS beside them."""
-
-    bin_dir: Path
-    version: int
-
-
-@dataclass(frozen=True)
 class Status:
     """What is known of a cluster without logging in to it."""
 
@@ -109,67 +99,6 @@ class Status:
     version: int | None
     data_dir: Path
     socket_dir: Path
-
-
-def find_binaries(version: int | None = None) -> Binaries | None:
-    """Return the newest PostgreSQL of this machine that has PostGIS and the other extensions.
-
-    Parameters
-    ----------
-    version : int, optional
-        Major version that an existing cluster asks for.
-
-    Returns
-    -------
-    Binaries or None
-        None when nothing on this machine fits.
-    """
-    places = [Path(found) for found in Path("/usr/lib/postgresql").glob("*/bin")]
-    for program in ("pg_config", "initdb"):
-        on_path = shutil.which(program)
-        if on_path:
-            places.append(Path(on_path).resolve().parent)
-    fitting = [
-        Binaries(place, major)
-        for place in dict.fromkeys(places)
-        if all((place / name).is_file() for name in ("initdb", "pg_ctl", "postgres", "psql"))
-        and (major := _major_version(place)) >= POSTGRESQL_MIN
-        and version in (None, major)
-        and _has_extensions(place, major)
-    ]
-    return max(fitting, key=lambda found: found.version, default=None)
-
-
-def install(project_dir: Path, say: Say) -> None:
-    """Install PostgreSQL with PostGIS from the system's packages.
-
-    Raises
-    ------
-    SetupError
-        When that takes rights which the user lacks; `command` is the one line to type.
-    """
-    script = project_dir / "setup" / "postgis.sh"
-    line = "sudo apt-get install -y postgresql postgis 'postgresql-[0-9]+-postgis-3$'"
-    if not script.is_file() or not shutil.which("apt-get"):
-        raise SetupError(
-            "PostgreSQL with PostGIS 3.3 or newer was not found on this machine. "
-            "Install it, or set DATABASE_URL to a database that has it.",
-            command=line,
-        )
-    say("PostgreSQL with PostGIS is missing: installing it from the system's packages.")
-    done = subprocess.run(
-        ["/bin/sh", str(script)],
-        cwd=project_dir,
-        stdin=subprocess.DEVNULL,
-        stdout=2,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SetupError(
-            "PostgreSQL with PostGIS could not be installed; the line above says what to type. "
-            "Or set DATABASE_URL to a database that has PostGIS.",
-            command=line,
-        )
 
 
 class Cluster:
@@ -250,37 +179,29 @@ class Cluster:
             socket_dir=self.socket_dir,
         )
 
-    def ensure(self, say: Say = lambda line: None) -> Binaries:
-        """Make sure that programs and data are there; a half-made cluster is made again.
+    def programs(self, say: Say = lambda line: None) -> Binaries:
+        """Return the programs that fit the data, installed when there are none.
 
         Raises
         ------
         SetupError
-            When PostGIS is missing and cannot be installed, or the data belong to somebody else.
+            When PostGIS is missing and cannot be installed, or another version made the data.
         """
         wanted = self._data_version()
-        binaries = find_binaries(wanted)
-        if binaries is None and wanted is None:
+        found = find_binaries(wanted)
+        if found is None and wanted is None:
             install(self.project_dir, say)
-            binaries = find_binaries()
-        if binaries is None:
+            found = find_binaries()
+        if found is None and wanted is None:
+            raise SetupError("PostgreSQL was installed, but without PostGIS 3.3 or newer.")
+        if found is None:
             raise SetupError(
                 f"The data in {self.data_dir} were made by PostgreSQL {wanted}, which is no longer "
                 "on this machine with PostGIS. Install that version again, or move the folder "
                 "away to begin anew.",
                 command=f"sudo apt-get install -y postgresql-{wanted}-postgis-3",
             )
-        if wanted is None:
-            say("Making a private PostGIS database.")
-            self._make(binaries)
-        owner = self.data_dir.stat().st_uid
-        if owner != self.account.pw_uid:
-            raise SetupError(
-                f"The database in {self.data_dir} belongs to the account with number {owner}. "
-                "Run the program as the user who made it, or remove the folder to begin anew.",
-                command=f"sudo rm -r '{self.data_dir}'",
-            )
-        return binaries
+        return found
 
     def start(self, say: Say = lambda line: None) -> bool:
         """Start the cluster unless it runs, and complete what a first start needs.
@@ -298,31 +219,17 @@ class Cluster:
         with self._locked():
             if self._server_pid() is not None:
                 return False
-            binaries = self.ensure(say)
-            self._write_configuration()
-            (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
-            self._prepare_folder(self.socket_dir)
-            log = self.data_dir / "start.log"
-            options = (
-                "-D",
-                str(self.data_dir),
-                "-w",
-                "-t",
-                str(START_TIMEOUT_S),
-                "-l",
-                str(log),
-            )
-            done = self._run(binaries.bin_dir / "pg_ctl", "start", "-s", *options)
-            if done.returncode != 0:
-                raise SetupError(
-                    f"The private database did not start.\n{done.stdout}{self._last_words(log)}"
-                )
-            self._bootstrap(binaries)
+            binaries = self.programs(say)
+            with _undisturbed():
+                if self._data_version() is None:
+                    say("Making a private PostGIS database.")
+                    self._make(binaries)
+                self._start(binaries)
             return True
 
     def stop(self) -> bool:
         """Stop the cluster; False when it did not run."""
-        with self._locked():
+        with self._locked(), _undisturbed():
             return self._stop()
 
     def keep(self, kept: bool) -> None:
@@ -343,16 +250,36 @@ class Cluster:
         self._make_state_dir()
         with (self.state_dir / f"{self.name}.users").open("a", encoding="ascii") as users:
             fcntl.flock(users, fcntl.LOCK_SH)
-            self.start(say)
             try:
+                self.start(say)
                 yield self
             finally:
-                with self._locked(), contextlib.suppress(BlockingIOError):
+                with self._locked(), _undisturbed(), contextlib.suppress(BlockingIOError):
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if not (self.state_dir / f"{self.name}.keep").exists():
                         self._stop()
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _start(self, binaries: Binaries) -> None:
+        owner = self.data_dir.stat().st_uid
+        if owner != self.account.pw_uid:
+            raise SetupError(
+                f"The database in {self.data_dir} belongs to the account with number {owner}. "
+                "Run the program as the user who made it, or remove the folder to begin anew.",
+                command=f"sudo rm -r '{self.data_dir}'",
+            )
+        self._write_configuration()
+        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+        self._prepare_folder(self.socket_dir)
+        log = self.data_dir / "start.log"
+        options = ("-D", str(self.data_dir), "-w", "-t", str(START_TIMEOUT_S), "-l", str(log))
+        done = self._run(binaries.bin_dir / "pg_ctl", "start", "-s", *options)
+        if done.returncode != 0:
+            raise SetupError(
+                f"The private database did not start.\n{done.stdout}{self._last_words(log)}"
+            )
+        self._bootstrap(binaries)
 
     def _stop(self) -> bool:
         if self._server_pid() is None:
@@ -445,7 +372,10 @@ class Cluster:
             (self.data_dir / name).write_text(content, encoding="utf-8")
 
     def _run(self, *args: Path | str, script: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a program of PostgreSQL under the server's account, outside the user's settings."""
+        """Run a program of PostgreSQL under the server's account, outside the user's settings.
+
+        It does not hear a Ctrl-C at the terminal.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         account = self.account
         root = os.geteuid() == 0
@@ -463,6 +393,7 @@ class Cluster:
             user=account.pw_uid if root else None,
             group=account.pw_gid if root else None,
             extra_groups=[] if root else None,
+            start_new_session=True,
         )
 
     def _reachable(self, folder: Path) -> bool:
@@ -529,32 +460,18 @@ class Cluster:
             return ""
 
 
-def _major_version(bin_dir: Path) -> int:
-    if bin_dir.parent.name.isdigit() and bin_dir.parent.parent.name == "postgresql":
-        return int(bin_dir.parent.name)
-    answer = _ask(bin_dir / "postgres", "--version")
-    found = re.search(r"\b(\d+)(?:\.|\w|$)", answer)
-    return int(found.group(1)) if found else 0
-
-
-def _has_extensions(bin_dir: Path, major: int) -> bool:
-    share = Path("/usr/share/postgresql") / str(major)
-    if not share.is_dir() or bin_dir != Path("/usr/lib/postgresql") / str(major) / "bin":
-        share = Path(_ask(bin_dir / "pg_config", "--sharedir") or "/nonexistent")
-    controls = {name: share / "extension" / f"{name}.control" for name in EXTENSIONS}
-    if not all(path.is_file() for path in controls.values()):
-        return False
-    text = controls["postgis"].read_text(encoding="utf-8", errors="replace")
-    found = re.search(r"default_version\s*=\s*'(\d+)\.(\d+)", text)
-    return found is not None and (int(found[1]), int(found[2])) >= POSTGIS_MIN
-
-
-def _ask(program: Path, option: str) -> str:
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold back Ctrl-C and orders to end while a server starts or stops, so that none is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
-        done = subprocess.run([str(program), option], capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip()
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def tell(line: str) -> None:

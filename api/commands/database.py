@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Literal
 
 import typer
 
+from api.commands.opening import addresses, bring_up_to_date, open_engine
 from api.commands.terminal import Json, answer, say
 from geo.cluster import DATABASE, Cluster
 from geo.errors import SetupError
@@ -22,14 +23,6 @@ class Login(StrEnum):
     OWNER = "owner"
     APP = "app"
     ADMIN = "admin"
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where the database is: for migrations and loading, and for the application."""
-
-    owner: str
-    app: str
 
 
 def private_cluster(settings: Settings) -> Cluster:
@@ -48,29 +41,15 @@ def private_cluster(settings: Settings) -> Cluster:
     return Cluster(settings.project_dir)
 
 
-def addresses(settings: Settings) -> Addresses:
-    """Return the addresses of the database in use; the private cluster must run already."""
-    if settings.database_url:
-        app_url = _with_driver(settings.database_url)
-        return Addresses(_with_driver(settings.database_owner_url or app_url), app_url)
-    cluster = Cluster(settings.project_dir)
-    return Addresses(cluster.url("owner"), cluster.url("app"))
-
-
-def _with_driver(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    if scheme in ("postgres", "postgresql"):
-        return f"postgresql+psycopg{mark}{rest}"
-    return url
-
-
 @app.command()
 def up(as_json: Json = False) -> None:
-    """Start the private database and leave it running; made and installed when missing."""
+    """Start the private database, leave it running, and bring its schema up to date."""
     cluster = private_cluster(Settings())
     cluster.keep(True)
     started = cluster.start(say)
     url = cluster.url("owner")
+    with open_engine(url) as engine:
+        bring_up_to_date(engine)
     line = "The database runs." if started else "The database was running already."
     answer(as_json, {"running": True, "started": started, "url": url}, f"{line}\n{url}")
 

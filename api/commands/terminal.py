@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -24,8 +25,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, fo
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
 
-Step = Callable[[str, float, float], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+Step = Callable[[str, float], None]
+"""Called with what is being done and the share of it that is done, 0 to 1."""
 
 
 def answer(as_json: bool, data: Mapping[str, Any], lines: str) -> None:
@@ -53,7 +54,7 @@ def fail(message: str, *, command: str | None = None, code: int = 1) -> NoReturn
 
 @contextmanager
 def progress() -> Iterator[Step]:
-    """Show one bar for each step that the called code reports; lines where no terminal is."""
+    """Show a bar for each step that the called code reports; lines where no terminal is."""
     if not sys.stderr.isatty():
         yield _Lines()
         return
@@ -61,18 +62,22 @@ def progress() -> Iterator[Step]:
         SpinnerColumn(finished_text="[green]✓"),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
-        MofNCompleteColumn(),
+        TaskProgressColumn(),
         TimeElapsedColumn(),
         console=err,
     ) as bars:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
-        def step(what: str, done: float, total: float) -> None:
+        def step(what: str, share: float) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total or None)
-            bars.update(tasks[what], completed=int(done), total=int(total) or None)
+                for done in tasks.values():
+                    bars.update(done, completed=1.0)
+                tasks[what] = bars.add_task(what, total=1.0)
+            bars.update(tasks[what], completed=share)
 
         yield step
+        for done in tasks.values():
+            bars.update(done, completed=1.0)
 
 
 class _Lines:
@@ -81,7 +86,7 @@ class _Lines:
     def __init__(self) -> None:
         self._said: set[str] = set()
 
-    def __call__(self, what: str, done: float, total: float) -> None:
+    def __call__(self, what: str, share: float) -> None:
         if what not in self._said:
             self._said.add(what)
             say(f"{what} ...")

@@ -1,0 +1,110 @@
+"""The database that commands work on: the private one or that of `DATABASE_URL`, up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from geo.cluster import Cluster
+from geo.db import migrate, owner_engine
+from geo.errors import SetupError
+from geo.settings import Settings
+
+MIGRATING = 7_229_001
+"""Advisory lock: one process at a time changes the schema."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the database is: for migrations and loading, and for the application."""
+
+    owner: str
+    app: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A database that runs and is up to date."""
+
+    engine: Engine
+    addresses: Addresses
+
+
+def addresses(settings: Settings) -> Addresses:
+    """Return the addresses of the database in use."""
+    if settings.database_url:
+        app_url = _with_driver(settings.database_url)
+        return Addresses(_with_driver(settings.database_owner_url or app_url), app_url)
+    cluster = Cluster(settings.project_dir)
+    return Addresses(cluster.url("owner"), cluster.url("app"))
+
+
+@contextmanager
+def open_database(settings: Settings, say: Callable[[str], None]) -> Iterator[Opened]:
+    """Yield the database in use; a private one is started, and stopped by the last who needs it.
+
+    Raises
+    ------
+    SetupError
+        If there is no database to be had; the message says what to do.
+    """
+    found = addresses(settings)
+    if settings.database_url:
+        with open_engine(found.owner) as engine:
+            bring_up_to_date(engine)
+            yield Opened(engine, found)
+        return
+    with Cluster(settings.project_dir).session(say), open_engine(found.owner) as engine:
+        bring_up_to_date(engine)
+        yield Opened(engine, found)
+
+
+@contextmanager
+def open_engine(url: str) -> Iterator[Engine]:
+    """Yield an engine of the owner, closed at the end."""
+    engine = owner_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def bring_up_to_date(engine: Engine) -> None:
+    """Run the migrations that are missing; a second process waits for the first.
+
+    Raises
+    ------
+    SetupError
+        If the database cannot be reached or refuses a migration.
+    """
+    where = engine.url.render_as_string(hide_password=True)
+    try:
+        with engine.connect() as guard:
+            guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATING})
+            guard.commit()
+            try:
+                migrate(engine)
+            finally:
+                guard.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATING})
+                guard.commit()
+    except OperationalError as error:
+        raise SetupError(f"The database {where} cannot be reached: {_first_line(error)}") from None
+    except DBAPIError as error:
+        raise SetupError(
+            f"The database {where} could not be brought up to date: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]
+
+
+def _with_driver(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
+    if scheme in ("postgres", "postgresql"):
+        return f"postgresql+psycopg{mark}{rest}"
+    return url

@@ -1,0 +1,115 @@
+"""PostgreSQL's programs with PostGIS: found on this machine, or installed from its packages."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from geo.errors import SetupError
+
+Say = Callable[[str], None]
+
+EXTENSIONS = ("postgis", "btree_gist", "pgcrypto", "pg_trgm")
+POSTGIS_MIN = (3, 3)
+POSTGRESQL_MIN = 15
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """PostgreSQL's programs of one major version, with PostGIS beside them."""
+
+    bin_dir: Path
+    version: int
+
+
+def find_binaries(version: int | None = None) -> Binaries | None:
+    """Return the newest PostgreSQL of this machine that has PostGIS and the other extensions.
+
+    Parameters
+    ----------
+    version : int, optional
+        Major version that an existing cluster asks for.
+
+    Returns
+    -------
+    Binaries or None
+        None when nothing on this machine fits.
+    """
+    places = [Path(found) for found in Path("/usr/lib/postgresql").glob("*/bin")]
+    for program in ("pg_config", "initdb"):
+        on_path = shutil.which(program)
+        if on_path:
+            places.append(Path(on_path).resolve().parent)
+    fitting = [
+        Binaries(place, major)
+        for place in dict.fromkeys(places)
+        if all((place / name).is_file() for name in ("initdb", "pg_ctl", "postgres", "psql"))
+        and (major := _major_version(place)) >= POSTGRESQL_MIN
+        and version in (None, major)
+        and _has_extensions(place, major)
+    ]
+    return max(fitting, key=lambda found: found.version, default=None)
+
+
+def install(project_dir: Path, say: Say) -> None:
+    """Install PostgreSQL with PostGIS from the system's packages.
+
+    Raises
+    ------
+    SetupError
+        When that takes rights which the user lacks; `command` is the one line to type.
+    """
+    script = project_dir / "setup" / "postgis.sh"
+    line = "sudo apt-get install -y postgresql postgis 'postgresql-[0-9]+-postgis-3$'"
+    if not script.is_file() or not shutil.which("apt-get"):
+        raise SetupError(
+            "PostgreSQL with PostGIS 3.3 or newer was not found on this machine. "
+            "Install it, or set DATABASE_URL to a database that has it.",
+            command=line,
+        )
+    say("PostgreSQL with PostGIS is missing: installing it from the system's packages.")
+    done = subprocess.run(
+        ["/bin/sh", str(script)],
+        cwd=project_dir,
+        stdin=subprocess.DEVNULL,
+        stdout=2,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SetupError(
+            "PostgreSQL with PostGIS could not be installed; the line above says what to type. "
+            "Or set DATABASE_URL to a database that has PostGIS.",
+            command=line,
+        )
+
+
+def _major_version(bin_dir: Path) -> int:
+    if bin_dir.parent.name.isdigit() and bin_dir.parent.parent.name == "postgresql":
+        return int(bin_dir.parent.name)
+    answer = _ask(bin_dir / "postgres", "--version")
+    found = re.search(r"\b(\d+)(?:\.|\w|$)", answer)
+    return int(found.group(1)) if found else 0
+
+
+def _has_extensions(bin_dir: Path, major: int) -> bool:
+    share = Path("/usr/share/postgresql") / str(major)
+    if not share.is_dir() or bin_dir != Path("/usr/lib/postgresql") / str(major) / "bin":
+        share = Path(_ask(bin_dir / "pg_config", "--sharedir") or "/nonexistent")
+    controls = {name: share / "extension" / f"{name}.control" for name in EXTENSIONS}
+    if not all(path.is_file() for path in controls.values()):
+        return False
+    text = controls["postgis"].read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"default_version\s*=\s*'(\d+)\.(\d+)", text)
+    return found is not None and (int(found[1]), int(found[2])) >= POSTGIS_MIN
+
+
+def _ask(program: Path, option: str) -> str:
+    try:
+        done = subprocess.run([str(program), option], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
