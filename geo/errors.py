@@ -61,6 +61,12 @@ class ForbiddenError(WanggeError):
     code = "forbidden"
 
 
+class NotSignedInError(WanggeError):
+    """What is asked for needs an account, and nobody is signed in."""
+
+    code = "not_signed_in"
+
+
 class SignInError(WanggeError):
     """Login and password do not match an enabled account."""
 
@@ -108,6 +114,20 @@ class ProfileError(DatasetError):
 
     code = "profile_invalid"
     subject = "The country profile has"
+
+
+class RecipeError(DatasetError):
+    """A recipe for an import is incomplete or contradicts itself; `defects` lists all places."""
+
+    code = "recipe_invalid"
+    subject = "The recipe has"
+
+
+class DeliveryError(DatasetError):
+    """Files that were handed over cannot be taken as they are; `defects` lists all reasons."""
+
+    code = "delivery_invalid"
+    subject = "What was delivered has"
 
 
 class TopologyError(WanggeError):

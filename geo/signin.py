@@ -101,6 +101,32 @@ def password_matches(stored: str | None, password: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Credential:
+    """What signing in compares: never leaves the server."""
+
+    city_id: int
+    user_id: int
+    role: str
+    password_hash: str
+    disabled: bool
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whose session it is."""
+
+    city_id: int
+    city: str
+    user_id: int
+    role: str
+    login: str
+    display_name: str
+    worker_id: int | None
+    areas: tuple[int, ...]
+    organisations: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Patience:
     """How failures under one key hold back the next attempt.
 

@@ -10,33 +10,8 @@ from typing import Any
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from geo.signin import Account, Credential
 from geo.tables import AreaGrant, Grid, UserAccount, UserSession
-
-
-@dataclass(frozen=True)
-class Credential:
-    """What signing in compares: never leaves the server."""
-
-    city_id: int
-    user_id: int
-    role: str
-    password_hash: str
-    disabled: bool
-
-
-@dataclass(frozen=True)
-class Account:
-    """Whose session it is."""
-
-    city_id: int
-    city: str
-    user_id: int
-    role: str
-    login: str
-    display_name: str
-    worker_id: int | None
-    areas: tuple[int, ...]
-    organisations: tuple[int, ...]
 
 
 @dataclass(frozen=True)
