@@ -47,8 +47,6 @@ class NetFrames:
         cell_id, grid_id of the leaf.
     grids : GeoDataFrame, shape (k,)
         grid_id, level, parent_id, name, kind, code, area_m2, area_1 .. area_6, geometry.
-    outline : shapely geometry, optional
-        The city's ground.
     exceptions : dict of int to int
         Grids allowed to lie in several parts, and in how many.
     """
@@ -56,21 +54,57 @@ class NetFrames:
     cells: gpd.GeoDataFrame
     owners: pd.DataFrame
     grids: gpd.GeoDataFrame
-    outline: Any = None
     exceptions: dict[int, int] = field(default_factory=dict)
 
 
-def net_faults(
-    net: NetFrames, *, check_cells: bool = True
-) -> tuple[list[Fault], list[dict[str, int]]]:
+def cell_faults(cells: gpd.GeoDataFrame, outline: Any) -> list[Fault]:
+    """Say where cells are no coverage of the city's ground.
+
+    Parameters
+    ----------
+    cells : GeoDataFrame, shape (n,)
+        cell_id, geometry; projected CRS in metres.
+    outline : shapely geometry
+        The city's ground.
+
+    Returns
+    -------
+    list of Fault
+        Empty for a coverage that makes up the outline. Nothing else can be recomputed otherwise.
+    """
+    found = topology.coverage_faults(cells.set_index("cell_id").geometry)
+    gaps = found.gaps[found.gaps.representative_point().within(outline)]
+    faults = [Fault("cell_shape", f"cell {r.cell} {r.reason}") for r in found.shapes.itertuples()]
+    faults += [
+        Fault("cell_border", f"cell {r.cell}: {r.length_m:.3f} m match no neighbour", (r.x, r.y))
+        for r in found.edges.itertuples()
+    ]
+    faults += [
+        Fault("cell_gap", f"{r.area_m2:.3f} m2 belong to no cell", (r.x, r.y))
+        for r in gaps.itertuples()
+    ]
+    faults += [
+        Fault("cell_overlap", f"cells {r.cell} and {r.other}: {r.area_m2:.3f} m2", (r.x, r.y))
+        for r in found.overlaps.itertuples()
+    ]
+    if faults:
+        return faults
+    union = shapely.coverage_union_all(cells.geometry.to_numpy())
+    rest = shapely.symmetric_difference(union, outline)
+    if shapely.area(rest) > AREA_TOLERANCE_M2:
+        spot = shapely.point_on_surface(rest)
+        message = f"cells and the city's outline differ by {shapely.area(rest):.3f} m2"
+        faults.append(Fault("city_outline", message, (spot.x, spot.y)))
+    return faults
+
+
+def net_faults(net: NetFrames) -> tuple[list[Fault], list[dict[str, int]]]:
     """Recompute a net from its cells and compare it with what is stored.
 
     Parameters
     ----------
     net : NetFrames
-    check_cells : bool, default True
-        Also check that the cells are a coverage of the city's outline; once is enough for nets
-        that share their cells.
+        Its cells must be a coverage: see `cell_faults`.
 
     Returns
     -------
@@ -80,8 +114,6 @@ def net_faults(
         Inherited grids in several parts: grid_id, parts, allowed.
     """
     faults: list[Fault] = []
-    if check_cells:
-        faults += _cell_faults(net)
     if net.grids.empty:
         return faults, []
     path_faults = _path_faults(net.grids)
@@ -96,39 +128,6 @@ def net_faults(
     faults += _boundary_faults(net.grids, shapes, of_cells)
     torn, exceptions = _contiguity_faults(net, shapes, of_cells)
     return faults + torn, exceptions
-
-
-def _cell_faults(net: NetFrames) -> list[Fault]:
-    found = topology.coverage_faults(net.cells.set_index("cell_id").geometry)
-    gaps = found.gaps
-    if net.outline is not None:
-        gaps = gaps[gaps.representative_point().within(net.outline)]
-    faults = [Fault("cell_shape", f"cell {r.cell} {r.reason}") for r in found.shapes.itertuples()]
-    faults += [
-        Fault("cell_border", f"cell {r.cell}: {r.length_m:.3f} m match no neighbour", (r.x, r.y))
-        for r in found.edges.itertuples()
-    ]
-    faults += [
-        Fault("cell_gap", f"{r.area_m2:.3f} m2 belong to no cell", (r.x, r.y))
-        for r in gaps.itertuples()
-    ]
-    faults += [
-        Fault("cell_overlap", f"cells {r.cell} and {r.other}: {r.area_m2:.3f} m2", (r.x, r.y))
-        for r in found.overlaps.itertuples()
-    ]
-    if net.outline is not None and not net.cells.empty:
-        union = shapely.coverage_union_all(net.cells.geometry.to_numpy())
-        rest = shapely.symmetric_difference(union, net.outline)
-        if shapely.area(rest) > AREA_TOLERANCE_M2:
-            spot = shapely.point_on_surface(rest)
-            faults.append(
-                Fault(
-                    "city_outline",
-                    f"cells and the city's outline differ by {shapely.area(rest):.3f} m2",
-                    (spot.x, spot.y),
-                )
-            )
-    return faults
 
 
 def _path_faults(grids: gpd.GeoDataFrame) -> list[Fault]:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from geo.grids import AREA_COLUMNS
 from geo.seal import net_hash
 from geo.tables import SRID, Cell, City, Net, NetCell, NetException, NetGrid
-from geo.validation import Fault, NetFrames, net_faults
+from geo.validation import Fault, NetFrames, cell_faults, net_faults
 
 SHOWN = 20
 """How many faults of one kind are listed; all are counted."""
@@ -111,12 +111,18 @@ def check(session: Session, city: City, live_seq: int | None) -> dict[str, Any]:
         select(Net).where(Net.city_id == city.city_id, Net.cancelled_at.is_(None)).order_by(Net.seq)
     ).all()
     cells = _cells(session, city, transformer)
+    outline = session.execute(
+        select(func.ST_AsBinary(City.outline)).where(City.city_id == city.city_id)
+    ).scalar_one()
+    uncovered = cell_faults(cells, _shapes([bytes(outline)], transformer)[0])
+    faults += uncovered
     for net in nets:
         faults += _query_faults(session, RUNS, f"net {net.seq}", city=city.city_id, seq=net.seq)
         frames = _frames(session, city, net.seq, cells, transformer)
-        found, listed = net_faults(frames, check_cells=net is nets[0])
-        faults += [fault.of(f"net {net.seq}") for fault in found]
-        exceptions += [{"seq": net.seq, **row} for row in listed]
+        if not uncovered:
+            found, listed = net_faults(frames)
+            faults += [fault.of(f"net {net.seq}") for fault in found]
+            exceptions += [{"seq": net.seq, **row} for row in listed]
         if net_hash(frames.owners, pd.DataFrame(frames.grids)) != net.hash:
             faults.append(Fault("net_hash", f"net {net.seq}: differs from what was published"))
         figures[f"net_{net.seq}"] = {"grids": len(frames.grids), "cells": len(frames.owners)}
@@ -219,9 +225,6 @@ def _frames(
             NetException.city_id == city.city_id, NetException.from_seq <= seq
         )
     ).all()
-    outline = session.scalar(
-        select(func.ST_AsBinary(City.outline)).where(City.city_id == city.city_id)
-    )
     return NetFrames(
         cells=cells,
         owners=pd.DataFrame(
@@ -231,6 +234,5 @@ def _frames(
         grids=gpd.GeoDataFrame(
             table, geometry=_shapes([row[-1] for row in rows], transformer), crs=city.metre_srid
         ),
-        outline=_shapes([bytes(outline)], transformer)[0] if outline is not None else None,
         exceptions={int(grid): int(parts) for grid, parts in exceptions},
     )

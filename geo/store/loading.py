@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import geopandas as gpd
@@ -284,6 +285,44 @@ def refresh_worker_areas(session: Session, city_id: int) -> None:
         ),
         {"city": city_id},
     )
+
+
+@dataclass(frozen=True)
+class DemoPlace:
+    """Where the demo's accounts act; None where the city has no such thing."""
+
+    worker: int | None = None
+    grid: int | None = None
+    community: int | None = None
+    department: int | None = None
+
+
+def demo_place(session: Session, city_id: int) -> DemoPlace:
+    """Return a full-time worker of one grid, the grid above it, and a department with cases."""
+    row = session.execute(
+        text(
+            "SELECT min(p.worker_id) AS worker_id, p.grid_id, g.parent_id FROM post AS p"
+            " JOIN net_grid AS g ON g.city_id = p.city_id AND g.grid_id = p.grid_id"
+            " JOIN (SELECT owner_grid, count(*) AS cases FROM issue WHERE city_id = :city"
+            "       GROUP BY owner_grid) AS i ON i.owner_grid = p.grid_id"
+            " WHERE p.city_id = :city AND p.role = 'worker' AND NOT p.part_time"
+            " AND p.valid_to IS NULL AND p.worker_id IN (SELECT worker_id FROM post"
+            " WHERE city_id = :city GROUP BY worker_id HAVING count(*) = 1)"
+            " GROUP BY p.grid_id, g.parent_id, i.cases ORDER BY i.cases DESC, p.grid_id LIMIT 1"
+        ),
+        {"city": city_id},
+    ).first()
+    department = session.scalar(
+        text(
+            "SELECT organisation_id FROM issue WHERE city_id = :city"
+            " AND organisation_id IS NOT NULL GROUP BY organisation_id"
+            " ORDER BY count(*) DESC, organisation_id LIMIT 1"
+        ),
+        {"city": city_id},
+    )
+    if row is None:
+        return DemoPlace(department=department)
+    return DemoPlace(row.worker_id, row.grid_id, row.parent_id, department)
 
 
 def drop(session: Session, slug: str) -> bool:

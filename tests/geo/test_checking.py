@@ -1,0 +1,114 @@
+"""The validator finds each kind of damage, says where, and finds nothing in a sound city."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from geo import service
+from tests.cities import tiny_dataset
+
+DAMAGE = {
+    "cell_border": "UPDATE cell SET geom = ST_SetSRID(ST_Translate(geom, 0.0001, 0), 4326)"
+    " WHERE cell_id = (SELECT min(cell_id) FROM cell)",
+    "city_outline": "UPDATE city SET outline = ST_Multi(ST_Buffer(outline, 0.0001))",
+    "cell_run": "DELETE FROM net_cell WHERE cell_id = (SELECT min(cell_id) FROM net_cell)",
+    "leaf_missing": "DELETE FROM net_grid WHERE grid_id = 1122",
+    "hierarchy": "UPDATE net_grid SET parent_id = 1 WHERE grid_id = 1122",
+    "grid_areas": "UPDATE net_grid SET area_2 = 12 WHERE grid_id = 1122",
+    "grid_boundary": "UPDATE net_grid SET boundary = ST_Multi(ST_Buffer(boundary, -0.0001))"
+    " WHERE grid_id = 211",
+    "cell_above_leaf": "UPDATE net_cell SET grid_id = 111"
+    " WHERE cell_id = (SELECT min(cell_id) FROM net_cell WHERE grid_id = 1111)",
+    "code_other_grid": "UPDATE net_grid SET code = code || 'x' WHERE grid_id = 211",
+    "net_hash": "UPDATE net_grid SET name = name || '!' WHERE grid_id = 211",
+    "building_outside": "UPDATE building SET footprint = ST_Translate(footprint, 0.05, 0)"
+    " WHERE building_id = (SELECT min(building_id) FROM building)",
+    "station_outside": "UPDATE station SET geom = ST_Translate(geom, 0.05, 0)"
+    " WHERE station_id = (SELECT min(station_id) FROM station)",
+    "issue_outside": "UPDATE issue SET geom = ST_Translate(geom, 0.05, 0)"
+    " WHERE issue_id = (SELECT min(issue_id) FROM issue)",
+    "households_differ": "UPDATE building SET households = households + 1"
+    " WHERE building_id = (SELECT min(building_id) FROM building)",
+    "worker_areas": "UPDATE worker SET areas = '{}'",
+    "post_areas": "UPDATE post SET area_1 = NULL WHERE post_id = (SELECT min(post_id) FROM post)",
+    "issue_areas": "UPDATE issue SET area_1 = 2 WHERE area_1 = 1",
+    "audit_chain": "ALTER TABLE audit DISABLE TRIGGER audit_is_final;"
+    "UPDATE audit SET action = 'nothing' WHERE n = 1",
+    "net_order": "INSERT INTO net (city_id, seq, effective_from, hash)"
+    " SELECT city_id, 2, effective_from - 1, hash FROM net",
+}
+
+
+@pytest.fixture
+def tiny(session: Session) -> Session:
+    service.load_dataset(session, tiny_dataset())
+    return session
+
+
+def _checks(report: dict[str, Any]) -> set[str]:
+    return set(report["counts"])
+
+
+def test_a_sound_city_has_no_fault(tiny: Session) -> None:
+    report = service.check_city(tiny, "tiny")
+    assert report["faults"] == []
+    assert report["ok"]
+    assert report["figures"]["net_1"] == {"grids": 15, "cells": 40}
+    assert report["figures"]["area_m2"] == pytest.approx(400_000, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_each_damage_is_found(tiny: Session, kind: str) -> None:
+    for statement in DAMAGE[kind].split(";"):
+        tiny.execute(text(statement))
+    report = service.check_city(tiny, "tiny")
+    assert not report["ok"]
+    assert kind in _checks(report)
+
+
+def test_a_torn_grid_is_a_fault_unless_it_was_inherited(tiny: Session) -> None:
+    tear = (
+        "UPDATE net_cell SET grid_id = 213 WHERE grid_id = 211 AND cell_id ="
+        " (SELECT min(cell_id) FROM net_cell WHERE grid_id = 211)"
+    )
+    tiny.execute(text(tear))
+    report = service.check_city(tiny, "tiny")
+    torn = [fault for fault in report["faults"] if fault["check"] == "contiguity"]
+    assert "grid 213 lies in 2 parts" in torn[0]["message"]
+    lon, lat = torn[0]["place"]
+    assert 120 < lon < 121
+    assert 37 < lat < 38
+    tiny.execute(
+        text(
+            "INSERT INTO net_exception (city_id, grid_id, from_seq, parts, reason)"
+            " SELECT city_id, 213, 1, 2, 'inherited' FROM city"
+        )
+    )
+    report = service.check_city(tiny, "tiny")
+    assert "contiguity" not in _checks(report)
+    assert report["exceptions"] == [{"seq": 1, "grid_id": 213, "parts": 2, "allowed": 2}]
+
+
+def test_two_runs_of_one_cell_cannot_be_stored(tiny: Session) -> None:
+    second_run = (
+        "INSERT INTO net_cell (city_id, cell_id, from_seq, to_seq, grid_id)"
+        " SELECT city_id, cell_id, 2, 3, grid_id FROM net_cell LIMIT 1"
+    )
+    tiny.execute(
+        text(
+            "INSERT INTO net (city_id, seq, effective_from, hash)"
+            " SELECT city_id, 2, effective_from + 1, hash FROM net"
+        )
+    )
+    with pytest.raises(Exception, match="ex_net_cell_run"):
+        tiny.execute(text(second_run))
+
+
+def test_a_code_is_never_given_to_another_grid(tiny: Session) -> None:
+    again = "INSERT INTO grid_code SELECT city_id, scheme, code, 1, 1 FROM grid_code LIMIT 1"
+    with pytest.raises(Exception, match="pk_grid_code"):
+        tiny.execute(text(again))
