@@ -7,18 +7,19 @@ the second wall behind it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import ARRAY, ColumnElement, and_, any_, false, func, literal, or_, select, true
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
-from geo import signin
+from geo import crs, signin
 from geo.dataset import CityDataset
 from geo.db import Viewer
 from geo.errors import (
@@ -28,6 +29,7 @@ from geo.errors import (
     NotFoundError,
     TooManyAttemptsError,
 )
+from geo.profiles import load_profile
 from geo.store import accounts, audit, checking, loading
 from geo.tables import Audit, City, Issue, Net, Plan, UserAccount, Worker
 from geo.terms import Role
@@ -89,6 +91,73 @@ def load_dataset(
         payload=loading.counts(session, city_id),
     )
     return city_id
+
+
+def create_city(
+    session: Session,
+    slug: str,
+    *,
+    name: str,
+    profile: str,
+    county_code: str,
+    lon: float,
+    lat: float,
+    name_en: str | None = None,
+    timezone: str | None = None,
+    metre_srid: int | None = None,
+) -> int:
+    """Create an empty city with the levels of its profile; return its id. For the owner.
+
+    Parameters
+    ----------
+    lon, lat : float
+        Middle of the city, degrees: the metre CRS is proposed from it.
+    metre_srid : int, optional
+        EPSG number of a projected CRS in metres, when the proposed one is not wanted.
+
+    Raises
+    ------
+    ConflictError
+        If the short name is taken.
+    InvalidInputError
+        If a value cannot be used; `field` names it.
+    NotFoundError
+        If there is no such profile.
+    TopologyError
+        If no metre CRS fits the place, or the one named is not in metres.
+    """
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", slug):
+        message = (
+            f"'{slug}' is no short name: use a-z, 0-9 and -, beginning with a letter or digit."
+        )
+        raise InvalidInputError(message, field="slug")
+    if _exists(session, slug):
+        raise ConflictError(f"A city '{slug}' exists already; choose another name.", slug=slug)
+    country = load_profile(profile)
+    zone = timezone or country.timezone
+    if zone not in available_timezones():
+        raise InvalidInputError(
+            f"'{zone}' is no time zone, such as Asia/Shanghai.", field="timezone"
+        )
+    srid = metre_srid or crs.metre_srid(lon, lat, country.metre_family)
+    crs.require_metres(srid)
+    city_id = loading.insert_city(
+        session,
+        country,
+        slug=slug,
+        name=name,
+        name_en=name_en or name,
+        timezone=zone,
+        metre_srid=srid,
+        county_code=county_code,
+        middle=(lon, lat),
+    )
+    audit.append(session, city_id, "city.create", f"city/{slug}", {"metre_srid": srid})
+    return city_id
+
+
+def _exists(session: Session, slug: str) -> bool:
+    return session.scalar(select(City.city_id).where(City.slug == slug)) is not None
 
 
 DEMO_PASSWORD = "wangge-demo"  # noqa: S105 - printed at the start, refused beyond loopback

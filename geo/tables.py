@@ -139,7 +139,9 @@ class City(Base):
     county_code: Mapped[str]
     code_scheme: Mapped[str]
     demo: Mapped[bool] = mapped_column(server_default=text("false"))
-    outline: Mapped[Any] = _shape("MULTIPOLYGON")
+    outline: Mapped[Any] = mapped_column(
+        Geometry("MULTIPOLYGON", srid=SRID, spatial_index=False), nullable=True
+    )
     created_at: Mapped[Now]
 
 

@@ -13,14 +13,10 @@ from geo.tables import Base
 OURS = set(Base.metadata.tables)
 
 
-def _ours(
-    thing: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
-) -> bool:
+def _ours(thing: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
     if kind == "table" and reflected and compare_to is None:
         return name in OURS
-    return bool(
-        alembic_helpers.include_object(thing, name, kind, reflected, compare_to)
-    )
+    return bool(alembic_helpers.include_object(thing, name, kind, reflected, compare_to))
 
 
 connection = context.config.attributes["connection"]

@@ -114,7 +114,9 @@ def check(session: Session, city: City, live_seq: int | None) -> dict[str, Any]:
     outline = session.execute(
         select(func.ST_AsBinary(City.outline)).where(City.city_id == city.city_id)
     ).scalar_one()
-    uncovered = cell_faults(cells, _shapes([bytes(outline)], transformer)[0])
+    uncovered: list[Fault] = []
+    if outline is not None:
+        uncovered = cell_faults(cells, _shapes([bytes(outline)], transformer)[0])
     faults += uncovered
     for net in nets:
         faults += _query_faults(session, RUNS, f"net {net.seq}", city=city.city_id, seq=net.seq)

@@ -27,7 +27,7 @@ from geo.errors import ConflictError
 from geo.grids import AREA_COLUMNS
 from geo.profiles import Profile, load_profile
 from geo.seal import net_hash
-from geo.tables import SRID, Base, City, Net
+from geo.tables import SRID, Base, City, Level, Net
 
 Progress = Callable[[str, float], None]
 """Takes what is being done and the share of it that is done, 0 to 1."""
@@ -118,15 +118,54 @@ def derive_net(
     return net
 
 
+def insert_city(
+    session: Session,
+    profile: Profile,
+    *,
+    slug: str,
+    name: str,
+    name_en: str,
+    timezone: str,
+    metre_srid: int,
+    county_code: str,
+    middle: tuple[float, float],
+) -> int:
+    """Write a city without ground and the levels of its profile; return its id."""
+    x, y = Transformer.from_crs(SRID, metre_srid, always_xy=True).transform(*middle)
+    city_id: int = session.execute(
+        insert(City)
+        .values(
+            slug=slug,
+            name=name,
+            name_en=name_en,
+            profile=profile.code,
+            timezone=timezone,
+            metre_srid=metre_srid,
+            origin_x=float(round(x)),
+            origin_y=float(round(y)),
+            county_code=county_code,
+            code_scheme=profile.default_scheme,
+        )
+        .returning(City.city_id)
+    ).scalar_one()
+    levels = _profile_levels(profile, len(profile.levels)).assign(city_id=city_id)
+    session.execute(insert(Level), [dict(row) for _, row in levels.iterrows()])
+    return city_id
+
+
+def _profile_levels(profile: Profile, depth: int) -> pd.DataFrame:
+    rows = [
+        (level.number, level.code, level.name.zh, level.name.en, level.zoom_min, level.zoom_max)
+        for level in profile.levels[:depth]
+    ]
+    return pd.DataFrame(rows, columns=["level", "code", "name", "name_en", "zoom_min", "zoom_max"])
+
+
 def _levels(dataset: CityDataset, profile: Profile) -> pd.DataFrame:
     """Return the city's levels: its own, or the first of its profile, as deep as its grids."""
     if len(dataset.levels):
         return dataset.levels
-    rows = [
-        (level.number, level.code, level.name.zh, level.name.en, level.zoom_min, level.zoom_max)
-        for level in profile.levels[: int(dataset.grids["level"].max())]
-    ]
-    return pd.DataFrame(rows, columns=["level", "code", "name", "name_en", "zoom_min", "zoom_max"])
+    return _profile_levels(profile, int(dataset.grids["level"].max()))
 
 
 def _insert_city(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,14 @@ from sqlalchemy.orm import Session
 
 from geo import service
 from geo.dataset import FRAMES
-from geo.errors import CityNotFoundError, ConflictError, DatasetError
+from geo.errors import (
+    CityNotFoundError,
+    ConflictError,
+    DatasetError,
+    InvalidInputError,
+    NotFoundError,
+    TopologyError,
+)
 from geo.store import loading
 from geo.tables import AreaGrant, City, Issue, NetCell, NetGrid, Post, UserAccount, Worker
 from geo.terms import FOREVER
@@ -168,3 +176,36 @@ def test_demo_accounts_stand_in_places_of_the_city(session: Session) -> None:
         select(Post.grid_id).where(Post.city_id == city, Post.worker_id == worker.worker_id)
     ).all()
     assert list(grids) == list(held)
+
+
+def test_an_empty_city_has_levels_and_a_proposed_metre_crs(session: Session) -> None:
+    city_id = service.create_city(
+        session, "new", name="新城", profile="cn", county_code="990102", lon=117.2, lat=36.6
+    )
+    city = session.get_one(City, city_id)
+    assert (city.metre_srid, city.outline, city.timezone) == (4548, None, "Asia/Shanghai")
+    assert loading.counts(session, city_id) == {"level": 4}
+    report = service.check_city(session, "new")
+    assert report["ok"]
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"slug": "New City"}, InvalidInputError),
+        ({"timezone": "Mars/Base"}, InvalidInputError),
+        ({"metre_srid": 4326}, TopologyError),
+        ({"profile": "atlantis"}, NotFoundError),
+        ({"lon": 400.0}, TopologyError),
+    ],
+)
+def test_a_city_that_cannot_be_is_refused(
+    session: Session, values: dict[str, Any], error: type[Exception]
+) -> None:
+    good: dict[str, Any] = {
+        "slug": "new", "name": "新城", "profile": "cn", "county_code": "990102",
+        "lon": 117.2, "lat": 36.6,
+    }  # fmt: skip
+    with pytest.raises(error):
+        service.create_city(session, **(good | values))
+    assert session.scalar(select(func.count()).select_from(City)) == 0

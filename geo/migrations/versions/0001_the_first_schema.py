@@ -50,9 +50,7 @@ def upgrade() -> None:
     )
     op.create_geospatial_table(
         "city",
-        sa.Column(
-            "city_id", sa.SmallInteger(), sa.Identity(always=True), nullable=False
-        ),
+        sa.Column("city_id", sa.SmallInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("slug", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("name_en", sa.Text(), nullable=False),
@@ -63,9 +61,7 @@ def upgrade() -> None:
         sa.Column("origin_y", sa.Double(), nullable=False),
         sa.Column("county_code", sa.Text(), nullable=False),
         sa.Column("code_scheme", sa.Text(), nullable=False),
-        sa.Column(
-            "demo", sa.Boolean(), server_default=sa.text("false"), nullable=False
-        ),
+        sa.Column("demo", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column(
             "outline",
             Geometry(
@@ -75,9 +71,8 @@ def upgrade() -> None:
                 spatial_index=False,
                 from_text="ST_GeomFromEWKT",
                 name="geometry",
-                nullable=False,
             ),
-            nullable=False,
+            nullable=True,
         ),
         sa.Column(
             "created_at",
@@ -85,9 +80,7 @@ def upgrade() -> None:
             server_default=sa.text("statement_timestamp()"),
             nullable=False,
         ),
-        sa.CheckConstraint(
-            "slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name=op.f("ck_city_slug")
-        ),
+        sa.CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name=op.f("ck_city_slug")),
         sa.PrimaryKeyConstraint("city_id", name=op.f("pk_city")),
         sa.UniqueConstraint("slug", name=op.f("uq_city_slug")),
     )
@@ -140,9 +133,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("name_en", sa.Text(), nullable=False),
         sa.Column("root", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "root IN ('component', 'event')", name=op.f("ck_category_root")
-        ),
+        sa.CheckConstraint("root IN ('component', 'event')", name=op.f("ck_category_root")),
         sa.ForeignKeyConstraint(
             ["city_id", "parent"],
             ["category.city_id", "category.category"],
@@ -244,9 +235,7 @@ def upgrade() -> None:
         sa.Column("city_id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("plan_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column(
-            "state", sa.Text(), server_default=sa.text("'draft'"), nullable=False
-        ),
+        sa.Column("state", sa.Text(), server_default=sa.text("'draft'"), nullable=False),
         sa.Column("base_seq", sa.Integer(), nullable=True),
         sa.Column("version", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column(
@@ -289,9 +278,7 @@ def upgrade() -> None:
     op.create_table(
         "source_net",
         sa.Column("city_id", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column(
-            "source_net_id", sa.BigInteger(), autoincrement=False, nullable=False
-        ),
+        sa.Column("source_net_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("level", sa.SmallInteger(), nullable=True),
         sa.Column(
@@ -373,12 +360,8 @@ def upgrade() -> None:
         sa.Column("city_id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("vintage", sa.Text(), nullable=False),
         sa.Column("taken_on", sa.Date(), nullable=False),
-        sa.Column(
-            "seasonal", sa.Boolean(), server_default=sa.text("false"), nullable=False
-        ),
-        sa.Column(
-            "estimated", sa.Boolean(), server_default=sa.text("false"), nullable=False
-        ),
+        sa.Column("seasonal", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("estimated", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["city_id"],
@@ -444,9 +427,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("city_id", "building_id", name=op.f("pk_building")),
     )
-    op.create_index(
-        "ix_building_cell", "building", ["city_id", "cell_id"], unique=False
-    )
+    op.create_index("ix_building_cell", "building", ["city_id", "cell_id"], unique=False)
     op.create_index("ix_building_code", "building", ["city_id", "code"], unique=False)
     op.create_geospatial_index(
         "ix_building_footprint",
@@ -471,9 +452,7 @@ def upgrade() -> None:
             ["cell.city_id", "cell.cell_id"],
             name=op.f("fk_cell_lineage_city_id_piece_id_cell"),
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "cell_id", "piece_id", name=op.f("pk_cell_lineage")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "cell_id", "piece_id", name=op.f("pk_cell_lineage")),
     )
     op.create_table(
         "cell_value",
@@ -524,9 +503,7 @@ def upgrade() -> None:
             ["net.city_id", "net.seq"],
             name=op.f("fk_handover_city_id_seq_net"),
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "seq", "kind", "object_id", name=op.f("pk_handover")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "seq", "kind", "object_id", name=op.f("pk_handover")),
     )
     op.create_table(
         "plan_edit",
@@ -564,9 +541,7 @@ def upgrade() -> None:
     op.create_geospatial_table(
         "source_grid",
         sa.Column("city_id", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column(
-            "source_net_id", sa.BigInteger(), autoincrement=False, nullable=False
-        ),
+        sa.Column("source_net_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("grid_id", sa.BigInteger(), nullable=True),
@@ -590,9 +565,7 @@ def upgrade() -> None:
             ["source_net.city_id", "source_net.source_net_id"],
             name=op.f("fk_source_grid_city_id_source_net_id_source_net"),
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "source_net_id", "code", name=op.f("pk_source_grid")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "source_net_id", "code", name=op.f("pk_source_grid")),
     )
     op.create_geospatial_index(
         "ix_source_grid_geom",
@@ -621,17 +594,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("city_id", "scheme", "code", name=op.f("pk_grid_code")),
     )
-    op.create_index(
-        "ix_grid_code_grid", "grid_code", ["city_id", "grid_id"], unique=False
-    )
+    op.create_index("ix_grid_code_grid", "grid_code", ["city_id", "grid_id"], unique=False)
     op.create_table(
         "net_cell",
         sa.Column("city_id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("cell_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("from_seq", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column(
-            "to_seq", sa.Integer(), server_default=sa.text("2147483647"), nullable=False
-        ),
+        sa.Column("to_seq", sa.Integer(), server_default=sa.text("2147483647"), nullable=False),
         sa.Column("grid_id", sa.BigInteger(), nullable=False),
         postgresql.ExcludeConstraint(
             (sa.column("city_id"), "="),
@@ -656,13 +625,9 @@ def upgrade() -> None:
             ["grid.city_id", "grid.grid_id"],
             name=op.f("fk_net_cell_city_id_grid_id_grid"),
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "cell_id", "from_seq", name=op.f("pk_net_cell")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "cell_id", "from_seq", name=op.f("pk_net_cell")),
     )
-    op.create_index(
-        "ix_net_cell_grid", "net_cell", ["city_id", "grid_id", "to_seq"], unique=False
-    )
+    op.create_index("ix_net_cell_grid", "net_cell", ["city_id", "grid_id", "to_seq"], unique=False)
     op.create_table(
         "net_exception",
         sa.Column("city_id", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -680,26 +645,20 @@ def upgrade() -> None:
             ["grid.city_id", "grid.grid_id"],
             name=op.f("fk_net_exception_city_id_grid_id_grid"),
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "grid_id", "from_seq", name=op.f("pk_net_exception")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "grid_id", "from_seq", name=op.f("pk_net_exception")),
     )
     op.create_geospatial_table(
         "net_grid",
         sa.Column("city_id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("grid_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("from_seq", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column(
-            "to_seq", sa.Integer(), server_default=sa.text("2147483647"), nullable=False
-        ),
+        sa.Column("to_seq", sa.Integer(), server_default=sa.text("2147483647"), nullable=False),
         sa.Column("level", sa.SmallInteger(), nullable=False),
         sa.Column("parent_id", sa.BigInteger(), nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=True),
-        sa.Column(
-            "colour", sa.SmallInteger(), server_default=sa.text("0"), nullable=False
-        ),
+        sa.Column("colour", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("area_m2", sa.Double(), nullable=False),
         sa.Column(
             "boundary",
@@ -766,9 +725,7 @@ def upgrade() -> None:
             ["grid.city_id", "grid.grid_id"],
             name=op.f("fk_net_grid_city_id_parent_id_grid"),
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "grid_id", "from_seq", name=op.f("pk_net_grid")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "grid_id", "from_seq", name=op.f("pk_net_grid")),
     )
     op.create_geospatial_index(
         "ix_net_grid_boundary",
@@ -778,9 +735,7 @@ def upgrade() -> None:
         postgresql_using="gist",
         postgresql_ops={},
     )
-    op.create_index(
-        "ix_net_grid_level", "net_grid", ["city_id", "level", "from_seq"], unique=False
-    )
+    op.create_index("ix_net_grid_level", "net_grid", ["city_id", "level", "from_seq"], unique=False)
     op.create_index(
         "ix_net_grid_name",
         "net_grid",
@@ -789,15 +744,11 @@ def upgrade() -> None:
         postgresql_using="gin",
         postgresql_ops={"name": "gin_trgm_ops"},
     )
-    op.create_index(
-        "ix_net_grid_parent", "net_grid", ["city_id", "parent_id"], unique=False
-    )
+    op.create_index("ix_net_grid_parent", "net_grid", ["city_id", "parent_id"], unique=False)
     op.create_table(
         "organisation",
         sa.Column("city_id", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column(
-            "organisation_id", sa.BigInteger(), autoincrement=False, nullable=False
-        ),
+        sa.Column("organisation_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("parent_id", sa.BigInteger(), nullable=True),
@@ -818,9 +769,7 @@ def upgrade() -> None:
             name=op.f("fk_organisation_city_id_city"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "organisation_id", name=op.f("pk_organisation")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "organisation_id", name=op.f("pk_organisation")),
     )
     op.create_geospatial_table(
         "plan_grid",
@@ -831,9 +780,7 @@ def upgrade() -> None:
         sa.Column("parent_id", sa.BigInteger(), nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column(
-            "ended", sa.Boolean(), server_default=sa.text("false"), nullable=False
-        ),
+        sa.Column("ended", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "boundary",
@@ -869,9 +816,7 @@ def upgrade() -> None:
             ["plan.city_id", "plan.plan_id"],
             name=op.f("fk_plan_grid_city_id_plan_id_plan"),
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "plan_id", "grid_id", name=op.f("pk_plan_grid")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "plan_id", "grid_id", name=op.f("pk_plan_grid")),
     )
     op.create_geospatial_index(
         "ix_plan_grid_boundary",
@@ -891,18 +836,14 @@ def upgrade() -> None:
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("valid_from", sa.Date(), nullable=False),
         sa.Column("valid_to", sa.Date(), nullable=True),
-        sa.Column(
-            "part_time", sa.Boolean(), server_default=sa.text("false"), nullable=False
-        ),
+        sa.Column("part_time", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("area_1", sa.BigInteger(), nullable=True),
         sa.Column("area_2", sa.BigInteger(), nullable=True),
         sa.Column("area_3", sa.BigInteger(), nullable=True),
         sa.Column("area_4", sa.BigInteger(), nullable=True),
         sa.Column("area_5", sa.BigInteger(), nullable=True),
         sa.Column("area_6", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint(
-            "valid_to IS NULL OR valid_from < valid_to", name=op.f("ck_post_dates")
-        ),
+        sa.CheckConstraint("valid_to IS NULL OR valid_from < valid_to", name=op.f("ck_post_dates")),
         sa.ForeignKeyConstraint(
             ["city_id", "grid_id"],
             ["grid.city_id", "grid.grid_id"],
@@ -1025,12 +966,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("city_id", "issue_id", name=op.f("pk_issue")),
     )
-    op.create_index(
-        "ix_issue_area_1", "issue", ["city_id", "area_1", "reported_at"], unique=False
-    )
-    op.create_index(
-        "ix_issue_area_2", "issue", ["city_id", "area_2", "reported_at"], unique=False
-    )
+    op.create_index("ix_issue_area_1", "issue", ["city_id", "area_1", "reported_at"], unique=False)
+    op.create_index("ix_issue_area_2", "issue", ["city_id", "area_2", "reported_at"], unique=False)
     op.create_index("ix_issue_cell", "issue", ["city_id", "cell_id"], unique=False)
     op.create_geospatial_index(
         "ix_issue_geom",
@@ -1068,9 +1005,7 @@ def upgrade() -> None:
             ["plan_grid.city_id", "plan_grid.plan_id", "plan_grid.grid_id"],
             name=op.f("fk_plan_cell_city_id_plan_id_grid_id_plan_grid"),
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "plan_id", "cell_id", name=op.f("pk_plan_cell")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "plan_id", "cell_id", name=op.f("pk_plan_cell")),
     )
     op.create_index(
         "ix_plan_cell_grid",
@@ -1144,9 +1079,7 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("worker_id", sa.BigInteger(), nullable=True),
         sa.Column("organisation_id", sa.BigInteger(), nullable=True),
-        sa.Column(
-            "demo", sa.Boolean(), server_default=sa.text("false"), nullable=False
-        ),
+        sa.Column("demo", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -1199,9 +1132,7 @@ def upgrade() -> None:
             name=op.f("fk_area_grant_city_id_user_id_user_account"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint(
-            "city_id", "user_id", "grid_id", name=op.f("pk_area_grant")
-        ),
+        sa.PrimaryKeyConstraint("city_id", "user_id", "grid_id", name=op.f("pk_area_grant")),
     )
     op.create_table(
         "user_session",
@@ -1224,9 +1155,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_user_session")),
     )
-    op.create_index(
-        "ix_user_session_user", "user_session", ["city_id", "user_id"], unique=False
-    )
+    op.create_index("ix_user_session_user", "user_session", ["city_id", "user_id"], unique=False)
 
 
 def downgrade() -> None:

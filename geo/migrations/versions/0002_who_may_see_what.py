@@ -302,13 +302,9 @@ def upgrade() -> None:
     for table in GUARDED_TABLES:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        op.execute(
-            f"CREATE POLICY owner ON {table} TO CURRENT_USER USING (true) WITH CHECK (true)"
-        )
+        op.execute(f"CREATE POLICY owner ON {table} TO CURRENT_USER USING (true) WITH CHECK (true)")
     for table, name, roles, condition in POLICIES:
-        op.execute(
-            f"CREATE POLICY {name} ON {table} FOR SELECT TO {roles} USING ({condition})"
-        )
+        op.execute(f"CREATE POLICY {name} ON {table} FOR SELECT TO {roles} USING ({condition})")
     op.execute("REVOKE EXECUTE ON FUNCTION audit_faults(smallint) FROM PUBLIC")
 
 
