@@ -19,6 +19,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ LOGINS: dict[Role, str] = {
 SOCKET_PATH_MAX_BYTES = 107
 PORT = 5432
 START_TIMEOUT_S = 120
+START_LOG = "start.log"
 SHM_MIN_BYTES = 1 << 30
 
 _BOOTSTRAP_VERSION = "2"
@@ -272,12 +274,16 @@ class Cluster:
         self._write_configuration()
         (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
         self._prepare_folder(self.socket_dir)
-        log = self.data_dir / "start.log"
-        options = ("-D", str(self.data_dir), "-w", "-t", str(START_TIMEOUT_S), "-l", str(log))
-        done = self._run(binaries.bin_dir / "pg_ctl", "start", "-s", *options)
-        if done.returncode != 0:
+        # pg_ctl hands its arguments to a shell; names inside the folder need no quoting.
+        order = ("start", "-s", "-D", ".", "-w", "-t", str(START_TIMEOUT_S), "-l", START_LOG)
+        for wait_s in (0.2, 0.5, 1.0, 2.0, 0.0):  # children of a killed server take a moment
+            done = self._run(binaries.bin_dir / "pg_ctl", *order, cwd=self.data_dir)
+            if done.returncode == 0:
+                break
+            time.sleep(wait_s)
+        else:
             raise SetupError(
-                f"The private database did not start.\n{done.stdout}{self._last_words(log)}"
+                f"The private database did not start.\n{done.stdout}{self._last_words()}"
             )
         self._bootstrap(binaries)
 
@@ -293,6 +299,8 @@ class Cluster:
             done = self._run(binaries.bin_dir / "pg_ctl", "stop", "-s", "-m", "immediate", *where)
         if done.returncode != 0:
             raise SetupError(f"The private database did not stop.\n{done.stdout}")
+        with contextlib.suppress(OSError):
+            self.socket_dir.rmdir()
         return True
 
     def _make(self, binaries: Binaries) -> None:
@@ -371,7 +379,9 @@ class Cluster:
         for name, content in files.items():
             (self.data_dir / name).write_text(content, encoding="utf-8")
 
-    def _run(self, *args: Path | str, script: str = "") -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, *args: Path | str, script: str = "", cwd: Path = Path("/")
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program of PostgreSQL under the server's account, outside the user's settings.
 
         It does not hear a Ctrl-C at the terminal.
@@ -388,7 +398,7 @@ class Cluster:
             encoding="utf-8",
             errors="replace",
             check=False,
-            cwd="/",
+            cwd=cwd,
             env={**kept, "LC_ALL": "C.UTF-8", "HOME": account.pw_dir},
             user=account.pw_uid if root else None,
             group=account.pw_gid if root else None,
@@ -452,12 +462,16 @@ class Cluster:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    @staticmethod
-    def _last_words(log: Path) -> str:
-        try:
-            return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
-        except OSError:
+    def _last_words(self) -> str:
+        logs = [self.data_dir / START_LOG, *self.data_dir.glob("log/*.log")]
+        newest = max((log for log in logs if log.exists()), key=_age, default=None)
+        if newest is None:
             return ""
+        return "\n".join(newest.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 @contextlib.contextmanager
