@@ -25,6 +25,7 @@ from geo.db import Viewer
 from geo.errors import (
     CityNotFoundError,
     ConflictError,
+    ForbiddenError,
     InvalidInputError,
     NotFoundError,
     TooManyAttemptsError,
@@ -456,3 +457,24 @@ def city_id_of(session: Session, slug: str) -> int:
     if found is None:
         raise CityNotFoundError(f"There is no city '{slug}'.", city=slug)
     return found
+
+
+def ping(session: Session) -> None:
+    """Ask the database for a sign of life."""
+    session.execute(select(1))
+
+
+def audit_rows(
+    session: Session, viewer: Viewer, *, before: int | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Return the newest rows of the city's log, those below number `before`; for administrators.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer does not administer a city.
+    """
+    if viewer.role is not Role.ADMINISTRATOR or viewer.city_id is None:
+        raise ForbiddenError("The log is for administrators of the city.")
+    found = audit.rows(session, visible(Audit, viewer), viewer.city_id, before, limit)
+    return [dict(row._mapping) for row in found]

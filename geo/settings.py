@@ -33,9 +33,23 @@ class Settings(BaseSettings):
     default_city: str | None = Field(default=None, description="City shown first; short name.")
     default_language: str = Field(default="zh", pattern="^(zh|en)$", description="zh or en.")
     tile_url: str | None = Field(
-        default=None, description="Raster base map as {z}/{x}/{y} address; default: none."
+        default=None,
+        description="Raster base map as {z}/{x}/{y} address; default: none.",
     )
     tile_datum: str = Field(
-        default="WGS84", pattern="^(WGS84|GCJ02)$", description="Datum of the raster base map."
+        default="WGS84",
+        pattern="^(WGS84|GCJ02)$",
+        description="Datum of the raster base map.",
     )
     tile_attribution: str = Field(default="", description="Credit line of the raster base map.")
+    hosts: str = Field(
+        default="",
+        description="Names under which this server is asked besides localhost and addresses,"
+        " separated by commas.",
+    )
+    max_body_kib: int = Field(default=1024, ge=1, description="Largest request that is taken, KiB.")
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """`hosts` one by one, in small letters."""
+        return tuple(name.strip().lower() for name in self.hosts.split(",") if name.strip())

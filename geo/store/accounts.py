@@ -28,8 +28,9 @@ class Failures:
 
 def insert_account(session: Session, values: dict[str, Any], grid_ids: Sequence[int]) -> int:
     """Store an account with its areas; return its id."""
-    user_id = session.scalar(insert(UserAccount).values(**values).returning(UserAccount.user_id))
-    assert user_id is not None
+    user_id = session.execute(
+        insert(UserAccount).values(**values).returning(UserAccount.user_id)
+    ).scalar_one()
     if grid_ids:
         rows = [
             {"city_id": values["city_id"], "user_id": user_id, "grid_id": grid}

@@ -27,7 +27,7 @@ def append(
     actor_role: str | None = None,
 ) -> int:
     """Append a row; return its number. Inside a viewer's transaction the actor is the viewer."""
-    number = session.scalar(
+    found = session.execute(
         text(
             "SELECT append_audit(CAST(:city AS smallint), CAST(:actor AS bigint), :role, :action,"
             " :subject, CAST(:payload AS jsonb))"
@@ -41,8 +41,7 @@ def append(
             "payload": json.dumps(dict(payload), ensure_ascii=False),
         },
     )
-    assert number is not None
-    return int(number)
+    return int(found.scalar_one())
 
 
 def rows(

@@ -1,0 +1,331 @@
+"""Answers to errors: one table from named errors to statuses, one form (RFC 9457) for all of them.
+
+Programs get `application/problem+json` with a stable `code`; people who asked for a page get one.
+An unexpected error gives an id and nothing else; what happened stands in the log under that id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from api import i18n, rendering
+from api.i18n import marked
+from geo import errors
+
+log = logging.getLogger("wangge")
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+"""When to ask again while the database is away, in seconds."""
+STANDARD = frozenset({"type", "title", "status", "code", "detail", "instance"})
+
+
+class CrossSiteError(errors.WanggeError):
+    """A change was asked for from elsewhere, or without the token of the page."""
+
+    code: ClassVar[str] = "cross_site"
+
+
+class UnexpectedError(errors.WanggeError):
+    """Something that nobody foresaw; only its id is told."""
+
+    code: ClassVar[str] = "unexpected"
+
+
+class RefusedRequestError(errors.WanggeError):
+    """The request itself is not one that is answered here; `status` is the HTTP status."""
+
+    code: ClassVar[str] = "refused"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of error is told: status, headline, what to do (messages of the catalogue)."""
+
+    status: int
+    title: str
+    advice: str
+
+
+KINDS: Mapping[type[errors.WanggeError], Kind] = {
+    errors.NotFoundError: Kind(
+        404,
+        marked("Nothing is there"),
+        marked("The address may be wrong, or what it names is not open to this account."),
+    ),
+    errors.CityNotFoundError: Kind(
+        404,
+        marked("There is no such city"),
+        marked("Choose a city from the list on the map page."),
+    ),
+    errors.NetNotFoundError: Kind(
+        404,
+        marked("There is no net on this date"),
+        marked("Choose another date; the list of nets shows from when on each is in force."),
+    ),
+    errors.GridNotFoundError: Kind(
+        404,
+        marked("The net of this date has no such grid"),
+        marked("It may have begun later or ended before; choose another date or search for it."),
+    ),
+    errors.OutsideCityError: Kind(
+        404,
+        marked("This place lies outside the city"),
+        marked("Choose a place inside the city's border."),
+    ),
+    errors.NotSignedInError: Kind(
+        401,
+        marked("Sign in first"),
+        marked("This is for people who work for the city."),
+    ),
+    errors.SignInError: Kind(
+        401,
+        marked("Account and password do not match"),
+        marked("Check both and try again; an administrator can set a new password."),
+    ),
+    errors.ForbiddenError: Kind(
+        403,
+        marked("This account may not do that"),
+        marked("Ask an administrator of the city if you need it for your work."),
+    ),
+    CrossSiteError: Kind(
+        403,
+        marked("The page is out of date"),
+        marked("Load the page again and repeat the last step."),
+    ),
+    errors.TooManyAttemptsError: Kind(
+        429,
+        marked("Too many attempts"),
+        marked("Wait a little, then try again."),
+    ),
+    errors.ConflictError: Kind(
+        409,
+        marked("This contradicts what is stored"),
+        marked("Load the page again and look at what changed."),
+    ),
+    errors.InvalidInputError: Kind(
+        422,
+        marked("A value cannot be used"),
+        marked("Correct the value and try again."),
+    ),
+    errors.DatasetError: Kind(
+        422,
+        marked("The data has defects"),
+        marked("Correct the defects listed and try again."),
+    ),
+    errors.TopologyError: Kind(
+        422,
+        marked("These shapes cannot be worked on"),
+        marked("Check the coordinate system and the shapes."),
+    ),
+    errors.CodeFormatError: Kind(
+        422,
+        marked("This code does not follow its scheme"),
+        marked("Correct the code and try again."),
+    ),
+    errors.CodeOverflowError: Kind(
+        409,
+        marked("No code is left in this scheme"),
+        marked("Ask the planner for a scheme with longer numbers."),
+    ),
+    errors.DatabaseAwayError: Kind(
+        503,
+        marked("The database is away"),
+        marked("It comes back by itself; try again in a moment."),
+    ),
+    RefusedRequestError: Kind(
+        400,
+        marked("This request cannot be answered"),
+        marked("Check the address."),
+    ),
+    UnexpectedError: Kind(
+        500,
+        marked("Something went wrong"),
+        marked("Try again; if it happens again, tell the operator the number below."),
+    ),
+}
+"""Each named error of the subject -> how it is answered; the nearest base class counts."""
+
+_HTTP_TITLES: Mapping[int, tuple[str, str]] = {
+    404: ("not_found", KINDS[errors.NotFoundError].title),
+    405: ("method_not_allowed", marked("This address is not asked in this way")),
+    413: ("too_large", marked("This is too large")),
+}
+
+
+class Problem(BaseModel):
+    """An error as told to programs (RFC 9457); further members say which value or place it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    instance: str | None = None
+
+
+def kind_of(error: type[errors.WanggeError]) -> Kind:
+    """Return how a named error is answered, that of its nearest base class in `KINDS`."""
+    return next((KINDS[base] for base in error.__mro__ if base in KINDS), KINDS[UnexpectedError])
+
+
+def responses_for(*expected: type[errors.WanggeError]) -> dict[int | str, dict[str, Any]]:
+    """Return a route's declaration of the errors it can answer with, for ``responses=``.
+
+    Wrong values (422), an absent database (503) and the unexpected (500) belong to every route.
+
+    Parameters
+    ----------
+    *expected
+        Named errors besides those three.
+    """
+    always: tuple[type[errors.WanggeError], ...] = (
+        errors.InvalidInputError,
+        errors.DatabaseAwayError,
+        UnexpectedError,
+    )
+    codes: dict[int, list[str]] = {}
+    for error in (*expected, *always):
+        named = codes.setdefault(kind_of(error).status, [])
+        if error.code not in named:
+            named.append(error.code)
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": " or ".join(f"`{code}`" for code in named), "content": content}
+        for status, named in sorted(codes.items())
+    }
+
+
+def wants_page(request: Request) -> bool:
+    """Return whether a person asked, who is answered by a page."""
+    if request.url.path.startswith(("/api/", "/static/")):
+        return False
+    return "text/html" in request.headers.get("accept", "")
+
+
+def answer(
+    request: Request,
+    error: errors.WanggeError,
+    *,
+    status: int | None = None,
+    code: str | None = None,
+    title: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the answer to an error: a page for people, a problem for programs.
+
+    Parameters
+    ----------
+    request : Request
+        That failed.
+    error : WanggeError
+        What happened; its data become members of the problem.
+    status, code, title : optional
+        In place of what `KINDS` says.
+    headers : mapping, optional
+        Further headers.
+    """
+    kind = kind_of(type(error))
+    number = status or kind.status
+    language = i18n.get_language(request)
+    catalogue = i18n.translations(language)
+    headline = catalogue.gettext(title or kind.title)
+    sent = {**_headers(error, number), **(headers or {})}
+    if wants_page(request):
+        advice = catalogue.gettext(kind.advice)
+        reference = error.data.get("id")
+        return rendering.page(
+            request,
+            "message.html",
+            status=number,
+            headers=sent,
+            title=headline,
+            message=f"{advice} ({reference})" if reference else advice,
+            link=_way_on(request, error, catalogue.gettext),
+        )
+    name = code or error.code
+    body = {
+        "type": f"urn:wangge:problem:{name}",
+        "title": headline,
+        "status": number,
+        "code": name,
+        "detail": error.message,
+        **{key: value for key, value in error.data.items() if key not in STANDARD},
+    }
+    if "id" in error.data:
+        body["instance"] = f"urn:uuid:{error.data['id']}"
+    return JSONResponse(body, number, headers=sent, media_type=MEDIA_TYPE)
+
+
+def _headers(error: errors.WanggeError, status: int) -> dict[str, str]:
+    sent = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Cookie"}
+    if status in (429, 503):
+        sent["Retry-After"] = str(error.data.get("retry_after_s", RETRY_AFTER_S))
+    return sent
+
+
+def _way_on(request: Request, error: errors.WanggeError, translated: Any) -> dict[str, str] | None:
+    if isinstance(error, errors.NotSignedInError):
+        return {"href": rendering.sign_in_address(request), "word": translated(marked("Sign in"))}
+    return None
+
+
+def unexpected(request: Request, error: Exception) -> Response:
+    """Log an error that nobody foresaw under a new id and answer with the id alone."""
+    reference = str(uuid4())
+    log.error("unexpected error %s", reference, exc_info=error)
+    return answer(request, UnexpectedError("Something went wrong.", id=reference))
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer its errors in this way."""
+
+    def on_named(request: Request, error: errors.WanggeError) -> Response:
+        if kind_of(type(error)) is KINDS[UnexpectedError]:
+            return unexpected(request, error)
+        return answer(request, error)
+
+    def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        listed = [
+            {
+                "field": ".".join(str(step) for step in one["loc"][1:]) or str(one["loc"][0]),
+                "in": str(one["loc"][0]),
+                "message": str(one["msg"]),
+            }
+            for one in error.errors()
+        ]
+        named = "; ".join(f"{one['field']}: {one['message']}" for one in listed)
+        return answer(request, errors.InvalidInputError(f"{named}.", errors=listed))
+
+    def on_http(request: Request, error: StarletteHTTPException) -> Response:
+        code, title = _HTTP_TITLES.get(
+            error.status_code, ("refused", KINDS[RefusedRequestError].title)
+        )
+        return answer(
+            request,
+            RefusedRequestError(str(error.detail)),
+            status=error.status_code,
+            code=code,
+            title=title,
+            headers=error.headers,
+        )
+
+    handlers: dict[type[Exception], Any] = {
+        errors.WanggeError: on_named,
+        RequestValidationError: on_invalid,
+        StarletteHTTPException: on_http,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
