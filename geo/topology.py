@@ -22,6 +22,7 @@ COLOURS = 7
 LEAST_AREA_M2 = 1e-6
 """Gaps and overlaps below this are noise of the arithmetic; `coverage_faults` names their edges."""
 SUM_SLACK_M = 1e-9
+UNION_SLACK_M2 = 1e-3
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -293,8 +294,9 @@ def torn(counts: pd.Series[int], inherited: pd.Series[int] | None = None) -> pd.
 def boundaries(cells: gpd.GeoSeries, labels: pd.Series[Any]) -> gpd.GeoSeries:
     """Return the union of the polygons of each label; parents come from children the same way.
 
-    The polygons must be a coverage. No coordinate is computed: the vertices of a union are the
-    vertices of its cells, bit by bit, so neighbours stay neighbours. Rings are in normal order, so
+    The polygons of a label must be a coverage: where they overlap they are refused, while gaps are
+    for `coverage_faults`. No coordinate is computed: the vertices of a union are the vertices of
+    its cells, bit by bit, so neighbours stay neighbours. Rings are in normal order, so
     that the same ground gives the same bytes whatever the order of the cells.
 
     Parameters
@@ -328,8 +330,25 @@ def boundaries(cells: gpd.GeoSeries, labels: pd.Series[Any]) -> gpd.GeoSeries:
             label = names[number]
             message = f"The polygons of {label} are not a coverage; coverage_faults lists where."
             raise TopologyError(message, label=str(label)) from error
+    _check_unions(shapes, begins, unions, names)
     index = pd.Index(names, name=labels.name)
     return gpd.GeoSeries(shapely.normalize(unions), index=index, crs=crs)
+
+
+def _check_unions(
+    shapes: Polygons, begins: NDArray[np.intp], unions: Polygons, names: pd.Index[Any]
+) -> None:
+    """Refuse unions that are torn or not as large as their polygons together: some overlap."""
+    running = np.concatenate([[0.0], np.cumsum(shapely.area(shapes))])
+    total = running[begins[1:]] - running[begins[:-1]]
+    off = np.abs(shapely.area(unions) - total) > UNION_SLACK_M2 + 1e-9 * total
+    wrong = np.flatnonzero(off | ~shapely.is_valid(unions))
+    if len(wrong):
+        message = (
+            f"The polygons of {names[wrong[0]]} and {len(wrong) - 1} others overlap; "
+            "coverage_faults lists where."
+        )
+        raise TopologyError(message, labels=[str(names[k]) for k in wrong[:100]])
 
 
 def areas_m2(shapes: gpd.GeoSeries) -> pd.Series[float]:
