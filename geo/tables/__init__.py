@@ -1,0 +1,90 @@
+"""The schema: cells, grids, nets as runs, plans, and what is located in them.
+
+Geometry is EPSG:4326 (lon, lat); lengths and areas beside it are metres and square metres of the
+city's metre CRS. `city_id` stands first in every key. A run is valid for the nets
+``from_seq <= seq < to_seq``; `to_seq` is `FOREVER` while the run is open.
+"""
+
+from __future__ import annotations
+
+from geo.tables.account import (
+    AppSecret,
+    AreaGrant,
+    Audit,
+    AuditHead,
+    SignInAttempt,
+    UserAccount,
+    UserSession,
+)
+from geo.tables.base import SRID, Base
+from geo.tables.city import City, Level, Vintage
+from geo.tables.net import (
+    Cell,
+    CellLineage,
+    CellValue,
+    Grid,
+    GridCode,
+    Handover,
+    Net,
+    NetCell,
+    NetException,
+    NetGrid,
+    SourceGrid,
+    SourceNet,
+)
+from geo.tables.place import (
+    Barrier,
+    Building,
+    Category,
+    Compound,
+    Issue,
+    Organisation,
+    Post,
+    Station,
+    StationKind,
+    Street,
+    Worker,
+)
+from geo.tables.plan import Plan, PlanCell, PlanEdit, PlanGrid
+
+__all__ = [
+    "SRID",
+    "AppSecret",
+    "AreaGrant",
+    "Audit",
+    "AuditHead",
+    "Barrier",
+    "Base",
+    "Building",
+    "Category",
+    "Cell",
+    "CellLineage",
+    "CellValue",
+    "City",
+    "Compound",
+    "Grid",
+    "GridCode",
+    "Handover",
+    "Issue",
+    "Level",
+    "Net",
+    "NetCell",
+    "NetException",
+    "NetGrid",
+    "Organisation",
+    "Plan",
+    "PlanCell",
+    "PlanEdit",
+    "PlanGrid",
+    "Post",
+    "SignInAttempt",
+    "SourceGrid",
+    "SourceNet",
+    "Station",
+    "StationKind",
+    "Street",
+    "UserAccount",
+    "UserSession",
+    "Vintage",
+    "Worker",
+]

@@ -1,0 +1,260 @@
+"""What stands on the ground, who works there, and what is reported."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from geo.tables.base import (
+    Areas,
+    Base,
+    BigInt,
+    CityKey,
+    IdKey,
+    Ids,
+    Moment,
+    SmallInt,
+    TextKey,
+    gist,
+    one_of,
+    refers_to,
+    shape,
+)
+from geo.terms import IssueState, SetAside, StationStage
+
+
+class Building(Base):
+    """A building's footprint; households are a count, never persons."""
+
+    __tablename__ = "building"
+    __table_args__ = (
+        refers_to("cell", "cell_id"),
+        CheckConstraint("households >= 0", name="households"),
+        Index("ix_building_cell", "city_id", "cell_id"),
+        Index("ix_building_code", "city_id", "code"),
+        gist("building", "footprint"),
+    )
+
+    city_id: Mapped[CityKey]
+    building_id: Mapped[IdKey]
+    cell_id: Mapped[BigInt]
+    code: Mapped[str | None]
+    name: Mapped[str | None]
+    use: Mapped[str]
+    floors: Mapped[SmallInt | None]
+    entrances: Mapped[SmallInt | None]
+    households: Mapped[int | None]
+    footprint: Mapped[Any] = shape("GEOMETRY")
+
+
+class Compound(Base):
+    """A residential estate with its firm and its owners' committee."""
+
+    __tablename__ = "compound"
+    __table_args__ = (
+        refers_to("city"),
+        ForeignKeyConstraint(
+            ["city_id", "firm_id"],
+            ["organisation.city_id", "organisation.organisation_id"],
+        ),
+        ForeignKeyConstraint(
+            ["city_id", "committee_id"],
+            ["organisation.city_id", "organisation.organisation_id"],
+        ),
+        gist("compound", "geom"),
+    )
+
+    city_id: Mapped[CityKey]
+    compound_id: Mapped[IdKey]
+    name: Mapped[str]
+    community_type: Mapped[str | None]
+    firm_id: Mapped[BigInt | None]
+    committee_id: Mapped[BigInt | None]
+    geom: Mapped[Any] = shape("GEOMETRY")
+
+
+class Street(Base):
+    """An edge of the noded street network."""
+
+    __tablename__ = "street"
+    __table_args__ = (
+        refers_to("city"),
+        Index("ix_street_name", "city_id", "name"),
+        gist("street", "geom"),
+    )
+
+    city_id: Mapped[CityKey]
+    street_id: Mapped[IdKey]
+    name: Mapped[str | None]
+    kind: Mapped[str]
+    from_node: Mapped[BigInt]
+    to_node: Mapped[BigInt]
+    length_m: Mapped[float]
+    geom: Mapped[Any] = shape("LINESTRING")
+
+
+class Barrier(Base):
+    """A river, railway, wall or water: cuts neighbourhood, not ground."""
+
+    __tablename__ = "barrier"
+    __table_args__ = (refers_to("city"), gist("barrier", "geom"))
+
+    city_id: Mapped[CityKey]
+    barrier_id: Mapped[IdKey]
+    kind: Mapped[str]
+    name: Mapped[str | None]
+    geom: Mapped[Any] = shape("GEOMETRY")
+
+
+class Organisation(Base):
+    """A body of any kind in one generic tree, attached to a grid where it belongs to one."""
+
+    __tablename__ = "organisation"
+    __table_args__ = (
+        refers_to("city"),
+        ForeignKeyConstraint(
+            ["city_id", "parent_id"],
+            ["organisation.city_id", "organisation.organisation_id"],
+        ),
+        refers_to("grid", "grid_id"),
+    )
+
+    city_id: Mapped[CityKey]
+    organisation_id: Mapped[IdKey]
+    name: Mapped[str]
+    kind: Mapped[str]
+    parent_id: Mapped[BigInt | None]
+    grid_id: Mapped[BigInt | None]
+
+
+class Worker(Base):
+    """Somebody who holds posts; the name is shown to strangers with consent only.
+
+    `areas` are the grids of the open posts and all their ancestors.
+    """
+
+    __tablename__ = "worker"
+    __table_args__ = (refers_to("city"),)
+
+    city_id: Mapped[CityKey]
+    worker_id: Mapped[IdKey]
+    name: Mapped[str]
+    name_consent: Mapped[bool] = mapped_column(server_default=text("false"))
+    areas: Mapped[Ids]
+
+
+class Post(Areas, Base):
+    """A role in a grid, dated; without a worker it is vacant. `valid_to` is excluded."""
+
+    __tablename__ = "post"
+    __table_args__ = (
+        refers_to("worker", "worker_id"),
+        refers_to("grid", "grid_id"),
+        CheckConstraint("valid_to IS NULL OR valid_from < valid_to", name="dates"),
+        Index("ix_post_grid", "city_id", "grid_id"),
+        Index("ix_post_worker", "city_id", "worker_id"),
+    )
+
+    city_id: Mapped[CityKey]
+    post_id: Mapped[IdKey]
+    worker_id: Mapped[BigInt | None]
+    duty_number: Mapped[str | None]
+    grid_id: Mapped[BigInt]
+    role: Mapped[str]
+    valid_from: Mapped[date]
+    valid_to: Mapped[date | None]
+    part_time: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class StationKind(Base):
+    """A kind of service station; kinds are data."""
+
+    __tablename__ = "station_kind"
+    __table_args__ = (refers_to("city"),)
+
+    city_id: Mapped[CityKey]
+    kind: Mapped[TextKey]
+    name: Mapped[str]
+    name_en: Mapped[str]
+    serves: Mapped[str]
+
+
+class Station(Base):
+    """A service station with its life stage."""
+
+    __tablename__ = "station"
+    __table_args__ = (
+        refers_to("station_kind", "kind"),
+        refers_to("cell", "cell_id"),
+        refers_to("organisation", "organisation_id"),
+        one_of("stage", StationStage),
+        Index("ix_station_cell", "city_id", "cell_id"),
+        gist("station", "geom"),
+    )
+
+    city_id: Mapped[CityKey]
+    station_id: Mapped[IdKey]
+    kind: Mapped[str]
+    name: Mapped[str]
+    address: Mapped[str | None]
+    opening_hours: Mapped[str | None]
+    floor_area_m2: Mapped[float | None]
+    capacity: Mapped[int | None]
+    stage: Mapped[str]
+    cell_id: Mapped[BigInt]
+    organisation_id: Mapped[BigInt | None]
+    geom: Mapped[Any] = shape("POINT")
+
+
+class Category(Base):
+    """A category of issues in the city's tree."""
+
+    __tablename__ = "category"
+    __table_args__ = (
+        refers_to("city"),
+        ForeignKeyConstraint(["city_id", "parent"], ["category.city_id", "category.category"]),
+        CheckConstraint("root IN ('component', 'event')", name="root"),
+    )
+
+    city_id: Mapped[CityKey]
+    category: Mapped[TextKey]
+    parent: Mapped[str | None]
+    name: Mapped[str]
+    name_en: Mapped[str]
+    root: Mapped[str]
+
+
+class Issue(Areas, Base):
+    """Something reported at a place; set aside rather than deleted."""
+
+    __tablename__ = "issue"
+    __table_args__ = (
+        refers_to("cell", "cell_id"),
+        refers_to("grid", "owner_grid"),
+        refers_to("category", "category"),
+        refers_to("organisation", "organisation_id"),
+        one_of("state", IssueState),
+        one_of("set_aside", SetAside),
+        Index("ix_issue_reported", "city_id", "reported_at", "issue_id"),
+        Index("ix_issue_cell", "city_id", "cell_id"),
+        Index("ix_issue_owner", "city_id", "owner_grid", "reported_at"),
+        Index("ix_issue_area_1", "city_id", "area_1", "reported_at"),
+        Index("ix_issue_area_2", "city_id", "area_2", "reported_at"),
+        gist("issue", "geom"),
+    )
+
+    city_id: Mapped[CityKey]
+    issue_id: Mapped[IdKey]
+    cell_id: Mapped[BigInt]
+    owner_grid: Mapped[BigInt]
+    category: Mapped[str]
+    channel: Mapped[str]
+    state: Mapped[str]
+    reported_at: Mapped[Moment]
+    closed_at: Mapped[datetime | None]
+    set_aside: Mapped[str | None]
+    organisation_id: Mapped[BigInt | None]
+    geom: Mapped[Any] = shape("POINT")

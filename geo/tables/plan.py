@@ -1,0 +1,121 @@
+"""Plans: drafts of the next net."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geoalchemy2 import Geometry
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from geo.tables.base import (
+    SRID,
+    Base,
+    BigInt,
+    CityKey,
+    IdKey,
+    Ids,
+    Json,
+    Now,
+    SeqKey,
+    SmallInt,
+    gist,
+    one_of,
+    refers_to,
+)
+from geo.terms import GridKind, PlanState
+
+
+class Plan(Base):
+    """A draft of the next net; seen by its members."""
+
+    __tablename__ = "plan"
+    __table_args__ = (
+        refers_to("city"),
+        one_of("state", PlanState),
+        CheckConstraint("version >= 0", name="version"),
+        CheckConstraint(
+            "state NOT IN ('approved', 'published') OR approved_hash IS NOT NULL",
+            name="approval",
+        ),
+    )
+
+    city_id: Mapped[CityKey]
+    plan_id: Mapped[IdKey]
+    name: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default=text("'draft'"))
+    base_seq: Mapped[int | None]
+    version: Mapped[int] = mapped_column(server_default=text("0"))
+    rules: Mapped[Json]
+    approved_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    author_id: Mapped[BigInt]
+    members: Mapped[Ids]
+    created_at: Mapped[Now]
+
+
+class PlanGrid(Base):
+    """A grid in a plan: the rows that an edit locks, in the order of their ids."""
+
+    __tablename__ = "plan_grid"
+    __table_args__ = (
+        refers_to("plan", "plan_id"),
+        refers_to("grid", "grid_id"),
+        ForeignKeyConstraint(
+            ["city_id", "plan_id", "parent_id"],
+            ["plan_grid.city_id", "plan_grid.plan_id", "plan_grid.grid_id"],
+            deferrable=True,
+            initially="DEFERRED",
+        ),
+        one_of("kind", GridKind),
+        CheckConstraint("parent_id <> grid_id", name="parent"),
+        CheckConstraint("version >= 0", name="version"),
+        gist("plan_grid", "boundary"),
+    )
+
+    city_id: Mapped[CityKey]
+    plan_id: Mapped[IdKey]
+    grid_id: Mapped[IdKey]
+    level: Mapped[SmallInt]
+    parent_id: Mapped[BigInt | None]
+    name: Mapped[str]
+    kind: Mapped[str]
+    ended: Mapped[bool] = mapped_column(server_default=text("false"))
+    version: Mapped[int] = mapped_column(server_default=text("0"))
+    boundary: Mapped[Any] = mapped_column(
+        Geometry("MULTIPOLYGON", srid=SRID, spatial_index=False), nullable=True
+    )
+
+
+class PlanCell(Base):
+    """A cell that a plan gives to another grid than its base net does."""
+
+    __tablename__ = "plan_cell"
+    __table_args__ = (
+        refers_to("cell", "cell_id"),
+        ForeignKeyConstraint(
+            ["city_id", "plan_id", "grid_id"],
+            ["plan_grid.city_id", "plan_grid.plan_id", "plan_grid.grid_id"],
+        ),
+        Index("ix_plan_cell_grid", "city_id", "plan_id", "grid_id"),
+    )
+
+    city_id: Mapped[CityKey]
+    plan_id: Mapped[IdKey]
+    cell_id: Mapped[IdKey]
+    grid_id: Mapped[BigInt]
+
+
+class PlanEdit(Base):
+    """One edit of a plan with what undoes it."""
+
+    __tablename__ = "plan_edit"
+    __table_args__ = (refers_to("plan", "plan_id"), CheckConstraint("n >= 1", name="n"))
+
+    city_id: Mapped[CityKey]
+    plan_id: Mapped[IdKey]
+    n: Mapped[SeqKey]
+    actor_id: Mapped[BigInt]
+    op: Mapped[str]
+    args: Mapped[Json]
+    inverse: Mapped[Json]
+    at: Mapped[Now]
