@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -42,14 +42,23 @@ def say(line: str) -> None:
     err.print(line, markup=False)
 
 
-def fail(message: str, *, command: str | None = None, code: int = 1) -> NoReturn:
-    """Print one clear error and what to do, and leave with `code`."""
+def report_failure(code: str, message: str, data: Mapping[str, Any], *, as_json: bool) -> int:
+    """Print one clear error and what to do; return the exit code."""
+    if as_json:
+        print(
+            json.dumps(
+                {"error": {"code": code, "message": message, **data}},
+                ensure_ascii=False,
+                default=str,
+            )
+        )
+        return 1
     err.print("[bold red]✗[/] ", end="")
     err.print(message, markup=False)
-    if command:
+    if data.get("command"):
         err.print("  Type this, then try again:", markup=False)
-        err.print(f"    {command}", markup=False, style="bold")
-    raise typer.Exit(code)
+        err.print(f"    {data['command']}", markup=False, style="bold")
+    return 1
 
 
 @contextmanager
@@ -78,6 +87,17 @@ def progress() -> Iterator[Step]:
         yield step
         for done in tasks.values():
             bars.update(done, completed=1.0)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show that something is going on whose length is not known."""
+    if not sys.stderr.isatty():
+        say(f"{what} ...")
+        yield
+        return
+    with err.status(what):
+        yield
 
 
 class _Lines:
