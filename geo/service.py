@@ -31,7 +31,7 @@ from geo.errors import (
     TooManyAttemptsError,
 )
 from geo.profiles import load_profile
-from geo.store import accounts, audit, checking, loading
+from geo.store import accounts, audit, checking, derived, loading
 from geo.tables import Audit, City, Issue, Net, Plan, UserAccount, Worker
 from geo.terms import Role
 
@@ -84,6 +84,9 @@ def load_dataset(
         If the dataset has defects; all are listed.
     """
     city_id = loading.load(session, dataset, demo=demo, progress=progress)
+    progress("figures for maps", 0.0)
+    derived.refresh(session, city_id, dataset.metre_srid)
+    progress("figures for maps", 1.0)
     audit.append(
         session,
         city_id=city_id,

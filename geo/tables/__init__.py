@@ -18,6 +18,7 @@ from geo.tables.account import (
 )
 from geo.tables.base import SRID, Base
 from geo.tables.city import City, Level, Vintage
+from geo.tables.derived import DensitySquare, NetFigure
 from geo.tables.net import (
     Cell,
     CellLineage,
@@ -62,6 +63,7 @@ __all__ = [
     "CellValue",
     "City",
     "Compound",
+    "DensitySquare",
     "Grid",
     "GridCode",
     "Handover",
@@ -70,6 +72,7 @@ __all__ = [
     "Net",
     "NetCell",
     "NetException",
+    "NetFigure",
     "NetGrid",
     "Organisation",
     "Plan",

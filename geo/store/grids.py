@@ -1,0 +1,459 @@
+"""Grids of a net with their figures, all of them joins through the cell, never spatial joins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    Numeric,
+    and_,
+    any_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.orm import Session
+
+from geo.errors import GridNotFoundError, OutsideCityError
+from geo.store.nets import HOUSEHOLDS, Moment
+from geo.store.paging import Key, Order, Page, Statement
+from geo.store.shapes import Box, contains_text, geojson, intersects
+from geo.tables import CellValue, NetCell, NetGrid, Vintage
+from geo.terms import MAX_LEVELS
+
+AREAS: Final = tuple(getattr(NetGrid, f"area_{level}") for level in range(1, MAX_LEVELS + 1))
+"""A grid's ancestors by level, the grid itself at its own level."""
+
+CHILDREN_SHOWN = 200
+"""Most children that a card lists."""
+
+
+@dataclass(frozen=True)
+class GridFilter:
+    """What a list of grids is narrowed by; None does not narrow.
+
+    Parameters
+    ----------
+    level : int
+        1 is the top below the city.
+    leaf : bool
+        Only grids that hold cells themselves.
+    parent : int
+        Any ancestor.
+    q : str
+        Part of a name, or the beginning of a code.
+    kind : str
+        `GridKind`.
+    bbox : tuple of float
+        West, south, east, north in degrees.
+    """
+
+    level: int | None = None
+    leaf: bool = False
+    parent: int | None = None
+    q: str | None = None
+    kind: str | None = None
+    bbox: Box | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Sums over a grid and all grids below it; posts on the day, stations that are open."""
+
+    cells: int = 0
+    buildings: int = 0
+    households: float = 0.0
+    posts: int = 0
+    vacant_posts: int = 0
+    stations: int = 0
+
+
+def of_net(table: Any, at: Moment) -> ColumnElement[bool]:
+    """Return the condition of the runs that a net consists of."""
+    own_city: ColumnElement[bool] = table.city_id == at.city_id
+    return and_(own_city, table.from_seq <= at.seq, table.to_seq > at.seq)
+
+
+def within(grid: int, *, itself: bool = True) -> ColumnElement[bool]:
+    """Return the condition of `NetGrid` rows that lie in `grid`, at any depth."""
+    below: ColumnElement[bool] = literal(grid, BigInteger) == any_(array(AREAS))
+    return below if itself else and_(below, NetGrid.grid_id != grid)
+
+
+def cells_within(at: Moment, grid: int) -> Statement:
+    """Return the statement that selects the cells of a grid and of all grids below it."""
+    return (
+        select(NetCell.cell_id)
+        .join(
+            NetGrid,
+            and_(NetGrid.city_id == NetCell.city_id, NetGrid.grid_id == NetCell.grid_id),
+        )
+        .where(of_net(NetCell, at), of_net(NetGrid, at), within(grid))
+    )
+
+
+def _is_leaf(at: Moment) -> ColumnElement[bool]:
+    own = select(NetCell.cell_id).where(of_net(NetCell, at), NetCell.grid_id == NetGrid.grid_id)
+    return own.exists()
+
+
+def _narrowed(at: Moment, narrow: GridFilter) -> list[ColumnElement[bool]]:
+    conditions = [of_net(NetGrid, at)]
+    if narrow.level is not None:
+        conditions.append(NetGrid.level == narrow.level)
+    if narrow.leaf:
+        conditions.append(_is_leaf(at))
+    if narrow.parent is not None:
+        conditions.append(within(narrow.parent, itself=False))
+    if narrow.kind is not None:
+        conditions.append(NetGrid.kind == narrow.kind)
+    if narrow.q:
+        begins = NetGrid.code.startswith(narrow.q, autoescape=True)
+        conditions.append(or_(contains_text(NetGrid.name, narrow.q), begins))
+    if narrow.bbox is not None:
+        conditions.append(intersects(NetGrid.boundary, narrow.bbox))
+    return conditions
+
+
+def _one_digit(total: ColumnElement[float]) -> ColumnElement[float]:
+    """Return a sum with one digit, so that the order of adding never shows."""
+    return cast(func.round(cast(total, Numeric), 1), Double)
+
+
+def _households(at: Moment) -> Any:
+    """Return the households of every grid of a net as a sub-query: grid_id, households."""
+    leaves = (
+        select(NetCell.grid_id, func.sum(CellValue.value).label("households"))
+        .join(
+            CellValue,
+            and_(CellValue.city_id == NetCell.city_id, CellValue.cell_id == NetCell.cell_id),
+        )
+        .where(
+            of_net(NetCell, at), CellValue.vintage == at.vintage, CellValue.measure == HOUSEHOLDS
+        )
+        .group_by(NetCell.grid_id)
+        .subquery()
+    )
+    line = (
+        select(leaves.c.households, func.unnest(array(AREAS)).label("grid_id"))
+        .join(NetGrid, NetGrid.grid_id == leaves.c.grid_id)
+        .where(of_net(NetGrid, at))
+        .subquery()
+    )
+    return (
+        select(line.c.grid_id, _one_digit(func.sum(line.c.households)).label("households"))
+        .group_by(line.c.grid_id)
+        .subquery("counted")
+    )
+
+
+_SHOWN: Final = ("grid", "code", "name", "level", "kind", "parent", "colour")
+_ITEM: Final = (
+    NetGrid.grid_id.label("grid"),
+    NetGrid.code,
+    NetGrid.name,
+    NetGrid.level,
+    NetGrid.kind,
+    NetGrid.parent_id.label("parent"),
+    NetGrid.colour,
+    NetGrid.area_m2,
+    array(AREAS).label("line"),
+    func.ST_XMin(NetGrid.boundary).label("west"),
+    func.ST_YMin(NetGrid.boundary).label("south"),
+    func.ST_XMax(NetGrid.boundary).label("east"),
+    func.ST_YMax(NetGrid.boundary).label("north"),
+    func.ST_X(NetGrid.label_point).label("lon"),
+    func.ST_Y(NetGrid.label_point).label("lat"),
+)
+
+
+def listing(
+    session: Session,
+    at: Moment,
+    narrow: GridFilter,
+    *,
+    sort: str = "code",
+    limit: int = 100,
+    after: str | None = None,
+    geometry: bool = False,
+) -> Page[dict[str, Any]]:
+    """Return a page of a net's grids with path and figures, in three statements.
+
+    Parameters
+    ----------
+    session : Session
+    at : Moment
+    narrow : GridFilter
+    sort : {"code", "name", "area", "households"}
+        With a minus before it, from the greatest down.
+    limit : int
+    after : str, optional
+        Cursor of the page before.
+    geometry : bool
+        Add the boundary as GeoJSON.
+
+    Raises
+    ------
+    InvalidInputError
+        If the cursor does not belong to this list.
+    """
+    columns = list(_ITEM)
+    if geometry:
+        columns.append(geojson(NetGrid.boundary).label("geometry"))
+    statement = select(*columns).where(*_narrowed(at, narrow))
+    name = sort.removeprefix("-")
+    key = Key(
+        {"name": NetGrid.name, "area": NetGrid.area_m2}.get(name, func.coalesce(NetGrid.code, "")),
+        float if name == "area" else str,
+        sort.startswith("-"),
+    )
+    if name == "households":
+        counted = _households(at)
+        statement = statement.outerjoin(counted, counted.c.grid_id == NetGrid.grid_id)
+        key = Key(func.coalesce(counted.c.households, 0.0), float, sort.startswith("-"))
+    question = {**asdict(narrow), "sort": sort, "seq": at.seq, "vintage": at.vintage}
+    order = Order((key, Key(NetGrid.grid_id, int)), question)
+    page = order.fetch(session, statement, limit=limit, after=after)
+    return Page(_items(session, at, page.items), page.next)
+
+
+def _items(session: Session, at: Moment, rows: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
+    """Return rows of `_ITEM` as they are shown, with path and figures."""
+    counted = figures(session, at, [row["grid"] for row in rows])
+    named = names(session, at, {grid for row in rows for grid in row["line"] if grid is not None})
+    items = []
+    for row in rows:
+        item = {key: row[key] for key in _SHOWN}
+        item["path"] = [named[grid] for grid in row["line"] if grid in named]
+        item |= asdict(counted.get(row["grid"], Figures()))
+        item["area_m2"] = round(row["area_m2"], 1)
+        item["bbox"] = [row["west"], row["south"], row["east"], row["north"]]
+        item["label_point"] = [row["lon"], row["lat"]]
+        if "geometry" in row:
+            item["geometry"] = json.loads(row["geometry"])
+        items.append(item)
+    return items
+
+
+def names(session: Session, at: Moment, grids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return grid, code, name and level of some grids of a net, by their ids."""
+    rows = session.execute(
+        select(NetGrid.grid_id.label("grid"), NetGrid.code, NetGrid.name, NetGrid.level).where(
+            of_net(NetGrid, at), NetGrid.grid_id.in_(list(grids))
+        )
+    )
+    return {row["grid"]: dict(row) for row in rows.mappings()}
+
+
+_FIGURES = text(
+    """
+    WITH named AS MATERIALIZED (
+        SELECT g.grid_id,
+               ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6] AS line
+        FROM net_grid AS g
+        WHERE g.city_id = :city AND g.from_seq <= :seq AND g.to_seq > :seq
+          AND (CAST(:grids AS bigint[]) IS NULL
+               OR ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]
+                  && CAST(:grids AS bigint[]))
+    ), owner AS MATERIALIZED (
+        SELECT c.cell_id, c.grid_id
+        FROM net_cell AS c JOIN named AS g ON g.grid_id = c.grid_id
+        WHERE c.city_id = :city AND c.from_seq <= :seq AND c.to_seq > :seq
+    ), part AS (
+        SELECT grid_id, count(*) AS cells, 0 AS buildings, 0.0::float8 AS households,
+               0 AS posts, 0 AS vacant, 0 AS stations
+        FROM owner GROUP BY grid_id
+        UNION ALL
+        SELECT o.grid_id, 0, count(*), 0, 0, 0, 0
+        FROM building AS b JOIN owner AS o ON o.cell_id = b.cell_id
+        WHERE b.city_id = :city GROUP BY o.grid_id
+        UNION ALL
+        SELECT o.grid_id, 0, 0, sum(v.value), 0, 0, 0
+        FROM cell_value AS v JOIN owner AS o ON o.cell_id = v.cell_id
+        WHERE v.city_id = :city AND v.vintage = :vintage AND v.measure = 'households'
+        GROUP BY o.grid_id
+        UNION ALL
+        SELECT p.grid_id, 0, 0, 0, count(*), count(*) FILTER (WHERE p.worker_id IS NULL), 0
+        FROM post AS p
+        WHERE p.city_id = :city AND p.valid_from <= :day
+          AND (p.valid_to IS NULL OR p.valid_to > :day)
+        GROUP BY p.grid_id
+        UNION ALL
+        SELECT o.grid_id, 0, 0, 0, 0, 0, count(*)
+        FROM station AS s JOIN owner AS o ON o.cell_id = s.cell_id
+        WHERE s.city_id = :city AND s.stage = 'open' GROUP BY o.grid_id
+    )
+    SELECT a.grid_id, sum(p.cells)::bigint AS cells, sum(p.buildings)::bigint AS buildings,
+           round(sum(p.households)::numeric, 1)::float8 AS households,
+           sum(p.posts)::bigint AS posts,
+           sum(p.vacant)::bigint AS vacant_posts, sum(p.stations)::bigint AS stations
+    FROM part AS p JOIN named AS g ON g.grid_id = p.grid_id
+    CROSS JOIN LATERAL unnest(g.line) AS a (grid_id)
+    WHERE a.grid_id IS NOT NULL
+    GROUP BY a.grid_id
+    """
+)
+
+
+def figures(
+    session: Session, at: Moment, grids: Sequence[int] | None = None
+) -> Mapping[int, Figures]:
+    """Return the figures of some grids, or of all grids of a net, by their ids.
+
+    A grid's figures are those of the cells below it on this net; posts are those of the grid and
+    of all grids below it on the day; stations are those open now.
+    """
+    if grids is not None and not grids:
+        return {}
+    rows = session.execute(
+        _FIGURES,
+        {
+            "city": at.city_id,
+            "seq": at.seq,
+            "vintage": at.vintage,
+            "day": at.day,
+            "grids": None if grids is None else list(grids),
+        },
+    )
+    found = {
+        row.grid_id: Figures(
+            row.cells, row.buildings, row.households, row.posts, row.vacant_posts, row.stations
+        )
+        for row in rows
+    }
+    return found if grids is None else {grid: found[grid] for grid in grids if grid in found}
+
+
+def columns(
+    session: Session, at: Moment, narrow: GridFilter
+) -> tuple[list[int], Mapping[int, Figures]]:
+    """Return the ids of some grids of a net in the order of their codes, and all figures."""
+    ids = session.scalars(
+        select(NetGrid.grid_id)
+        .where(*_narrowed(at, narrow))
+        .order_by(func.coalesce(NetGrid.code, ""), NetGrid.grid_id)
+    ).all()
+    return list(ids), figures(session, at)
+
+
+def card(session: Session, at: Moment, grid: int, *, geometry: bool = False) -> dict[str, Any]:
+    """Return one grid as in a list, with its children, its names so far and other vintages.
+
+    Raises
+    ------
+    GridNotFoundError
+        If the net has no such grid.
+    """
+    wanted = list(_ITEM)
+    if geometry:
+        wanted.append(geojson(NetGrid.boundary).label("geometry"))
+    statement = select(*wanted).where(of_net(NetGrid, at), NetGrid.grid_id == grid)
+    row = session.execute(statement).mappings().first()
+    if row is None:
+        raise GridNotFoundError(
+            f"Net {at.seq} of '{at.slug}' has no grid {grid}.", city=at.slug, seq=at.seq, grid=grid
+        )
+    item = _items(session, at, [row])[0]
+    return {
+        **item,
+        "names": _names_so_far(session, at, grid),
+        "children": _children(session, at, grid),
+        "households_by_vintage": _by_vintage(session, at, grid),
+    }
+
+
+def _names_so_far(session: Session, at: Moment, grid: int) -> list[dict[str, Any]]:
+    rows = session.execute(
+        select(NetGrid.from_seq, NetGrid.name, NetGrid.code)
+        .where(NetGrid.city_id == at.city_id, NetGrid.grid_id == grid, NetGrid.from_seq <= at.seq)
+        .order_by(NetGrid.from_seq)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def _children(session: Session, at: Moment, grid: int) -> dict[str, Any]:
+    rows = session.execute(
+        select(
+            NetGrid.grid_id.label("grid"),
+            NetGrid.code,
+            NetGrid.name,
+            NetGrid.level,
+            NetGrid.kind,
+        )
+        .where(of_net(NetGrid, at), NetGrid.parent_id == grid)
+        .order_by(func.coalesce(NetGrid.code, ""), NetGrid.grid_id)
+    )
+    found = [dict(row) for row in rows.mappings()]
+    shown = found[:CHILDREN_SHOWN]
+    counted = figures(session, at, [row["grid"] for row in shown])
+    items = [{**row, **asdict(counted.get(row["grid"], Figures()))} for row in shown]
+    return {"count": len(found), "items": items}
+
+
+def _by_vintage(session: Session, at: Moment, grid: int) -> list[dict[str, Any]]:
+    cells = cells_within(at, grid).subquery()
+    rows = session.execute(
+        select(
+            Vintage.vintage,
+            Vintage.name,
+            Vintage.seasonal,
+            Vintage.estimated,
+            _one_digit(func.sum(CellValue.value)).label("households"),
+        )
+        .select_from(cells)
+        .join(CellValue, CellValue.cell_id == cells.c.cell_id)
+        .join(
+            Vintage,
+            and_(Vintage.city_id == CellValue.city_id, Vintage.vintage == CellValue.vintage),
+        )
+        .where(CellValue.city_id == at.city_id, CellValue.measure == HOUSEHOLDS)
+        .group_by(Vintage.vintage, Vintage.name, Vintage.seasonal, Vintage.estimated)
+        .order_by(Vintage.vintage)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+_CELL_AT = text(
+    """
+    SELECT c.cell_id, n.grid_id
+    FROM cell AS c
+    JOIN net_cell AS n ON n.city_id = c.city_id AND n.cell_id = c.cell_id
+    WHERE c.city_id = :city AND c.retired_by_cut IS NULL
+      AND ST_Intersects(c.geom, ST_SetSRID(ST_MakePoint(:lon, :lat), 4326))
+      AND n.from_seq <= :seq AND n.to_seq > :seq
+    ORDER BY c.cell_id LIMIT 1
+    """
+)
+
+
+def grids_at(session: Session, at: Moment, lon: float, lat: float) -> tuple[int, list[int]]:
+    """Return the cell at a place and the grids that hold it, from the leaf to the top.
+
+    A place on a border belongs to the cell of the smaller number.
+
+    Raises
+    ------
+    OutsideCityError
+        If no cell of the net lies there.
+    """
+    row = session.execute(
+        _CELL_AT, {"city": at.city_id, "seq": at.seq, "lon": lon, "lat": lat}
+    ).first()
+    if row is None:
+        raise OutsideCityError(
+            f"({lon}, {lat}) lies outside the grids of '{at.slug}'.", city=at.slug, lon=lon, lat=lat
+        )
+    line = session.execute(
+        select(array(AREAS)).where(of_net(NetGrid, at), NetGrid.grid_id == row.grid_id)
+    ).scalar_one()
+    return row.cell_id, [grid for grid in reversed(line) if grid is not None]

@@ -1,0 +1,317 @@
+"""What stands on the ground: stations, streets, buildings, compounds, and the bodies attached."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, null, or_, select, text
+from sqlalchemy.orm import Session, aliased
+
+from geo.store.grids import cells_within, of_net, within
+from geo.store.nets import Moment
+from geo.store.paging import Key, Order, Page, Statement
+from geo.store.shapes import Box, contains_text, geojson, intersects
+from geo.tables import Building, Compound, NetCell, NetGrid, Organisation, Station, Street
+
+
+@dataclass(frozen=True)
+class PlaceFilter:
+    """What a list of places is narrowed by; None does not narrow.
+
+    Parameters
+    ----------
+    bbox : tuple of float
+        West, south, east, north in degrees; shapes that meet it.
+    q : str
+        Part of a name; of buildings also the beginning of a code.
+    grid : int
+        A grid with all below it, by the cells that the places stand on.
+    kind : str
+        Kind of station, street or organisation.
+    stage : str
+        Life stage of a station.
+    """
+
+    bbox: Box | None = None
+    q: str | None = None
+    grid: int | None = None
+    kind: str | None = None
+    stage: str | None = None
+
+
+def _lonlat(point: Any) -> tuple[ColumnElement[float], ColumnElement[float]]:
+    return func.ST_X(point).label("lon"), func.ST_Y(point).label("lat")
+
+
+def _extent(shape: Any) -> tuple[ColumnElement[float], ...]:
+    return (
+        func.ST_XMin(shape).label("west"),
+        func.ST_YMin(shape).label("south"),
+        func.ST_XMax(shape).label("east"),
+        func.ST_YMax(shape).label("north"),
+    )
+
+
+def _boxed(page: Page[dict[str, Any]]) -> Page[dict[str, Any]]:
+    """Return the page with the four sides of each row as one box."""
+    for row in page.items:
+        row["bbox"] = [row.pop(side) for side in ("west", "south", "east", "north")]
+    return page
+
+
+def stations(
+    session: Session, at: Moment, narrow: PlaceFilter, *, limit: int = 100, after: str | None = None
+) -> Page[dict[str, Any]]:
+    """Return a page of stations with the leaf grid that each stands in on this net.
+
+    Raises
+    ------
+    InvalidInputError
+        If the cursor does not belong to this list.
+    """
+    statement: Statement = (
+        select(
+            Station.station_id.label("station"),
+            Station.kind,
+            Station.name,
+            Station.address,
+            Station.opening_hours.label("open_hours"),
+            Station.floor_area_m2,
+            Station.capacity,
+            Station.stage,
+            NetCell.grid_id.label("grid"),
+            Station.organisation_id.label("organisation"),
+            *_lonlat(Station.geom),
+        )
+        .outerjoin(NetCell, _owner(at, Station.cell_id))
+        .where(Station.city_id == at.city_id)
+    )
+    if narrow.bbox is not None:
+        statement = statement.where(intersects(Station.geom, narrow.bbox))
+    if narrow.kind is not None:
+        statement = statement.where(Station.kind == narrow.kind)
+    if narrow.stage is not None:
+        statement = statement.where(Station.stage == narrow.stage)
+    if narrow.q:
+        named = contains_text(Station.name, narrow.q)
+        statement = statement.where(or_(named, contains_text(Station.address, narrow.q)))
+    if narrow.grid is not None:
+        statement = statement.where(Station.cell_id.in_(cells_within(at, narrow.grid)))
+    order = Order((Key(Station.station_id, int),), _question("stations", at, narrow))
+    return order.fetch(session, statement, limit=limit, after=after)
+
+
+def _owner(at: Moment, cell: Any) -> ColumnElement[bool]:
+    """Return the condition that joins a located row to the run of its cell."""
+    return and_(of_net(NetCell, at), NetCell.cell_id == cell)
+
+
+def _question(name: str, at: Moment, narrow: PlaceFilter) -> dict[str, Any]:
+    return {"list": name, "city": at.city_id, "seq": at.seq, **asdict(narrow)}
+
+
+_NEAREST = text(
+    """
+    SELECT s.station_id AS station, s.kind, s.name, s.address, s.opening_hours AS open_hours,
+           s.stage, c.grid_id AS grid, ST_X(s.geom) AS lon, ST_Y(s.geom) AS lat,
+           CAST(:grid AS bigint) IS NOT NULL AND s.cell_id IN (
+               SELECT n.cell_id
+               FROM net_cell AS n JOIN net_grid AS g
+                 ON g.city_id = n.city_id AND g.grid_id = n.grid_id
+               WHERE n.city_id = :city AND n.from_seq <= :seq AND n.to_seq > :seq
+                 AND g.from_seq <= :seq AND g.to_seq > :seq
+                 AND :grid IN (g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6)
+           ) AS inside,
+           round(ST_Distance(s.geom::geography,
+                             ST_SetSRID(ST_MakePoint(:lon, :lat), 4326)::geography)::numeric
+           )::float8 AS distance_m
+    FROM station AS s
+    LEFT JOIN net_cell AS c ON c.city_id = s.city_id AND c.cell_id = s.cell_id
+      AND c.from_seq <= :seq AND c.to_seq > :seq
+    WHERE s.city_id = :city AND s.stage = 'open'
+    ORDER BY inside DESC, distance_m, s.station_id
+    LIMIT :limit
+    """
+)
+
+
+def nearest_stations(
+    session: Session,
+    at: Moment,
+    lon: float,
+    lat: float,
+    *,
+    grid: int | None = None,
+    limit: int = 5,
+) -> list[dict[str, Any]]:
+    """Return the open stations nearest to a place, with the distance in metres on the spheroid.
+
+    Parameters
+    ----------
+    session : Session
+    at : Moment
+    lon, lat : float
+        Degrees.
+    grid : int, optional
+        Stations inside this grid come first and are marked.
+    limit : int
+    """
+    asked = {
+        "city": at.city_id, "seq": at.seq, "lon": lon, "lat": lat, "grid": grid, "limit": limit,
+    }  # fmt: skip
+    return [dict(row) for row in session.execute(_NEAREST, asked).mappings()]
+
+
+def streets(
+    session: Session,
+    at: Moment,
+    narrow: PlaceFilter,
+    *,
+    limit: int = 100,
+    after: str | None = None,
+    geometry: bool = False,
+) -> Page[dict[str, Any]]:
+    """Return a page of the edges of the street network.
+
+    Raises
+    ------
+    InvalidInputError
+        If the cursor does not belong to this list.
+    """
+    columns = [
+        Street.street_id.label("street"),
+        Street.name,
+        Street.kind,
+        Street.from_node,
+        Street.to_node,
+        Street.length_m,
+        *_extent(Street.geom),
+        *([geojson(Street.geom).label("geometry")] if geometry else []),
+    ]
+    statement: Statement = select(*columns).where(Street.city_id == at.city_id)
+    if narrow.bbox is not None:
+        statement = statement.where(intersects(Street.geom, narrow.bbox))
+    if narrow.kind is not None:
+        statement = statement.where(Street.kind == narrow.kind)
+    if narrow.q:
+        statement = statement.where(contains_text(Street.name, narrow.q))
+    order = Order((Key(Street.street_id, int),), _question("streets", at, narrow))
+    return _boxed(order.fetch(session, statement, limit=limit, after=after))
+
+
+def buildings(
+    session: Session,
+    at: Moment,
+    narrow: PlaceFilter,
+    counted: ColumnElement[bool],
+    *,
+    limit: int = 100,
+    after: str | None = None,
+    geometry: bool = False,
+) -> Page[dict[str, Any]]:
+    """Return a page of buildings; `counted` decides of which the households are told.
+
+    Raises
+    ------
+    InvalidInputError
+        If the cursor does not belong to this list.
+    """
+    columns = [
+        Building.building_id.label("building"),
+        Building.code,
+        Building.name,
+        Building.use,
+        Building.floors,
+        Building.entrances,
+        case((counted, Building.households), else_=null()).label("households"),
+        NetCell.grid_id.label("grid"),
+        *_lonlat(func.ST_PointOnSurface(Building.footprint)),
+        *_extent(Building.footprint),
+        *([geojson(Building.footprint).label("geometry")] if geometry else []),
+    ]
+    statement: Statement = (
+        select(*columns)
+        .outerjoin(NetCell, _owner(at, Building.cell_id))
+        .outerjoin(NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == NetCell.grid_id))
+        .where(Building.city_id == at.city_id)
+    )
+    if narrow.bbox is not None:
+        statement = statement.where(intersects(Building.footprint, narrow.bbox))
+    if narrow.q:
+        begins = Building.code.startswith(narrow.q, autoescape=True)
+        statement = statement.where(or_(begins, contains_text(Building.name, narrow.q)))
+    if narrow.grid is not None:
+        statement = statement.where(Building.cell_id.in_(cells_within(at, narrow.grid)))
+    order = Order((Key(Building.building_id, int),), _question("buildings", at, narrow))
+    return _boxed(order.fetch(session, statement, limit=limit, after=after))
+
+
+def compounds(
+    session: Session,
+    at: Moment,
+    narrow: PlaceFilter,
+    *,
+    limit: int = 100,
+    after: str | None = None,
+    geometry: bool = False,
+) -> Page[dict[str, Any]]:
+    """Return a page of compounds with the names of firm and owners' committee.
+
+    Raises
+    ------
+    InvalidInputError
+        If the cursor does not belong to this list.
+    """
+    firm, committee = aliased(Organisation), aliased(Organisation)
+    columns = [
+        Compound.compound_id.label("compound"),
+        Compound.name,
+        Compound.community_type,
+        Compound.firm_id.label("firm"),
+        firm.name.label("firm_name"),
+        Compound.committee_id.label("committee"),
+        committee.name.label("committee_name"),
+        *_lonlat(func.ST_PointOnSurface(Compound.geom)),
+        *_extent(Compound.geom),
+        *([geojson(Compound.geom).label("geometry")] if geometry else []),
+    ]
+    statement: Statement = select(*columns).select_from(Compound)
+    for body, column in ((firm, Compound.firm_id), (committee, Compound.committee_id)):
+        same = and_(body.city_id == Compound.city_id, body.organisation_id == column)
+        statement = statement.outerjoin(body, same)
+    statement = statement.where(Compound.city_id == at.city_id)
+    if narrow.bbox is not None:
+        statement = statement.where(intersects(Compound.geom, narrow.bbox))
+    if narrow.q:
+        statement = statement.where(contains_text(Compound.name, narrow.q))
+    order = Order((Key(Compound.compound_id, int),), _question("compounds", at, narrow))
+    return _boxed(order.fetch(session, statement, limit=limit, after=after))
+
+
+def organisations(
+    session: Session, at: Moment, narrow: PlaceFilter, *, limit: int = 100, after: str | None = None
+) -> Page[dict[str, Any]]:
+    """Return a page of organisations; of a grid those attached to it or to a grid below it.
+
+    Raises
+    ------
+    InvalidInputError
+        If the cursor does not belong to this list.
+    """
+    statement: Statement = select(
+        Organisation.organisation_id.label("organisation"),
+        Organisation.name,
+        Organisation.kind,
+        Organisation.parent_id.label("parent"),
+        Organisation.grid_id.label("grid"),
+    ).where(Organisation.city_id == at.city_id)
+    if narrow.kind is not None:
+        statement = statement.where(Organisation.kind == narrow.kind)
+    if narrow.q:
+        statement = statement.where(contains_text(Organisation.name, narrow.q))
+    if narrow.grid is not None:
+        below = select(NetGrid.grid_id).where(of_net(NetGrid, at), within(narrow.grid))
+        statement = statement.where(Organisation.grid_id.in_(below))
+    order = Order((Key(Organisation.organisation_id, int),), _question("bodies", at, narrow))
+    return order.fetch(session, statement, limit=limit, after=after)

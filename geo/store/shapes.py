@@ -1,0 +1,37 @@
+"""Geometry and text as they stand in statements: boxes, GeoJSON, parts of names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, func
+
+from geo.tables import SRID
+
+Box = tuple[float, float, float, float]
+"""West, south, east, north in degrees."""
+
+DIGITS = 7
+"""Digits of degrees in answers: about a centimetre."""
+
+
+def intersects(shape: Any, box: Box) -> ColumnElement[bool]:
+    """Return the condition that a shape meets a box."""
+    found: ColumnElement[bool] = func.ST_Intersects(shape, func.ST_MakeEnvelope(*box, SRID))
+    return found
+
+
+def geojson(shape: Any) -> ColumnElement[str]:
+    """Return a shape as GeoJSON text; outer rings counter-clockwise as RFC 7946 wants."""
+    text: ColumnElement[str] = func.ST_AsGeoJSON(func.ST_ForcePolygonCCW(shape), DIGITS)
+    return text
+
+
+def contains_text(column: Any, wanted: str) -> ColumnElement[bool]:
+    """Return the condition that a text holds `wanted` literally, whatever the case.
+
+    Written so that a trigram index on the column serves it.
+    """
+    quoted = wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    found: ColumnElement[bool] = column.ilike(f"%{quoted}%", escape="\\")
+    return found
