@@ -407,7 +407,8 @@ def coverage_faults(cells: gpd.GeoSeries, *, gap_width_m: float = 0.0) -> Covera
     sound = ~cells.index.isin(reasons["cell"])
     names, shapes = names[sound], shapes[sound]
     if len(shapes) == 0:
-        return CoverageFaults(reasons, _places([], [], crs), _places([], [], crs), _pairs([], crs))
+        none = _border_frame(shapes, names, crs)
+        return CoverageFaults(reasons, none, _ground_frame([], crs), _overlap_frame([], crs))
     origin = np.array(local_origin(tuple(shapely.total_bounds(shapes))), dtype=float)
     near = shapely.transform(shapes, lambda xy: xy - origin)
     wrong = shapely.coverage_invalid_edges(near, gap_width=gap_width_m)
@@ -419,9 +420,8 @@ def coverage_faults(cells: gpd.GeoSeries, *, gap_width_m: float = 0.0) -> Covera
         (names[i], names[j], shapely.transform(shape, lambda xy: xy + origin))
         for i, j, shape in overlaps
     ]
-    return CoverageFaults(
-        reasons, _places(lines, names[hit], crs), _places(gaps, [], crs), _pairs(pairs, crs)
-    )
+    borders = _border_frame(lines, names[hit], crs)
+    return CoverageFaults(reasons, borders, _ground_frame(gaps, crs), _overlap_frame(pairs, crs))
 
 
 def _shape_faults(shapes: Polygons, names: NDArray[Any]) -> pd.DataFrame:
@@ -461,24 +461,32 @@ def _overlapping(polygons: Polygons, among: Ints) -> list[tuple[int, int, Any]]:
     return sorted((int(one[row]), int(two[row]), ground[row]) for row in rows)
 
 
-def _places(shapes: Any, names: Any, crs: Any) -> gpd.GeoDataFrame:
-    """Return lines with length and cell, or polygons with area, each with a point on it."""
-    array = np.asarray(shapes, dtype=object)
-    points = shapely.point_on_surface(array)
-    columns: dict[str, Any] = {"cell": names} if len(names) else {}
-    if len(names) or len(array) == 0:
-        columns["length_m"] = shapely.length(array)
-    if not len(names):
-        columns["area_m2"] = shapely.area(array)
-    columns |= {"x": shapely.get_x(points), "y": shapely.get_y(points)}
-    return gpd.GeoDataFrame(columns, geometry=array, crs=crs)
+def _border_frame(lines: Polygons, names: NDArray[Any], crs: Any) -> gpd.GeoDataFrame:
+    frame = _located(lines, crs)
+    frame.insert(0, "cell", names)
+    frame.insert(1, "length_m", shapely.length(lines))
+    return frame
 
 
-def _pairs(overlaps: list[tuple[Any, Any, Any]], crs: Any) -> gpd.GeoDataFrame:
-    frame = _places([shape for _, _, shape in overlaps], [], crs)
+def _ground_frame(shapes: list[Any], crs: Any) -> gpd.GeoDataFrame:
+    array = np.array(shapes, dtype=object)
+    frame = _located(array, crs)
+    frame.insert(0, "area_m2", shapely.area(array))
+    return frame
+
+
+def _overlap_frame(overlaps: list[tuple[Any, Any, Any]], crs: Any) -> gpd.GeoDataFrame:
+    frame = _ground_frame([shape for _, _, shape in overlaps], crs)
     frame.insert(0, "cell", [left for left, _, _ in overlaps])
     frame.insert(1, "other", [right for _, right, _ in overlaps])
     return frame
+
+
+def _located(shapes: Polygons, crs: Any) -> gpd.GeoDataFrame:
+    """Return shapes with the coordinates of a point on each."""
+    points = shapely.point_on_surface(shapes)
+    columns = {"x": shapely.get_x(points), "y": shapely.get_y(points)}
+    return gpd.GeoDataFrame(columns, geometry=shapes, crs=crs)
 
 
 def colours(neighbours: Adjacency, n: int = COLOURS) -> Ints:

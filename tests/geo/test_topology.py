@@ -188,6 +188,9 @@ def test_a_coverage_has_no_faults(seed: int, n: int) -> None:
     faults = coverage_faults(voronoi(n, seed=seed))
     assert faults.clean
     assert faults.sentences() == []
+    assert faults.edges.columns.tolist() == ["cell", "length_m", "x", "y", "geometry"]
+    assert faults.gaps.columns.tolist() == ["area_m2", "x", "y", "geometry"]
+    assert faults.overlaps.columns.tolist() == ["cell", "other", "area_m2", "x", "y", "geometry"]
 
 
 @given(seeds, st.integers(0, 199))
