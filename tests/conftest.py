@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from geo.db import Database, context_key, migrate, owner_engine
+from geo import service
+from geo.db import Database, context_key, migrate, owner_engine, owner_transaction
 from tests import databases
+from tests.cities import tiny_dataset
 from tests.databases import Server
 
 _numbers = itertools.count(1)
@@ -98,3 +100,36 @@ def session(shared_database: MigratedDatabase) -> Iterator[Session]:
         with Session(connection, join_transaction_mode="create_savepoint") as session:
             yield session
         outer.rollback()
+
+
+@pytest.fixture(scope="session")
+def city_template(server: Server) -> str:
+    """Name of the template with the small demo city and its accounts in it."""
+
+    def fill(name: str) -> None:
+        engine = owner_engine(server.owner_url(name))
+        migrate(engine)
+        dataset = tiny_dataset()
+        with owner_transaction(engine) as session:
+            service.load_dataset(session, dataset, demo=True)
+            service.create_demo_accounts(session, dataset.slug)
+        engine.dispose()
+
+    content = databases.fingerprint("geo/**/*.py", "geo/**/*.toml", "tests/cities.py")
+    return server.template("city", content, fill)
+
+
+@pytest.fixture(scope="session")
+def small_city(
+    city_template: str, new_database: Callable[[str], MigratedDatabase]
+) -> MigratedDatabase:
+    """The small demo city, for all tests of this process that change nothing in it."""
+    return new_database(city_template)
+
+
+@pytest.fixture
+def fresh_city(
+    city_template: str, new_database: Callable[[str], MigratedDatabase]
+) -> MigratedDatabase:
+    """The small demo city for one test that commits."""
+    return new_database(city_template)
