@@ -86,7 +86,7 @@ def residuals(
     given = _shifted(outlines.to_numpy(), origin)
     cell_m2 = shapely.area(cells)
     count = len(given)
-    at, cell, shared_m2 = _overlaps(given, cells)
+    at, cell, shared_m2 = shared_areas(given, cells)
     own_of = outlines.index.get_indexer(pd.Index(children[parent]))
     own = own_of[cell] == at
 
@@ -137,10 +137,21 @@ def _shifted(shapes: NDArray[Any], origin: tuple[int, int]) -> NDArray[Any]:
     )
 
 
-def _overlaps(
+def shared_areas(
     given: NDArray[Any], cells: NDArray[Any]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Return (outline, cell, shared area) of all pairs that meet; cells inside are not cut."""
+    """Return which outlines and cells meet, and the ground that they share.
+
+    Parameters
+    ----------
+    given, cells : ndarray of Polygon or MultiPolygon
+        Valid, in metres. A cell that lies wholly inside is measured, not cut.
+
+    Returns
+    -------
+    tuple of ndarray
+        Position in `given`, position in `cells`, shared area in m2; pairs that only touch have 0.
+    """
     shapely.prepare(given)
     at, cell = shapely.STRtree(cells).query(given, predicate="intersects")
     inside = shapely.covers(given[at], cells[cell])
