@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import BoundedSemaphore
+from typing import ClassVar
 
 from fastapi import Request, Response
 
-from api.errors import CrossSiteError
 from geo import service
 from geo.db import Database
-from geo.errors import SignInError, TooManyAttemptsError
+from geo.errors import SignInError, TooManyAttemptsError, WanggeError
 from geo.settings import Settings
 from geo.signin import Account, password_matches
 
@@ -37,6 +37,12 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 _comparing = BoundedSemaphore(COMPARED_AT_ONCE)
 _waiting = BoundedSemaphore(COMPARED_AT_ONCE + WAITING_AT_MOST)
+
+
+class CrossSiteError(WanggeError):
+    """A change was asked for from elsewhere, or without the token of the page."""
+
+    code: ClassVar[str] = "cross_site"
 
 
 def new_token() -> str:
@@ -71,7 +77,7 @@ def client_address(request: Request) -> str:
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """Let few passwords be compared at once: each takes 64 MiB and a processor for a while."""
+    """Let few passwords be compared at once: each takes 46 MiB and a processor for a while."""
     if not _waiting.acquire(blocking=False):
         raise TooManyAttemptsError("Too many people sign in at this moment.", retry_after_s=2)
     try:

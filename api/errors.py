@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api import i18n, rendering
+from api.auth import CrossSiteError
 from api.i18n import marked
 from geo import errors
 
@@ -28,12 +29,6 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 """When to ask again while the database is away, in seconds."""
 STANDARD = frozenset({"type", "title", "status", "code", "detail", "instance"})
-
-
-class CrossSiteError(errors.WanggeError):
-    """A change was asked for from elsewhere, or without the token of the page."""
-
-    code: ClassVar[str] = "cross_site"
 
 
 class UnexpectedError(errors.WanggeError):

@@ -11,7 +11,21 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from api import i18n
+from api import auth, i18n
+from api.i18n import marked
+from geo.signin import Account
+from geo.terms import Role
+
+ROLES: Mapping[Role, str] = {
+    Role.PLANNER: marked("Planner"),
+    Role.WORKER: marked("Grid worker"),
+    Role.COMMUNITY: marked("Community"),
+    Role.DEPARTMENT: marked("Department"),
+    Role.LEADER: marked("Leader"),
+    Role.ADMINISTRATOR: marked("Administrator"),
+    Role.PUBLIC: marked("Public"),
+}
+"""What the roles of accounts are called on pages."""
 
 
 @cache
@@ -50,18 +64,39 @@ def page(
     headers : mapping, optional
         Further headers.
     **values
-        What the template names besides `request`, `lang` and `nonce`.
+        What the template names besides `request`, `lang`, `nonce` and `static`, the address of
+        the static folder.
     """
     language = i18n.get_language(request)
     text = (
         environment(language)
         .get_template(template)
-        .render(request=request, lang=language, nonce=request.state.nonce, **values)
+        .render(
+            request=request,
+            lang=language,
+            nonce=request.state.nonce,
+            static=request.app.state.assets.base,
+            **values,
+        )
     )
     response = HTMLResponse(text, status, headers=dict(headers or {}))
     response.headers["Content-Language"] = "zh-CN" if language == "zh" else language
     i18n.remember(request, response)
     return response
+
+
+def shown_viewer(request: Request, account: Account | None) -> dict[str, Any]:
+    """Return who is signed in, for the bar above a page, with the token of its forms."""
+    token = auth.session_token(request)
+    word = i18n.translations(i18n.get_language(request)).gettext
+    return {
+        "signed_in": account is not None,
+        "name": account.display_name if account else "",
+        "login": account.login if account else "",
+        "city": account.city if account else None,
+        "role": word(ROLES[Role(account.role) if account else Role.PUBLIC]),
+        "csrf": auth.csrf_token(token) if token else "",
+    }
 
 
 def sign_in_address(request: Request) -> str:

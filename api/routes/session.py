@@ -9,8 +9,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import auth
+from api.auth import CrossSiteError
 from api.deps import AccountDep, DatabaseDep, SettingsDep
-from api.errors import CrossSiteError, responses_for
+from api.errors import responses_for
 from geo.errors import SignInError, TooManyAttemptsError
 from geo.signin import Account
 from geo.terms import Role
