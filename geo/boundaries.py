@@ -131,7 +131,7 @@ def read_delivery(
     if recipe.stations:
         stations = reader.read(recipe.stations, recipe.stations.columns, POINTS)
     if reader.defects:
-        raise DeliveryError(reader.defects)
+        raise DeliveryError(list(dict.fromkeys(reader.defects)))
     return Delivery(
         tuple(layer for layer in levels if layer),
         tuple(layer for layer in values if layer),

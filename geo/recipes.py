@@ -165,6 +165,12 @@ class Recipe:
     stations: StationPart | None = None
     repair: RepairPart = Field(default_factory=RepairPart)
 
+    @property
+    def layer_count(self) -> int:
+        """How many layers are read."""
+        places = [part for part in (self.streets, self.stations) if part]
+        return len(self.levels) + len(self.values) + len(places)
+
 
 COLUMNS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "levels": (frozenset({"code"}), frozenset({"name", "parent"})),

@@ -35,6 +35,9 @@ from geo.store import accounts, audit, checking, derived, loading
 from geo.tables import Audit, City, Issue, Net, Plan, UserAccount, Worker
 from geo.terms import Role
 
+IMPORTED = "city.import"
+"""Action of the log's row that names the delivery a city was read from."""
+
 
 def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
     """Return the condition under which `viewer` may see a row of `table`.
@@ -95,6 +98,49 @@ def load_dataset(
         payload=loading.counts(session, city_id),
     )
     return city_id
+
+
+def import_city(
+    session: Session,
+    dataset: CityDataset,
+    *,
+    digest: str,
+    progress: loading.Progress = lambda step, share: None,
+) -> bool:
+    """Write a city that was read from files, unless this very delivery is there already.
+
+    Two imports of one city wait for each other. For the owner.
+
+    Parameters
+    ----------
+    digest : str
+        Hash over the whole dataset: it tells one delivery from another, and stands in the log.
+
+    Returns
+    -------
+    bool
+        Whether the city was written; False when nothing had to be changed.
+
+    Raises
+    ------
+    ConflictError
+        If a city of this short name exists from another source or another delivery.
+    DatasetError
+        If the dataset has defects; all are listed.
+    """
+    loading.lock(session, dataset.slug)
+    if _exists(session, dataset.slug):
+        city_id = city_id_of(session, dataset.slug)
+        if (audit.latest(session, city_id, IMPORTED) or {}).get("digest") == digest:
+            return False
+        raise ConflictError(
+            f"A city '{dataset.slug}' exists with other contents. Give the recipe another slug, or "
+            f"delete the city first: wangge city drop {dataset.slug}",
+            slug=dataset.slug,
+        )
+    city_id = load_dataset(session, dataset, progress=progress)
+    audit.append(session, city_id, IMPORTED, f"city/{dataset.slug}", {"digest": digest})
+    return True
 
 
 def create_city(

@@ -44,6 +44,16 @@ def append(
     return int(found.scalar_one())
 
 
+def latest(session: Session, city_id: int, action: str) -> dict[str, Any] | None:
+    """Return the payload of an action's newest row, None where there is none; for the owner."""
+    return session.scalar(
+        select(Audit.payload)
+        .where(Audit.city_id == city_id, Audit.action == action)
+        .order_by(Audit.n.desc())
+        .limit(1)
+    )
+
+
 def rows(
     session: Session, visible: ColumnElement[bool], city_id: int, before: int | None, limit: int
 ) -> Sequence[Row[Any]]:

@@ -364,6 +364,11 @@ def demo_place(session: Session, city_id: int) -> DemoPlace:
     return DemoPlace(row.worker_id, row.grid_id, row.parent_id, department)
 
 
+def lock(session: Session, slug: str) -> None:
+    """Let one transaction at a time load the city of this short name; ends with it."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"load {slug}", 0))))
+
+
 def drop(session: Session, slug: str) -> bool:
     """Delete a city with everything in it; return whether there was one. The log stays."""
     city_id = session.scalar(select(City.city_id).where(City.slug == slug))
