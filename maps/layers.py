@@ -9,7 +9,7 @@ from branca.element import MacroElement
 from folium.elements import JSCSSMixin
 from folium.template import Template
 
-from maps.page import STATIC, attribute_json, attribute_text
+from maps.page import attribute_json, attribute_text
 
 _PROTOMAPS_JS = [("protomaps", "protomaps-leaflet.js")]
 _CLUSTER_JS = [("markercluster", "leaflet.markercluster.js")]
@@ -29,13 +29,12 @@ class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
 
     kind: ClassVar[str] = "layer"
     modules: ClassVar[tuple[str, ...]] = ()
-    static: ClassVar[str] = STATIC
 
     _template = Template(
         """
         {% macro header(this, kwargs) %}
         {% for module in this.modules -%}
-        <link rel="modulepreload" href="{{ this.static }}/js/{{ module }}">
+        <link rel="modulepreload" href="{{ this._parent.static }}/js/{{ module }}">
         {% endfor %}
         {% for address in this.early -%}
         <link rel="preload" as="fetch" crossorigin="anonymous" href="{{ address }}">

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from typing import Any, ClassVar
+from typing import Any
 
 import folium
 from branca.element import Figure as BrancaFigure
@@ -120,9 +120,10 @@ class _AssetWalk(HTMLParser):
     Linked modules come last, after the classic scripts whose globals they use.
     """
 
-    def __init__(self, nonce: str) -> None:
+    def __init__(self, nonce: str, static: str) -> None:
         super().__init__(convert_charrefs=False)
         self.nonce = nonce
+        self.static = static
         self.out: list[str] = []
         self.modules: list[str] = []
         self._dropped_tag: str | None = None
@@ -148,7 +149,7 @@ class _AssetWalk(HTMLParser):
                 _check_style(value)
         link = "src" if tag == "script" else "href" if tag == "link" else None
         if link and attributes.get(link):
-            local = local_copy(str(attributes[link]))
+            local = local_copy(str(attributes[link]), self.static)
             if local is None:
                 self._dropped_tag = tag if tag == "script" else None
                 return
@@ -209,13 +210,15 @@ class _AssetWalk(HTMLParser):
         """Drop document types: the page's template has its own."""
 
 
-def local_copy(address: str) -> str | None:
+def local_copy(address: str, static: str = STATIC) -> str | None:
     """Return where our own copy of a linked library lies, or None where it is not needed.
 
     Parameters
     ----------
     address : str
         Address in a script's ``src`` or a link's ``href``.
+    static : str
+        Where the static folder is served.
 
     Returns
     -------
@@ -239,7 +242,7 @@ def local_copy(address: str) -> str | None:
         return None
     name = path.rsplit("/", 1)[-1]
     if name in LOCAL_COPIES:
-        return f"{STATIC}/{LOCAL_COPIES[name]}"
+        return f"{static}/{LOCAL_COPIES[name]}"
     raise AssetError(
         f"No local copy of {address} is known. Add it to package.json, setup/copy-assets.mjs and "
         "LOCAL_COPIES, or leave the plugin out."
@@ -271,8 +274,8 @@ def _check_style(text: str) -> None:
             raise AssetError(f"A style asks another host: {address}")
 
 
-def _walk(markup: str, nonce: str) -> str:
-    walk = _AssetWalk(nonce)
+def _walk(markup: str, nonce: str, static: str) -> str:
+    walk = _AssetWalk(nonce, static)
     walk.feed(markup)
     walk.close()
     return re.sub(r"\n\s*(?=\n)", "", "".join([*walk.out, *walk.modules]))
@@ -283,7 +286,16 @@ class Figure(BrancaFigure):  # type: ignore[misc, unused-ignore]
 
     Every link becomes a local one, what is not needed goes, and anything left that names another
     host raises `AssetError`.
+
+    Parameters
+    ----------
+    static : str
+        Where the static folder is served.
     """
+
+    def __init__(self, static: str = STATIC) -> None:
+        super().__init__()
+        self.static = static
 
     def frame(self, nonce: str = "") -> Frame:
         """Return the parts of the page.
@@ -310,8 +322,8 @@ class Figure(BrancaFigure):  # type: ignore[misc, unused-ignore]
         if "</script" in code.lower():
             raise AssetError("Inline code closes its own script element.")
         return Frame(
-            header=Markup(_walk(self.header.render(), nonce).strip()),  # noqa: S704 (walked)
-            html=Markup(_walk(self.html.render(), nonce).strip()),  # noqa: S704 (walked)
+            header=Markup(_walk(self.header.render(), nonce, self.static).strip()),  # noqa: S704 (walked)
+            html=Markup(_walk(self.html.render(), nonce, self.static).strip()),  # noqa: S704 (walked)
             script=Markup(code),  # noqa: S704 (checked)
             nonce=nonce,
         )
@@ -340,14 +352,15 @@ class Map(folium.Map):  # type: ignore[misc, unused-ignore]
         What the map shows, for screen readers.
     bounds : sequence of 4 floats, optional
         West, south, east, north in degrees: the first view.
+    static : str
+        Where the static folder is served; may hold a version.
     options : mapping, optional
-        More options for ``frame.js``: ``minZoom``, ``maxZoom``, ``attribution``.
+        More options for ``frame.js``: ``minZoom``, ``maxZoom``, ``attribution``, ``zoomIn``,
+        ``zoomOut``.
     """
 
     default_js = _LEAFLET_JS
     default_css = _LEAFLET_CSS
-
-    static: ClassVar[str] = STATIC
 
     _template = Template(
         """
@@ -369,16 +382,18 @@ class Map(folium.Map):  # type: ignore[misc, unused-ignore]
         *,
         label: str,
         bounds: Sequence[float] | None = None,
+        static: str = STATIC,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         if not re.fullmatch(r"[A-Za-z][\w-]*", name):
             raise ValueError(f"'{name}' cannot be an element's id.")
         self._element_id = name
         super().__init__(location=(0.0, 0.0), tiles=None)
+        self.static = attribute_text(static)
         self.label = attribute_text(label)
         chosen = {**(options or {}), **({"bounds": [*bounds]} if bounds else {})}
         self.data_options = attribute_json(chosen)
-        Figure().add_child(self)
+        Figure(static).add_child(self)
 
     def get_name(self) -> str:
         """Return the element's id; stable, so that equal maps are equal bytes."""

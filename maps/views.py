@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from maps.layers import BaseLayer, NetLayer, RasterLayer, StationLayer
-from maps.page import Frame, Map
+from maps.page import STATIC, Frame, Map
 from maps.styles import (
     CATEGORY_COLOURS,
     FALLBACK_LEVEL_ZOOMS,
@@ -70,7 +70,14 @@ class ViewOptions:
     raster : RasterTiles, optional
         Base map from elsewhere, off until somebody switches it on.
     words : mapping
-        Translated words of the map: ``households`` (unit behind a figure).
+        Translated words of the map: ``households`` (unit behind a figure), ``zoom_in``,
+        ``zoom_out``.
+    static : str
+        Where the static folder is served; may hold a version.
+    grid, grid_level : int, optional
+        Grid that is selected at first, and its level.
+    bounds : sequence of 4 floats, optional
+        First view as west, south, east, north; default: the city's.
     """
 
     lang: str = "zh"
@@ -82,6 +89,10 @@ class ViewOptions:
     attribution: str = ""
     raster: RasterTiles | None = None
     words: Mapping[str, str] = field(default_factory=dict)
+    static: str = STATIC
+    grid: int | None = None
+    grid_level: int | None = None
+    bounds: Sequence[float] | None = None
 
 
 def net_frame(
@@ -119,12 +130,14 @@ def net_frame(
     page = Map(
         "net-map",
         label=chosen.label or name,
-        bounds=city.get("bbox"),
+        bounds=chosen.bounds or city.get("bbox"),
+        static=chosen.static,
         options={
             "minZoom": 8,
             "maxZoom": 20,
             "attribution": chosen.attribution,
-            "single": chosen.only is not None,
+            "zoomIn": chosen.words.get("zoom_in", "+"),
+            "zoomOut": chosen.words.get("zoom_out", "\N{MINUS SIGN}"),
         },
     )
     if chosen.raster and chosen.only is None:
@@ -196,6 +209,8 @@ def _net_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOpt
             "selectedWeight": SELECTED_WEIGHT_PX,
             "parents": not single,
             "withValues": not single,
+            "selected": options.grid,
+            "selectedLevel": options.grid_level,
         },
     )
 
@@ -233,3 +248,38 @@ def _word(named: Mapping[str, Any], lang: str) -> str:
     """Return the name in the language asked for, else the other one."""
     first, second = ("name_en", "name") if lang == "en" else ("name", "name_en")
     return str(named.get(first) or named.get(second) or "")
+
+
+def net_page(
+    city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptions | None = None
+) -> dict[str, Any]:
+    """Return what the scripts of the net's page know at first: addresses and words, no grids.
+
+    Parameters
+    ----------
+    city, net, options
+        As in `net_frame`.
+
+    Returns
+    -------
+    dict
+        Plain values for a ``data-`` attribute of the page.
+    """
+    chosen = options or ViewOptions()
+    return {
+        "api": f"/api/v1/cities/{quote(str(city['slug']), safe='')}",
+        "slug": str(city["slug"]),
+        "name": _word(city, chosen.lang),
+        "lang": chosen.lang,
+        "asOf": chosen.as_of,
+        "net": {"seq": int(net["seq"]), "effectiveFrom": str(net.get("effective_from", ""))},
+        "bbox": [*city["bbox"]] if city.get("bbox") else None,
+        "steps": [
+            {"level": step["level"], "name": step["name"], "weight": step["weight"]}
+            for step in level_steps(city, net, chosen.lang)
+        ],
+        "kinds": {
+            str(kind["kind"]): _word(kind, chosen.lang) for kind in city.get("station_kinds", ())
+        },
+        "raster": chosen.raster is not None,
+    }

@@ -34,7 +34,7 @@ class BaseLayer {
 
   #applyRules() {
     const only = this.options.only ?? [];
-    const ground = groundRules();
+    const ground = groundRules(only.length > 0);
     const buildings = buildingRules(only.length > 0);
     const kept = (name) => (only.length ? only.includes(name) : !this.off.has(name));
     const pick = (rules) => Object.entries(rules).flatMap(([name, list]) => (kept(name) ? list : []));

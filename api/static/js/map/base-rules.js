@@ -26,8 +26,9 @@ function street(kind, colour) {
   };
 }
 
-function densityFill() {
-  const ramp = ["--density-1", "--density-2", "--density-3", "--density-4", "--density-5"].map(token);
+// Alone, the squares are a map of amounts; below the grids they only darken the ground a little.
+function densityFill(alone) {
+  const ramp = [1, 2, 3, 4, 5].map((step) => token(`${alone ? "--density" : "--map-density"}-${step}`));
   const limits = [10, 50, 150, 400];
   return (zoom, feature) => {
     const count = Number(feature.props.n ?? feature.props.count ?? 0);
@@ -36,7 +37,7 @@ function densityFill() {
   };
 }
 
-export function groundRules() {
+export function groundRules(alone) {
   const water = { dataLayer: "water", symbolizer: new protomapsL.PolygonSymbolizer({ fill: token("--map-water") }) };
   const compound = {
     dataLayer: "compound",
@@ -45,7 +46,7 @@ export function groundRules() {
   };
   const density = {
     dataLayer: "density",
-    symbolizer: new protomapsL.PolygonSymbolizer({ fill: densityFill(), perFeature: true }),
+    symbolizer: new protomapsL.PolygonSymbolizer({ fill: densityFill(alone), perFeature: true }),
   };
   const railway = [
     new protomapsL.LineSymbolizer({ color: token("--map-railway"), width: (z) => step([1, 1.6, 2.4, 3], z) }),

@@ -55,8 +55,8 @@ function createMap(element, options) {
   addCredit(map, options.attribution);
   L.control.zoom({
     position: "bottomright",
-    zoomInTitle: element.dataset.zoomIn || "+",
-    zoomOutTitle: element.dataset.zoomOut || "−",
+    zoomInTitle: options.zoomIn || "+",
+    zoomOutTitle: options.zoomOut || "−",
   }).addTo(map);
   L.control.scale({ imperial: false, position: "bottomleft" }).addTo(map);
   firstView(map, options);
@@ -73,6 +73,7 @@ async function boot(element) {
       layers[holder.dataset.layer] = await MAKERS[holder.dataset.layer](map, optionsOf(holder));
     }),
   );
+  layers.net?.on("level", ({ level, leaf }) => layers.base?.setLevel(level, leaf));
   for (const [kind, layer] of Object.entries(layers)) {
     if (kind !== "raster") layer.show();
   }

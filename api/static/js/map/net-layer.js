@@ -57,6 +57,7 @@ class NetLayer extends L.Evented {
     this.map.on("mouseout", () => this.#setHovered(null));
     this.#follow();
     if (this.options.parents === false) this.#showNames();
+    if (this.options.selected) this.select(this.options.selected, this.options.selectedLevel);
     return this;
   }
 
@@ -123,7 +124,7 @@ class NetLayer extends L.Evented {
     this.shown = level;
     this.#setHovered(null);
     this.repaint();
-    this.fire("level", { level });
+    this.fire("level", { level, leaf: this.steps.length > 1 && level === this.steps.at(-1).level });
     this.loadValues(level);
     await Promise.all(above.map((step) => this.load(step.level)));
     this.repaint();
@@ -187,9 +188,8 @@ class NetLayer extends L.Evented {
       const { window, pixel } = this.#place(context, view, topology);
       const path = topology.borders(topology.detail(view.zoom), window);
       const crowd = view.zoom < step.zoom - 1 ? 0.6 : 1;
-      context.strokeStyle = step.level === this.steps[0].level && drawn.length > 1
-        ? this.topInk
-        : this.ink;
+      const isTop = step === this.steps[0] && this.steps.length > 1;
+      context.strokeStyle = isTop ? this.topInk : this.ink;
       context.globalAlpha = step.level >= 4 ? 0.75 : 1;
       context.lineWidth = step.weight * crowd * pixel;
       context.stroke(path);

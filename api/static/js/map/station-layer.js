@@ -24,17 +24,17 @@ function stationIcon(stage) {
 
 function clusterIcon(cluster) {
   const box = textElement("span", "station-cluster", String(cluster.getChildCount()));
-  return L.divIcon({ html: box, className: "station-icon", iconSize: [34, 34] });
+  return L.divIcon({ html: box, className: "station-icon", iconSize: [26, 26] });
 }
 
-function popup(properties, kinds) {
+function popup(properties, kinds, hours) {
   const box = document.createElement("div");
   box.className = "station-popup";
   box.append(textElement("strong", "", properties.name));
   for (const line of [
     kinds[properties.kind] ?? properties.kind,
     properties.address,
-    properties.open_hours ?? properties.opening_hours,
+    hours(properties.open_hours ?? properties.opening_hours),
   ]) {
     if (line) box.append(textElement("span", "", line));
   }
@@ -59,12 +59,13 @@ class StationLayer {
     this.options = options;
     this.group = L.markerClusterGroup({
       disableClusteringAtZoom: options.maxZoom,
-      maxClusterRadius: 46,
+      maxClusterRadius: (zoom) => (zoom < 14 ? 90 : 50),
       showCoverageOnHover: false,
       animate: false,
       iconCreateFunction: clusterIcon,
     });
     this.byId = new Map();
+    this.hours = (text) => text;
   }
 
   #marker(feature) {
@@ -75,7 +76,7 @@ class StationLayer {
       title: properties.name,
       alt: properties.name,
     });
-    marker.bindPopup(() => popup(properties, this.options.kinds), { maxWidth: 260 });
+    marker.bindPopup(() => popup(properties, this.options.kinds, this.hours), { maxWidth: 260 });
     this.byId.set(properties.station, marker);
     return marker;
   }

@@ -1,0 +1,98 @@
+// The card of one grid: where it belongs, its figures, who is responsible, the nearest stations, what lies inside.
+
+import { area, distance, h, icon, number, t } from "./dom.js";
+import { openHours } from "./hours.js";
+
+const KINDS = () => ({ dedicated: t("dedicated grid"), reserve: t("reserve grid") });
+
+export function crumbs(path, onGrid, cityName, onCity) {
+  return h("ol", { class: "crumbs", "aria-label": t("Belongs to") },
+    h("li", {}, h("button", { class: "link", type: "button", onclick: onCity }, cityName)),
+    path.slice(0, -1).map((step) =>
+      h("li", {}, h("button", { class: "link", type: "button", onclick: () => onGrid(step.grid, step.level) }, step.name))));
+}
+
+export function tile(word, value, { unit = "", note = "" } = {}) {
+  return h("div", { class: "tile" },
+    h("span", {}, word),
+    h("b", {}, value, unit ? h("small", {}, unit) : null),
+    note ? h("small", {}, note) : null);
+}
+
+export function postRows(posts, heading = null) {
+  if (!posts?.length) return h("p", { class: "quiet" }, t("No post is set up in this grid."));
+  return h("table", { class: "rows" },
+    h("thead", { class: heading ? "sr" : "" }, h("tr", {}, h("th", { scope: "col" }, t("Role")), h("th", { scope: "col" }, t("Duty number")))),
+    h("tbody", {}, posts.map((post) => h("tr", {},
+      h("td", {}, post.role, post.part_time ? [" ", h("span", { class: "chip" }, t("part-time"))] : null,
+        post.grid_name ? h("div", { class: "quiet small" }, post.grid_name) : null),
+      h("td", {}, post.vacant
+        ? h("span", { class: "chip is-watch" }, t("vacant"))
+        : [h("b", { class: "figure" }, post.duty_number ?? "–"), post.name ? ` ${post.name}` : null])))));
+}
+
+export function stationRows(stations, kinds, onStation) {
+  if (!stations?.length) return h("p", { class: "quiet" }, t("No station nearby."));
+  return h("ul", { class: "stack" }, stations.map((station) => h("li", {},
+    h("button", { class: "link", type: "button", onclick: () => onStation(station) }, station.name),
+    h("span", { class: "far" }, distance(station.distance_m)),
+    h("small", {}, [kinds[station.kind] ?? station.kind, station.address].filter(Boolean).join(" · ")),
+    h("small", { class: "far" }, openHours(station.open_hours)))));
+}
+
+function vintageRows(rows) {
+  if (!rows || rows.length < 2) return null;
+  return h("section", {}, h("h3", {}, t("Households by count")),
+    h("table", { class: "rows" }, h("tbody", {}, rows.map((row) => h("tr", {},
+      h("td", {}, row.name || row.vintage, " ",
+        row.seasonal ? h("span", { class: "chip" }, t("seasonal")) : null, " ",
+        row.estimated ? h("span", { class: "chip" }, t("estimated")) : null),
+      h("td", { class: "number" }, h("b", {}, number(row.households ?? row.value))))))));
+}
+
+function childRows(children, onGrid) {
+  const items = Array.isArray(children) ? children : children?.items;
+  if (!items?.length) return null;
+  return h("section", {}, h("h3", {}, t("Grids inside"), h("small", {}, number(children.count ?? items.length))),
+    h("ul", { class: "tree" }, items.slice(0, 60).map((child) => h("li", {},
+      h("button", { class: "link", type: "button", onclick: () => onGrid(child.grid, child.level) }, child.name),
+      child.vacant_posts ? h("span", { class: "chip is-watch" }, t("%(n)s vacant", { n: child.vacant_posts })) : null,
+      h("span", { class: "number" }, t("%(n)s households", { n: number(child.households) }))))));
+}
+
+export function gridCard(card, page, actions) {
+  const kind = KINDS()[card.kind];
+  const posts = Array.isArray(card.posts) ? card.posts : [];
+  const vacant = posts.filter((post) => post.vacant).length;
+  const stations = Array.isArray(card.stations) ? card.stations : [];
+  const [ground, unit] = area(card.area_m2);
+  return [
+    crumbs(card.path ?? [], actions.grid, page.name, actions.city),
+    h("div", { class: "card-head" }, h("h2", { tabindex: "-1" }, card.name),
+      h("button", { class: "icon-button", type: "button", title: `${t("Close")} (Esc)`, "aria-label": t("Close"), onclick: actions.city }, icon("close"))),
+    h("p", { class: "card-code" }, h("span", { class: "figure" }, card.code ?? t("no code yet")), kind ? h("span", { class: "chip" }, kind) : null),
+    h("div", { class: "tiles" },
+      tile(t("Households"), number(card.households)),
+      tile(t("Buildings"), number(card.buildings)),
+      tile(t("Area"), ground, { unit }),
+      tile(t("Posts"), number(posts.length), { note: vacant ? t("%(n)s vacant", { n: vacant }) : t("all filled") })),
+    h("div", { class: "card-actions" },
+      h("button", { class: "button", type: "button", onclick: actions.zoom }, icon("zoom"), t("Zoom to")),
+      h("button", { class: "button", type: "button", onclick: actions.link }, icon("link"), t("Copy link")),
+      h("a", { class: "button", href: actions.printAddress }, icon("print"), t("Print"))),
+    h("section", {}, h("h3", {}, t("Who is responsible"), vacant ? h("span", { class: "chip is-watch" }, t("%(n)s vacant", { n: vacant })) : null), postRows(posts)),
+    h("section", {}, h("h3", {}, t("Nearest stations")), stationRows(stations, page.kinds, actions.station)),
+    childRows(card.children, actions.grid),
+    vintageRows(card.households_by_vintage ?? card.vintages),
+    dates(card.as_of),
+  ];
+}
+
+export function dates(asOf) {
+  if (!asOf?.net) return null;
+  return h("p", { class: "quiet small" }, t("Net %(seq)s, in force from %(date)s; households as counted %(vintage)s.", {
+    seq: asOf.net.seq,
+    date: asOf.net.effective_from,
+    vintage: asOf.vintage ?? "–",
+  }));
+}

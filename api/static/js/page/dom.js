@@ -1,0 +1,65 @@
+// Elements, words and figures: text goes into the page through textContent alone.
+
+const SVG = "http://www.w3.org/2000/svg";
+const catalogue = JSON.parse(document.getElementById("strings")?.textContent || "{}");
+const lang = document.documentElement.lang || "zh-CN";
+const figures = new Intl.NumberFormat(lang);
+
+// The translation of an English message; %(name)s stands for a value.
+export function t(message, values = {}) {
+  const text = catalogue[message] ?? message;
+  return text.replace(/%\((\w+)\)s/g, (whole, name) => values[name] ?? whole);
+}
+
+export const isChinese = lang.startsWith("zh");
+
+export function number(value) {
+  return value === null || value === undefined ? "–" : figures.format(value);
+}
+
+// A figure and its unit, so that the unit can stand smaller.
+export function area(squareMetres) {
+  if (squareMetres === null || squareMetres === undefined) return ["–", ""];
+  const [value, unit] = squareMetres >= 1e6
+    ? [squareMetres / 1e6, t("km²")]
+    : [squareMetres / 1e4, t("ha")];
+  return [value.toLocaleString(lang, { maximumFractionDigits: value < 10 ? 2 : 1 }), unit];
+}
+
+export function distance(metres) {
+  if (metres === null || metres === undefined) return "";
+  return metres < 1000
+    ? `${Math.round(metres / 10) * 10} ${t("m")}`
+    : `${(metres / 1000).toLocaleString(lang, { maximumFractionDigits: 1 })} ${t("km")}`;
+}
+
+// h("button", { class: "button", onclick: f }, "text", child): properties, events, children as text or nodes.
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "class") element.className = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  for (const child of children.flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    element.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+  return element;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+export function say(text) {
+  const live = document.getElementById("live");
+  if (live) live.textContent = text;
+}
