@@ -1,34 +1,36 @@
-"""Fill what maps need at once: households of each grid, squares of density; the owner's work.
+"""Fill what lists and maps need at once: sums of each grid, squares of density; the owner's work.
 
-Both follow from cells, runs and buildings. They are made again when a city is loaded, a net is
-published, or buildings or cell values change; nothing else writes them.
+All of it follows from cells, runs, cell values and buildings. It is made again when a city is
+loaded, a net is published, or buildings or cell values change; nothing else writes it.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from geo.tables import DensitySquare, NetFigure
+from geo.tables import DensitySquare, NetCount, NetValue
 
 SQUARE_SIZES_M: Final = (125, 250, 500, 1000, 2000)
-"""Sides of the squares; each divides the next that is twice as long."""
+"""Sides of the squares of density."""
 
-_FIGURES = text(
-    """
-    INSERT INTO net_figure (city_id, seq, vintage, grid_id, households)
-    SELECT f.city_id, f.seq, f.vintage, a.grid_id, round(sum(f.households)::numeric, 1)::float8
+_COUNTED = """
+    SELECT f.city_id, f.seq, a.grid_id, sum(f.cells)::integer AS cells,
+           sum(f.buildings)::integer AS buildings
     FROM (
-        SELECT n.city_id, n.seq, v.vintage, c.grid_id, sum(v.value) AS households
+        SELECT c.city_id, n.seq, c.grid_id, count(*) AS cells,
+               sum(coalesce(b.buildings, 0)) AS buildings
         FROM net AS n
         JOIN net_cell AS c
           ON c.city_id = n.city_id AND c.from_seq <= n.seq AND c.to_seq > n.seq
-        JOIN cell_value AS v ON v.city_id = c.city_id AND v.cell_id = c.cell_id
-        WHERE n.city_id = :city AND v.measure = 'households'
-          AND (CAST(:seq AS integer) IS NULL OR n.seq = :seq)
-        GROUP BY n.city_id, n.seq, v.vintage, c.grid_id
+        LEFT JOIN (
+            SELECT city_id, cell_id, count(*) AS buildings
+            FROM building WHERE city_id = :city GROUP BY city_id, cell_id
+        ) AS b ON b.city_id = c.city_id AND b.cell_id = c.cell_id
+        WHERE n.city_id = :city AND (CAST(:seq AS integer) IS NULL OR n.seq = :seq)
+        GROUP BY c.city_id, n.seq, c.grid_id
     ) AS f
     JOIN net_grid AS g
       ON g.city_id = f.city_id AND g.grid_id = f.grid_id AND g.from_seq <= f.seq
@@ -36,13 +38,31 @@ _FIGURES = text(
     CROSS JOIN LATERAL unnest(
         ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]) AS a (grid_id)
     WHERE a.grid_id IS NOT NULL
-    GROUP BY f.city_id, f.seq, f.vintage, a.grid_id
-    """
-)
+    GROUP BY f.city_id, f.seq, a.grid_id
+"""
 
-_SQUARES = text(
-    """
-    INSERT INTO density_square (city_id, size_m, x, y, buildings, geom)
+_SUMMED = """
+    SELECT f.city_id, f.seq, f.vintage, f.measure, a.grid_id,
+           round(sum(f.value)::numeric, 1)::float8 AS value
+    FROM (
+        SELECT n.city_id, n.seq, v.vintage, v.measure, c.grid_id, sum(v.value) AS value
+        FROM net AS n
+        JOIN net_cell AS c
+          ON c.city_id = n.city_id AND c.from_seq <= n.seq AND c.to_seq > n.seq
+        JOIN cell_value AS v ON v.city_id = c.city_id AND v.cell_id = c.cell_id
+        WHERE n.city_id = :city AND (CAST(:seq AS integer) IS NULL OR n.seq = :seq)
+        GROUP BY n.city_id, n.seq, v.vintage, v.measure, c.grid_id
+    ) AS f
+    JOIN net_grid AS g
+      ON g.city_id = f.city_id AND g.grid_id = f.grid_id AND g.from_seq <= f.seq
+     AND g.to_seq > f.seq
+    CROSS JOIN LATERAL unnest(
+        ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]) AS a (grid_id)
+    WHERE a.grid_id IS NOT NULL
+    GROUP BY f.city_id, f.seq, f.vintage, f.measure, a.grid_id
+"""
+
+_SQUARED = """
     SELECT s.city_id, s.size_m, s.x, s.y, s.buildings,
            ST_Transform(ST_MakeEnvelope(s.x * s.size_m, s.y * s.size_m,
                                         (s.x + 1) * s.size_m, (s.y + 1) * s.size_m,
@@ -58,7 +78,14 @@ _SQUARES = text(
         CROSS JOIN unnest(CAST(:sizes AS integer[])) AS z (size_m)
         GROUP BY 1, 2, 3, 4
     ) AS s
-    """
+"""
+
+_INSERT_COUNTS = text("INSERT INTO net_count (city_id, seq, grid_id, cells, buildings)" + _COUNTED)
+_INSERT_VALUES = text(
+    "INSERT INTO net_value (city_id, seq, vintage, measure, grid_id, value)" + _SUMMED
+)
+_INSERT_SQUARES = text(
+    "INSERT INTO density_square (city_id, size_m, x, y, buildings, geom)" + _SQUARED
 )
 
 
@@ -66,18 +93,32 @@ def refresh(session: Session, city: int, metre_srid: int) -> None:
     """Make all of it again for a city; EPSG `metre_srid` is its metre CRS."""
     refresh_figures(session, city)
     refresh_squares(session, city, metre_srid)
-    session.execute(text("ANALYZE net_figure, density_square"))
+    session.execute(text("ANALYZE net_count, net_value, density_square"))
 
 
 def refresh_figures(session: Session, city: int, seq: int | None = None) -> None:
-    """Reckon the households of all grids of a net, or of all nets of a city, again."""
-    own = delete(NetFigure).where(NetFigure.city_id == city)
-    session.execute(own if seq is None else own.where(NetFigure.seq == seq))
-    session.execute(_FIGURES, {"city": city, "seq": seq})
+    """Sum over the grids of a net, or of all nets of a city, again."""
+    for table, fill in ((NetCount, _INSERT_COUNTS), (NetValue, _INSERT_VALUES)):
+        own = delete(table).where(table.city_id == city)
+        session.execute(own if seq is None else own.where(table.seq == seq))
+        session.execute(fill, {"city": city, "seq": seq})
 
 
 def refresh_squares(session: Session, city: int, metre_srid: int) -> None:
     """Count the buildings in all squares of a city again, in the metre CRS of EPSG `metre_srid`."""
     session.execute(delete(DensitySquare).where(DensitySquare.city_id == city))
     asked = {"city": city, "srid": metre_srid, "sizes": list(SQUARE_SIZES_M)}
-    session.execute(_SQUARES, asked)
+    session.execute(_INSERT_SQUARES, asked)
+
+
+def stale(session: Session, city: int) -> list[tuple[str, int, int]]:
+    """Return (table, seq, grid) of figures that no longer follow from the cells; empty is right."""
+    asked = {"city": city, "seq": None}
+    found: set[tuple[str, int, int]] = set()
+    for table, reckon in ((NetCount, _COUNTED), (NetValue, _SUMMED)):
+        stored = session.execute(select(table.__table__).where(table.city_id == city))
+        reckoned = session.execute(text(reckon), asked)
+        differ = {tuple(row) for row in stored} ^ {tuple(row) for row in reckoned}
+        place = list(table.__table__.columns.keys()).index("grid_id")
+        found |= {(table.__tablename__, row[1], row[place]) for row in differ}
+    return sorted(found)

@@ -1,4 +1,4 @@
-"""Grids of a net with their figures, all of them joins through the cell, never spatial joins."""
+"""Grids of a net with their figures: sums over cells by their grids, never spatial joins."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Double,
-    Numeric,
     and_,
     any_,
-    cast,
     func,
     literal,
     or_,
@@ -28,7 +25,7 @@ from geo.errors import GridNotFoundError, OutsideCityError
 from geo.store.nets import HOUSEHOLDS, Moment
 from geo.store.paging import Key, Order, Page, Statement
 from geo.store.shapes import Box, contains_text, geojson, intersects
-from geo.tables import CellValue, NetCell, NetGrid, Vintage
+from geo.tables import NetCell, NetGrid, NetValue, Vintage
 from geo.terms import MAX_LEVELS
 
 AREAS: Final = tuple(getattr(NetGrid, f"area_{level}") for level in range(1, MAX_LEVELS + 1))
@@ -125,35 +122,14 @@ def _narrowed(at: Moment, narrow: GridFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _one_digit(total: ColumnElement[float]) -> ColumnElement[float]:
-    """Return a sum with one digit, so that the order of adding never shows."""
-    return cast(func.round(cast(total, Numeric), 1), Double)
-
-
-def _households(at: Moment) -> Any:
-    """Return the households of every grid of a net as a sub-query: grid_id, households."""
-    leaves = (
-        select(NetCell.grid_id, func.sum(CellValue.value).label("households"))
-        .join(
-            CellValue,
-            and_(CellValue.city_id == NetCell.city_id, CellValue.cell_id == NetCell.cell_id),
-        )
-        .where(
-            of_net(NetCell, at), CellValue.vintage == at.vintage, CellValue.measure == HOUSEHOLDS
-        )
-        .group_by(NetCell.grid_id)
-        .subquery()
-    )
-    line = (
-        select(leaves.c.households, func.unnest(array(AREAS)).label("grid_id"))
-        .join(NetGrid, NetGrid.grid_id == leaves.c.grid_id)
-        .where(of_net(NetGrid, at))
-        .subquery()
-    )
-    return (
-        select(line.c.grid_id, _one_digit(func.sum(line.c.households)).label("households"))
-        .group_by(line.c.grid_id)
-        .subquery("counted")
+def _households(at: Moment) -> ColumnElement[bool]:
+    """Return the condition that joins the households of a grid of the net."""
+    return and_(
+        NetValue.city_id == at.city_id,
+        NetValue.seq == at.seq,
+        NetValue.vintage == at.vintage,
+        NetValue.measure == HOUSEHOLDS,
+        NetValue.grid_id == NetGrid.grid_id,
     )
 
 
@@ -218,9 +194,8 @@ def listing(
         sort.startswith("-"),
     )
     if name == "households":
-        counted = _households(at)
-        statement = statement.outerjoin(counted, counted.c.grid_id == NetGrid.grid_id)
-        key = Key(func.coalesce(counted.c.households, 0.0), float, sort.startswith("-"))
+        statement = statement.outerjoin(NetValue, _households(at))
+        key = Key(func.coalesce(NetValue.value, 0.0), float, sort.startswith("-"))
     question = {**asdict(narrow), "sort": sort, "seq": at.seq, "vintage": at.vintage}
     order = Order((key, Key(NetGrid.grid_id, int)), question)
     page = order.fetch(session, statement, limit=limit, after=after)
@@ -262,45 +237,39 @@ _FIGURES = text(
                ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6] AS line
         FROM net_grid AS g
         WHERE g.city_id = :city AND g.from_seq <= :seq AND g.to_seq > :seq
-          AND (CAST(:grids AS bigint[]) IS NULL
-               OR ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]
-                  && CAST(:grids AS bigint[]))
-    ), owner AS MATERIALIZED (
-        SELECT c.cell_id, c.grid_id
-        FROM net_cell AS c JOIN named AS g ON g.grid_id = c.grid_id
-        WHERE c.city_id = :city AND c.from_seq <= :seq AND c.to_seq > :seq
     ), part AS (
-        SELECT grid_id, count(*) AS cells, 0 AS buildings, 0.0::float8 AS households,
-               0 AS posts, 0 AS vacant, 0 AS stations
-        FROM owner GROUP BY grid_id
-        UNION ALL
-        SELECT o.grid_id, 0, count(*), 0, 0, 0, 0
-        FROM building AS b JOIN owner AS o ON o.cell_id = b.cell_id
-        WHERE b.city_id = :city GROUP BY o.grid_id
-        UNION ALL
-        SELECT o.grid_id, 0, 0, sum(v.value), 0, 0, 0
-        FROM cell_value AS v JOIN owner AS o ON o.cell_id = v.cell_id
-        WHERE v.city_id = :city AND v.vintage = :vintage AND v.measure = 'households'
-        GROUP BY o.grid_id
-        UNION ALL
-        SELECT p.grid_id, 0, 0, 0, count(*), count(*) FILTER (WHERE p.worker_id IS NULL), 0
+        SELECT p.grid_id, count(*) AS posts,
+               count(*) FILTER (WHERE p.worker_id IS NULL) AS vacant, 0 AS stations
         FROM post AS p
         WHERE p.city_id = :city AND p.valid_from <= :day
           AND (p.valid_to IS NULL OR p.valid_to > :day)
         GROUP BY p.grid_id
         UNION ALL
-        SELECT o.grid_id, 0, 0, 0, 0, 0, count(*)
-        FROM station AS s JOIN owner AS o ON o.cell_id = s.cell_id
-        WHERE s.city_id = :city AND s.stage = 'open' GROUP BY o.grid_id
+        SELECT c.grid_id, 0, 0, count(*)
+        FROM station AS s
+        JOIN net_cell AS c ON c.city_id = s.city_id AND c.cell_id = s.cell_id
+        WHERE s.city_id = :city AND s.stage = 'open' AND c.from_seq <= :seq AND c.to_seq > :seq
+        GROUP BY c.grid_id
+    ), summed AS (
+        SELECT a.grid_id, sum(p.posts) AS posts, sum(p.vacant) AS vacant,
+               sum(p.stations) AS stations
+        FROM part AS p
+        JOIN named AS g ON g.grid_id = p.grid_id
+        CROSS JOIN LATERAL unnest(g.line) AS a (grid_id)
+        WHERE a.grid_id IS NOT NULL
+          AND (CAST(:grids AS bigint[]) IS NULL OR a.grid_id = ANY (CAST(:grids AS bigint[])))
+        GROUP BY a.grid_id
     )
-    SELECT a.grid_id, sum(p.cells)::bigint AS cells, sum(p.buildings)::bigint AS buildings,
-           round(sum(p.households)::numeric, 1)::float8 AS households,
-           sum(p.posts)::bigint AS posts,
-           sum(p.vacant)::bigint AS vacant_posts, sum(p.stations)::bigint AS stations
-    FROM part AS p JOIN named AS g ON g.grid_id = p.grid_id
-    CROSS JOIN LATERAL unnest(g.line) AS a (grid_id)
-    WHERE a.grid_id IS NOT NULL
-    GROUP BY a.grid_id
+    SELECT n.grid_id, n.cells, n.buildings, coalesce(v.value, 0.0) AS households,
+           coalesce(p.posts, 0)::bigint AS posts, coalesce(p.vacant, 0)::bigint AS vacant_posts,
+           coalesce(p.stations, 0)::bigint AS stations
+    FROM net_count AS n
+    LEFT JOIN net_value AS v
+      ON v.city_id = n.city_id AND v.seq = n.seq AND v.vintage = :vintage
+     AND v.measure = 'households' AND v.grid_id = n.grid_id
+    LEFT JOIN summed AS p ON p.grid_id = n.grid_id
+    WHERE n.city_id = :city AND n.seq = :seq
+      AND (CAST(:grids AS bigint[]) IS NULL OR n.grid_id = ANY (CAST(:grids AS bigint[])))
     """
 )
 
@@ -325,13 +294,12 @@ def figures(
             "grids": None if grids is None else list(grids),
         },
     )
-    found = {
+    return {
         row.grid_id: Figures(
             row.cells, row.buildings, row.households, row.posts, row.vacant_posts, row.stations
         )
         for row in rows
     }
-    return found if grids is None else {grid: found[grid] for grid in grids if grid in found}
 
 
 def columns(
@@ -401,24 +369,25 @@ def _children(session: Session, at: Moment, grid: int) -> dict[str, Any]:
 
 
 def _by_vintage(session: Session, at: Moment, grid: int) -> list[dict[str, Any]]:
-    cells = cells_within(at, grid).subquery()
     rows = session.execute(
         select(
             Vintage.vintage,
             Vintage.name,
             Vintage.seasonal,
             Vintage.estimated,
-            _one_digit(func.sum(CellValue.value)).label("households"),
+            NetValue.value.label("households"),
         )
-        .select_from(cells)
-        .join(CellValue, CellValue.cell_id == cells.c.cell_id)
         .join(
-            Vintage,
-            and_(Vintage.city_id == CellValue.city_id, Vintage.vintage == CellValue.vintage),
+            NetValue,
+            and_(NetValue.city_id == Vintage.city_id, NetValue.vintage == Vintage.vintage),
         )
-        .where(CellValue.city_id == at.city_id, CellValue.measure == HOUSEHOLDS)
-        .group_by(Vintage.vintage, Vintage.name, Vintage.seasonal, Vintage.estimated)
-        .order_by(Vintage.vintage)
+        .where(
+            Vintage.city_id == at.city_id,
+            NetValue.seq == at.seq,
+            NetValue.measure == HOUSEHOLDS,
+            NetValue.grid_id == grid,
+        )
+        .order_by(Vintage.taken_on, Vintage.vintage)
     )
     return [dict(row) for row in rows.mappings()]
 

@@ -18,7 +18,7 @@ from geo.tables.account import (
 )
 from geo.tables.base import SRID, Base
 from geo.tables.city import City, Level, Vintage
-from geo.tables.derived import DensitySquare, NetFigure
+from geo.tables.derived import DensitySquare, NetCount, NetValue
 from geo.tables.net import (
     Cell,
     CellLineage,
@@ -71,9 +71,10 @@ __all__ = [
     "Level",
     "Net",
     "NetCell",
+    "NetCount",
     "NetException",
-    "NetFigure",
     "NetGrid",
+    "NetValue",
     "Organisation",
     "Plan",
     "PlanCell",

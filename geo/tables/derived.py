@@ -1,4 +1,4 @@
-"""What maps need at once and the cells give only slowly; derived from them, never edited."""
+"""What lists and maps need at once and cells give only slowly; derived, never edited."""
 
 from __future__ import annotations
 
@@ -9,10 +9,23 @@ from sqlalchemy.orm import Mapped
 from geo.tables.base import Base, CityKey, IdKey, SeqKey, TextKey, gist, refers_to, shape
 
 
-class NetFigure(Base):
-    """Households of a grid on a net, by vintage."""
+class NetCount(Base):
+    """How many cells and buildings a grid has on a net, all grids below it included."""
 
-    __tablename__ = "net_figure"
+    __tablename__ = "net_count"
+    __table_args__ = (refers_to("net", "seq"), refers_to("grid", "grid_id"))
+
+    city_id: Mapped[CityKey]
+    seq: Mapped[SeqKey]
+    grid_id: Mapped[IdKey]
+    cells: Mapped[int]
+    buildings: Mapped[int]
+
+
+class NetValue(Base):
+    """The sum of a measure over the cells of a grid on a net, by vintage."""
+
+    __tablename__ = "net_value"
     __table_args__ = (
         refers_to("net", "seq"),
         refers_to("vintage", "vintage"),
@@ -22,8 +35,9 @@ class NetFigure(Base):
     city_id: Mapped[CityKey]
     seq: Mapped[SeqKey]
     vintage: Mapped[TextKey]
+    measure: Mapped[TextKey]
     grid_id: Mapped[IdKey]
-    households: Mapped[float]
+    value: Mapped[float]
 
 
 class DensitySquare(Base):
