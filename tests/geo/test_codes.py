@@ -254,11 +254,13 @@ def test_merged_communities_count_from_601_and_undivided_ones_end_in_00() -> Non
     later.loc[:1, "code"] = codes[[0, 1]].tolist()
     again = allocate(later, "cjt-349", ever=codes)
     assert [code[-2:] for code in again[2:]] == ["01", "02"]
+    alone = allocate(later.iloc[:3], "cjt-349", ever=codes)
+    assert alone[2][-2:] == "01"
 
 
 def test_a_number_outside_every_range_does_not_use_one_up() -> None:
     grids = city(lattice(1, 1))
-    codes = allocate(grids, "division", ever=["990181001555", "990181001007"])
+    codes = allocate(grids, "division", ever=["990181001700", "990181001007"])
     assert codes[1] == "990181001008"
     assert codes.isna().tolist() == [False, False, True]
 

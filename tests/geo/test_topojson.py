@@ -138,6 +138,8 @@ def test_properties_keep_their_types_and_any_text() -> None:
     assert found[3]["c"] is None and found[1]["x"] is None
     assert isinstance(found[0]["g"], int) and isinstance(found[0]["x"], float)
     assert list(found[0]) == ["g", "n", "c", "x"]
+    geometries = document["objects"]["leaf"]["geometries"]
+    assert all(set(geometry) == {"type", "arcs", "properties"} for geometry in geometries)
     assert "网格".encode() in text and b"secret" not in text
 
 
