@@ -72,15 +72,10 @@ def encode_topology(
     polygons = _checked(shapes, tolerance_m, quantization)
     if len(polygons) == 0:
         return _dump(_envelope(name, [], [], None))
-    bounds = shapely.total_bounds(polygons)
-    scale = METRES_PER_DEGREE * np.array([math.cos(math.radians(bounds[1::2].mean())), 1.0])
-    if tolerance_m > 0:
-        flat = shapely.transform(polygons, lambda lonlat: lonlat * scale)
-        flat = shapely.coverage_simplify(flat, tolerance_m)
-        polygons = shapely.transform(flat, lambda metres: metres / scale)
-    steps = quantization or _steps(bounds, scale, tolerance_m)
+    scale = _metres_per_degree(polygons)
+    steps = quantization or _steps(shapely.total_bounds(polygons), scale, tolerance_m)
     topology = Topology(
-        gpd.GeoDataFrame(geometry=polygons, crs=WGS84_SRID),
+        gpd.GeoDataFrame(geometry=_simplified(polygons, scale, tolerance_m), crs=WGS84_SRID),
         object_name=name,
         prequantize=steps,
         shared_coords=False,
@@ -109,6 +104,22 @@ def _checked(
         message = f"{len(rows)} shape(s) are not polygons with ground."
         raise TopologyError(message, rows=rows[:100].tolist())
     return polygons
+
+
+def _metres_per_degree(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+    south, north = shapely.total_bounds(polygons)[1::2]
+    return METRES_PER_DEGREE * np.array([math.cos(math.radians((south + north) / 2)), 1.0])
+
+
+def _simplified(
+    polygons: NDArray[np.object_], scale: NDArray[np.float64], tolerance_m: float
+) -> NDArray[np.object_]:
+    if tolerance_m == 0:
+        return polygons
+    flat = shapely.transform(polygons, lambda lonlat: lonlat * scale)
+    simple = shapely.coverage_simplify(flat, tolerance_m)
+    found: NDArray[np.object_] = shapely.transform(simple, lambda metres: metres / scale)
+    return found
 
 
 def _steps(bounds: NDArray[np.float64], scale: NDArray[np.float64], tolerance_m: float) -> int:
