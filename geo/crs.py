@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import geopandas as gpd
 import numpy as np
 import pyproj
-import shapely
 from numpy.typing import NDArray
 
 from geo.errors import TopologyError
@@ -120,36 +118,3 @@ def local_origin(
     low, high = np.asarray(bounds, dtype=float).reshape(2, 2)
     corner = np.where(low > 0, np.floor(low), np.where(high < 0, np.ceil(high), 0.0))
     return int(corner[0]), int(corner[1])
-
-
-def areas_m2(shapes: gpd.GeoSeries) -> NDArray[np.float64]:
-    """Return the area of each shape, measured at a local origin so that no digit is lost.
-
-    Parameters
-    ----------
-    shapes : GeoSeries, shape (n,)
-        Polygons or multipolygons, projected CRS in metres.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-        Square metres.
-
-    Raises
-    ------
-    TopologyError
-        If there is no CRS in metres.
-
-    Examples
-    --------
-    >>> areas_m2(gpd.GeoSeries([shapely.box(500_000, 0, 500_010, 20)], crs=4549)).tolist()
-    [200.0]
-    """
-    require_metres(shapes.crs)
-    if not len(shapes):
-        return np.zeros(0)
-    origin = np.array(local_origin(tuple(shapes.total_bounds)), dtype=float)
-    areas: NDArray[np.float64] = shapely.area(
-        shapely.transform(shapes.to_numpy(), lambda xy: xy - origin)
-    )
-    return areas

@@ -11,7 +11,6 @@ import pandas as pd
 import shapely
 
 from geo import grids as topology
-from geo.crs import areas_m2
 from geo.errors import HierarchyError
 from geo.grids import AREA_COLUMNS
 
@@ -171,7 +170,7 @@ def _boundary_faults(
         both = both.loc[both.index.intersection(united.index)]
         again = united.loc[both.index]
         rest = shapely.symmetric_difference(both.geometry.to_numpy(), again.to_numpy())
-        differ = np.maximum(shapely.area(rest), np.abs(both["area_m2"] - areas_m2(again)))
+        differ = np.maximum(shapely.area(rest), np.abs(both["area_m2"] - topology.areas_m2(again)))
         for grid, shape, size in zip(both.index, rest, differ, strict=True):
             if size > AREA_TOLERANCE_M2:
                 spot = shapely.point_on_surface(shape) if not shape.is_empty else None

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from geo.grids import AREA_COLUMNS
 from geo.seal import net_hash
+from geo.store import derived
 from geo.tables import SRID, Cell, City, Net, NetCell, NetException, NetGrid
 from geo.validation import Fault, NetFrames, cell_faults, net_faults
 
@@ -129,6 +130,10 @@ def check(session: Session, city: City, live_seq: int | None) -> dict[str, Any]:
             faults.append(Fault("net_hash", f"net {net.seq}: differs from what was published"))
         figures[f"net_{net.seq}"] = {"grids": len(frames.grids), "cells": len(frames.owners)}
     faults += _query_faults(session, ROWS, "city", city=city.city_id)
+    faults += [
+        Fault("figure_stale", f"net {seq}: {what} of grid {grid} does not follow from its cells")
+        for what, seq, grid in derived.stale(session, city.city_id)
+    ]
     if live_seq is not None:
         statements = {name: _areas_statement(*AREAS[name]) for name in AREAS}
         faults += _query_faults(session, statements, "city", city=city.city_id, seq=live_seq)

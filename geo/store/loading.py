@@ -21,12 +21,12 @@ from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from geo import grids as topology
-from geo.crs import areas_m2
 from geo.dataset import CityDataset
 from geo.errors import ConflictError
 from geo.grids import AREA_COLUMNS
 from geo.profiles import Profile, load_profile
 from geo.seal import net_hash
+from geo.store import derived
 from geo.tables import SRID, Base, City, Level, Net
 
 Progress = Callable[[str, float], None]
@@ -108,7 +108,7 @@ def derive_net(
     net = gpd.GeoDataFrame(
         pd.concat([grids, paths], axis=1), geometry=shapes.to_numpy(), crs=dataset.cells.crs
     )
-    net["area_m2"] = areas_m2(net.geometry)
+    net["area_m2"] = topology.areas_m2(net.geometry)
     levels = list(_levels(dataset, profile)["code"])
     scheme = next(s for s in profile.schemes if s.code == profile.default_scheme)
     net["code"] = topology.allocate_codes(
@@ -233,6 +233,7 @@ class _Loader:
         self._source_nets()
         self.progress("analyse", 0.0)
         self.session.execute(text("ANALYZE"))
+        derived.refresh(self.session, self.city_id, self.dataset.metre_srid)
         self.progress("analyse", 1.0)
 
     def copy(self, table: str, frame: pd.DataFrame) -> None:
@@ -252,7 +253,7 @@ class _Loader:
     def _cells(self) -> None:
         cells = self.dataset.cells
         frame = gpd.GeoDataFrame(
-            {"cell_id": cells["cell_id"], "area_m2": areas_m2(cells.geometry)},
+            {"cell_id": cells["cell_id"], "area_m2": topology.areas_m2(cells.geometry)},
             geometry=cells.geometry,
         )
         self.copy("cell", frame)

@@ -38,6 +38,7 @@ DAMAGE = {
     "issue_areas": "UPDATE issue SET area_1 = 2 WHERE area_1 = 1",
     "audit_chain": "ALTER TABLE audit DISABLE TRIGGER audit_is_final;"
     "UPDATE audit SET action = 'nothing' WHERE n = 1",
+    "figure_stale": "UPDATE net_value SET value = value + 1 WHERE grid_id = 211",
     "net_order": "INSERT INTO net (city_id, seq, effective_from, hash)"
     " SELECT city_id, 2, effective_from - 1, hash FROM net",
 }
