@@ -64,8 +64,11 @@ def _refused(
     request: Request, onward: str, login: str, error: SignInError | TooManyAttemptsError
 ) -> Response:
     kind = KINDS[type(error)]
-    word = i18n.translations(i18n.get_language(request)).gettext
-    response = _form(request, onward, login, f"{word(kind.title)} {word(kind.advice)}", kind.status)
+    language = i18n.get_language(request)
+    word = i18n.translations(language).gettext
+    stop = "。" if language == "zh" else ". "
+    told = f"{word(kind.title)}{stop}{word(kind.advice)}"
+    response = _form(request, onward, login, told, kind.status)
     if isinstance(error, TooManyAttemptsError):
         response.headers["Retry-After"] = str(error.data["retry_after_s"])
     return response
