@@ -1,0 +1,124 @@
+"""The files of the pages agree with each other: words, modules, local assets, no unsafe calls."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from api import i18n
+from maps import layers
+from maps.page import LOCAL_COPIES
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "api" / "static"
+TEMPLATES = ROOT / "api" / "templates"
+SCRIPTS = sorted((STATIC / "js").rglob("*.js"))
+STYLES = sorted((STATIC / "css").glob("*.css"))
+WORD = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)+)"')
+MARKED = re.compile(r'\b_\(\s*"((?:[^"\\]|\\.)+)"')
+IMPORTED = re.compile(r"""(?:from|import\()\s*["']([^"']+)["']""")
+OUTSIDE = re.compile(r"""["'(](?:https?:)?//[\w.-]+\.\w""")
+UNSAFE = re.compile(
+    r"\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|new Function)\b|\.html\(|"
+    r"""setAttribute\(["']on"""
+)
+
+
+def words_of_scripts() -> set[str]:
+    return {word for path in SCRIPTS for word in WORD.findall(path.read_text("utf-8"))}
+
+
+def words_of_templates() -> set[str]:
+    return {
+        word
+        for path in TEMPLATES.glob("*.html")
+        for word in MARKED.findall(path.read_text("utf-8"))
+    }
+
+
+def test_every_word_of_the_scripts_is_handed_to_them() -> None:
+    listed = set(MARKED.findall((TEMPLATES / "_strings.html").read_text("utf-8")))
+    assert words_of_scripts() - listed == set()
+    assert listed - words_of_scripts() == set()
+
+
+def test_every_word_has_a_chinese_form_with_the_same_places() -> None:
+    found = {str(message.id): message.string for message in i18n.catalogue("zh") if message.id}
+    missing = sorted(word for word in words_of_templates() if not found.get(word))
+    assert missing == []
+    places = re.compile(r"%\(\w+\)s")
+    for word in words_of_templates():
+        assert sorted(places.findall(word)) == sorted(places.findall(str(found[word]))), word
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_says_what_it_is_for_and_stays_safe(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.startswith("// ")
+    assert len(text.splitlines()) <= 400
+    assert UNSAFE.findall(text) == []
+    assert OUTSIDE.findall(text.replace("http://www.w3.org/2000/svg", "")) == []
+    for imported in IMPORTED.findall(text):
+        assert (path.parent / imported).is_file(), imported
+
+
+def test_the_search_for_unsafe_calls_finds_them() -> None:
+    for code in ("a.innerHTML = b", "eval(x)", "new Function(x)", "e.setAttribute('onclick', x)"):
+        assert UNSAFE.search(code)
+    assert OUTSIDE.search("fetch('https://elsewhere.example')")
+
+
+@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.name)
+def test_a_style_sheet_asks_nobody(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_colours_stand_in_one_place() -> None:
+    for path in STYLES:
+        if path.name != "tokens.css":
+            assert re.findall(r"#[0-9a-fA-F]{6}\b", path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)
+def test_templates_are_local_and_without_inline_code(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert "://" not in text
+    assert not re.search(r"""\s(on\w+|style)=["']""", text)
+    assert "|safe" not in text
+    for script in re.findall(r"<script[^>]*>", text):
+        assert "nonce=" in script or 'type="application/json"' in script
+
+
+def test_modules_that_are_fetched_early_exist() -> None:
+    named = re.findall(r"for name in (\[[^\]]+\])", (TEMPLATES / "net.html").read_text("utf-8"))
+    names = json.loads(named[0])
+    assert sorted(path.stem for path in (STATIC / "js" / "page").glob("*.js")) == sorted(
+        [*names, "net", "print"]
+    )
+    for layer in (layers.NetLayer, layers.BaseLayer, layers.StationLayer, layers.RasterLayer):
+        for module in layer.modules:
+            assert (STATIC / "js" / module).is_file()
+
+
+def test_copies_of_libraries_are_made_from_locked_packages() -> None:
+    script = (ROOT / "setup" / "copy-assets.mjs").read_text("utf-8")
+    for copy in LOCAL_COPIES.values():
+        assert f'"{copy.removeprefix("vendor/")}"' in script
+    lock = (ROOT / "package-lock.json").read_text("utf-8")
+    assert "resolved" not in lock
+    assert "://" not in lock.replace("https://opencollective", "").replace("https://github.com", "")
+    wanted = json.loads((ROOT / "package.json").read_text("utf-8"))["dependencies"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in wanted.values())
+
+
+def test_libraries_style_sheets_ask_nobody() -> None:
+    sheets = sorted((STATIC / "vendor").rglob("*.css"))
+    if not sheets:
+        pytest.skip("The browser libraries are not copied; `make setup` copies them.")
+    for sheet in sheets:
+        assert not re.search(r"url\(\s*['\"]?(https?:)?//", sheet.read_text("utf-8"))
