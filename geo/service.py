@@ -31,9 +31,56 @@ from geo.errors import (
     TooManyAttemptsError,
 )
 from geo.profiles import load_profile
-from geo.store import accounts, audit, checking, derived, loading
-from geo.tables import Audit, City, Issue, Net, Plan, UserAccount, Worker
+from geo.store import accounts, audit, checking, derived, loading, reading
+from geo.store.grids import GridFilter
+from geo.store.issues import IssueFilter
+from geo.store.kept import Kept
+from geo.store.nets import Moment
+from geo.store.people import PostFilter
+from geo.store.places import PlaceFilter
+from geo.store.reading import (
+    Asked,
+    Rows,
+    Turn,
+    list_cities,
+    list_compounds,
+    list_grids,
+    list_nets,
+    list_organisations,
+    list_stations,
+    list_streets,
+    net_topology,
+    net_values,
+    search_city,
+    show_city,
+    vector_tile,
+)
+from geo.tables import Audit, City, Issue, Net, NetGrid, Plan, UserAccount, Worker
 from geo.terms import Role
+
+__all__ = [
+    "Asked",
+    "GridFilter",
+    "IssueFilter",
+    "Kept",
+    "Moment",
+    "PlaceFilter",
+    "PostFilter",
+    "Turn",
+    "list_cities",
+    "list_compounds",
+    "list_grids",
+    "list_nets",
+    "list_organisations",
+    "list_stations",
+    "list_streets",
+    "net_topology",
+    "net_values",
+    "search_city",
+    "show_city",
+    "vector_tile",
+]
+"""Reading that is open to everybody; protected reading stands below."""
 
 IMPORTED = "city.import"
 """Action of the log's row that names the delivery a city was read from."""
@@ -61,10 +108,16 @@ def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
         return own_city
     if table is Worker:
         return and_(own_city, or_(Worker.name_consent, Worker.areas.op("&&")(areas)))
-    columns = (getattr(Issue, f"area_{level}") for level in range(1, 7))
-    own_area = or_(*(column.in_(viewer.areas) for column in columns)) if viewer.areas else false()
     own_case = Issue.organisation_id.in_(viewer.organisations) if viewer.organisations else false()
-    return and_(own_city, or_(own_area, own_case))
+    return and_(own_city, or_(_in_areas(Issue, viewer), own_case))
+
+
+def _in_areas(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
+    """Return the condition of rows whose ancestors are among the areas of the viewer."""
+    if not viewer.areas:
+        return false()
+    columns = (getattr(table, f"area_{level}") for level in range(1, 7))
+    return or_(*(column.in_(viewer.areas) for column in columns))
 
 
 # ---- whole cities -------------------------------------------------------------------------------
@@ -527,3 +580,66 @@ def audit_rows(
         raise ForbiddenError("The log is for administrators of the city.")
     found = audit.rows(session, visible(Audit, viewer), viewer.city_id, before, limit)
     return [dict(row._mapping) for row in found]
+
+
+# ---- protected reading; what the functions raise is said in geo.store.reading --------------------
+
+
+def show_grid(
+    session: Session, viewer: Viewer, asked: Asked, grid: int, *, geometry: bool = False
+) -> tuple[Moment, dict[str, Any]]:
+    """Return the card of a grid, with the names of workers that the viewer may see."""
+    return reading.show_grid(session, asked, grid, visible(Worker, viewer), geometry=geometry)
+
+
+def who_is_responsible(
+    session: Session, viewer: Viewer, asked: Asked, lon: float, lat: float
+) -> tuple[Moment, dict[str, Any]]:
+    """Return grids, posts and nearest stations of a place in degrees."""
+    return reading.who_is_responsible(session, asked, lon, lat, visible(Worker, viewer))
+
+
+def list_buildings(
+    session: Session,
+    viewer: Viewer,
+    asked: Asked,
+    narrow: PlaceFilter,
+    turn: Turn,
+    *,
+    geometry: bool = False,
+) -> tuple[Moment, Rows]:
+    """Return a page of buildings; households are told to staff, of their own areas."""
+    told = true() if viewer.city_wide else _in_areas(NetGrid, viewer)
+    return reading.list_buildings(session, asked, narrow, turn, told, geometry=geometry)
+
+
+def list_posts(
+    session: Session, viewer: Viewer, asked: Asked, narrow: PostFilter, turn: Turn
+) -> tuple[Moment, Rows]:
+    """Return a page of the posts on the day, with the names that the viewer may see."""
+    return reading.list_posts(session, asked, narrow, turn, visible(Worker, viewer))
+
+
+def list_workers(session: Session, viewer: Viewer, asked: Asked, turn: Turn) -> tuple[Moment, Rows]:
+    """Return a page of the workers of the viewer's areas."""
+    areas = None if viewer.city_wide else viewer.areas
+    return reading.list_workers(session, asked, turn, visible(Worker, viewer), areas)
+
+
+def list_issues(
+    session: Session, viewer: Viewer, asked: Asked, narrow: IssueFilter, turn: Turn
+) -> tuple[Moment, Rows]:
+    """Return a page of the issues that the viewer may see, the newest first."""
+    return reading.list_issues(session, asked, narrow, turn, visible(Issue, viewer))
+
+
+def show_issue(
+    session: Session, viewer: Viewer, asked: Asked, issue: int
+) -> tuple[Moment, dict[str, Any]]:
+    """Return one issue that the viewer may see."""
+    return reading.show_issue(session, asked, issue, visible(Issue, viewer))
+
+
+def list_plans(session: Session, viewer: Viewer, city_id: int, turn: Turn) -> Rows:
+    """Return a page of the plans that the viewer is a member of, the newest first."""
+    return reading.list_plans(session, city_id, turn, visible(Plan, viewer))

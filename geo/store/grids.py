@@ -104,7 +104,8 @@ def _is_leaf(at: Moment) -> ColumnElement[bool]:
     return own.exists()
 
 
-def _narrowed(at: Moment, narrow: GridFilter) -> list[ColumnElement[bool]]:
+def narrowed(at: Moment, narrow: GridFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions of the grids of a net that a filter leaves."""
     conditions = [of_net(NetGrid, at)]
     if narrow.level is not None:
         conditions.append(NetGrid.level == narrow.level)
@@ -186,7 +187,7 @@ def listing(
     columns = list(_ITEM)
     if geometry:
         columns.append(geojson(NetGrid.boundary).label("geometry"))
-    statement = select(*columns).where(*_narrowed(at, narrow))
+    statement = select(*columns).where(*narrowed(at, narrow))
     name = sort.removeprefix("-")
     key = Key(
         {"name": NetGrid.name, "area": NetGrid.area_m2}.get(name, func.coalesce(NetGrid.code, "")),
@@ -308,7 +309,7 @@ def columns(
     """Return the ids of some grids of a net in the order of their codes, and all figures."""
     ids = session.scalars(
         select(NetGrid.grid_id)
-        .where(*_narrowed(at, narrow))
+        .where(*narrowed(at, narrow))
         .order_by(func.coalesce(NetGrid.code, ""), NetGrid.grid_id)
     ).all()
     return list(ids), figures(session, at)
@@ -328,9 +329,7 @@ def card(session: Session, at: Moment, grid: int, *, geometry: bool = False) -> 
     statement = select(*wanted).where(of_net(NetGrid, at), NetGrid.grid_id == grid)
     row = session.execute(statement).mappings().first()
     if row is None:
-        raise GridNotFoundError(
-            f"Net {at.seq} of '{at.slug}' has no grid {grid}.", city=at.slug, seq=at.seq, grid=grid
-        )
+        raise _no_grid(at, grid)
     item = _items(session, at, [row])[0]
     return {
         **item,
@@ -422,7 +421,24 @@ def grids_at(session: Session, at: Moment, lon: float, lat: float) -> tuple[int,
         raise OutsideCityError(
             f"({lon}, {lat}) lies outside the grids of '{at.slug}'.", city=at.slug, lon=lon, lat=lat
         )
-    line = session.execute(
-        select(array(AREAS)).where(of_net(NetGrid, at), NetGrid.grid_id == row.grid_id)
-    ).scalar_one()
-    return row.cell_id, [grid for grid in reversed(line) if grid is not None]
+    return row.cell_id, ancestors(session, at, row.grid_id)[::-1]
+
+
+def ancestors(session: Session, at: Moment, grid: int) -> list[int]:
+    """Return the ids of a grid's ancestors from the top, the grid itself last.
+
+    Raises
+    ------
+    GridNotFoundError
+        If the net has no such grid.
+    """
+    line = session.scalar(select(array(AREAS)).where(of_net(NetGrid, at), NetGrid.grid_id == grid))
+    if line is None:
+        raise _no_grid(at, grid)
+    return [one for one in line if one is not None]
+
+
+def _no_grid(at: Moment, grid: int) -> GridNotFoundError:
+    return GridNotFoundError(
+        f"Net {at.seq} of '{at.slug}' has no grid {grid}.", city=at.slug, seq=at.seq, grid=grid
+    )

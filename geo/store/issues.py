@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from geo.errors import NotFoundError
-from geo.store.grids import cells_within, of_net
+from geo.store.grids import ancestors, cells_within, names, of_net
 from geo.store.nets import Moment
 from geo.store.paging import Key, Order, Page, Statement
 from geo.store.shapes import Box, intersects
@@ -160,4 +160,6 @@ def one(session: Session, at: Moment, issue: int, seen: ColumnElement[bool]) -> 
     row = session.execute(statement).mappings().first()
     if row is None:
         raise NotFoundError(f"There is no issue {issue} in '{at.slug}'.", issue=issue)
-    return dict(row)
+    line = [] if row["grid"] is None else ancestors(session, at, row["grid"])
+    named = names(session, at, line)
+    return {**row, "path": [named[grid] for grid in line]}

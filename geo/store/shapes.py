@@ -27,11 +27,15 @@ def geojson(shape: Any) -> ColumnElement[str]:
     return text
 
 
+def quoted(wanted: str) -> str:
+    """Return a text as a pattern of LIKE that means it literally; the escape is a backslash."""
+    return wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 def contains_text(column: Any, wanted: str) -> ColumnElement[bool]:
     """Return the condition that a text holds `wanted` literally, whatever the case.
 
     Written so that a trigram index on the column serves it.
     """
-    quoted = wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    found: ColumnElement[bool] = column.ilike(f"%{quoted}%", escape="\\")
+    found: ColumnElement[bool] = column.ilike(f"%{quoted(wanted)}%", escape="\\")
     return found
