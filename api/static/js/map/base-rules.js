@@ -95,26 +95,32 @@ class PlaceSymbolizer {
     this.second = second;
   }
 
+  // With its second line where there is room, else without.
   place(layout, geom, feature) {
     const text = String(feature.props.name ?? "");
     if (!text) return undefined;
     const below = this.second ? this.second(layout.zoom, feature) : "";
-    layout.scratch.font = this.font;
-    let width = layout.scratch.measureText(text).width;
+    const whole = this.#label(layout.scratch, geom[0][0], text, below);
+    if (!below || !layout.index.labelCollides(whole, layout.order)) return [whole];
+    return [this.#label(layout.scratch, geom[0][0], text, "")];
+  }
+
+  #label(scratch, anchor, text, below) {
+    scratch.font = this.font;
+    let width = scratch.measureText(text).width;
     if (below) {
-      layout.scratch.font = this.secondFont;
-      width = Math.max(width, layout.scratch.measureText(below).width);
+      scratch.font = this.secondFont;
+      width = Math.max(width, scratch.measureText(below).width);
     }
-    const height = this.size * (below ? 2.35 : 1.2);
-    const { x, y } = geom[0][0];
-    const pad = 5;
+    const halfWidth = width / 2 + 3;
+    const halfHeight = (this.size * (below ? 2.2 : 1.15)) / 2 + 1;
     const box = {
-      minX: x - width / 2 - pad,
-      maxX: x + width / 2 + pad,
-      minY: y - height / 2 - pad / 2,
-      maxY: y + height / 2 + pad / 2,
+      minX: anchor.x - halfWidth,
+      maxX: anchor.x + halfWidth,
+      minY: anchor.y - halfHeight,
+      maxY: anchor.y + halfHeight,
     };
-    return [{ anchor: geom[0][0], bboxes: [box], draw: (context) => this.#draw(context, text, below) }];
+    return { anchor, bboxes: [box], draw: (context) => this.#draw(context, text, below) };
   }
 
   #draw(context, text, below) {

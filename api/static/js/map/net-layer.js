@@ -176,23 +176,48 @@ class NetLayer extends L.Evented {
     context.fill(outside, "evenodd");
   }
 
+  // Ids from the top level down to a feature; null while a level above is still on its way.
+  #line(feature) {
+    const line = [feature.id];
+    let parent = feature.parent;
+    while (parent !== null && parent !== undefined) {
+      line.unshift(parent);
+      const id = parent;
+      const above = this.steps.map((step) => this.topologies.get(step.level)?.byId.get(id));
+      const found = above.find((one) => one);
+      if (!found) return null;
+      parent = found.parent;
+    }
+    return line;
+  }
+
+  // The shown level's own arcs carry the borders of all levels above, so that lines coincide.
+  #ranksOf(topology) {
+    if (this.options.parents === false || this.steps.length < 2) return null;
+    if (topology.features[0]?.parent === undefined) return null;
+    topology.known ??= topology.ranks((feature) => this.#line(feature));
+    return topology.known;
+  }
+
   #paintBorders(context, view) {
-    const drawn = this.steps
+    const shown = this.topologies.get(this.shown);
+    const ranks = this.#ranksOf(shown);
+    const steps = this.steps
       .filter((step) => step.level <= this.shown && this.topologies.has(step.level))
       .filter((step) => this.options.parents !== false || step.level === this.shown)
       .reverse();
     context.lineJoin = "round";
     context.lineCap = "round";
-    for (const step of drawn) {
-      const topology = this.topologies.get(step.level);
+    for (const step of steps) {
+      const topology = ranks ? shown : this.topologies.get(step.level);
       const { window, pixel } = this.#place(context, view, topology);
-      const path = topology.borders(topology.detail(view.zoom), window);
+      const detail = topology.detail(view.zoom);
       const crowd = view.zoom < step.zoom - 1 ? 0.6 : 1;
       const isTop = step === this.steps[0] && this.steps.length > 1;
       context.strokeStyle = isTop ? this.topInk : this.ink;
       context.globalAlpha = step.level >= 4 ? 0.75 : 1;
       context.lineWidth = step.weight * crowd * pixel;
-      context.stroke(path);
+      context.stroke(topology.borders(detail, window, ranks, step.level));
     }
     context.globalAlpha = 1;
   }

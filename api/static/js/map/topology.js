@@ -109,8 +109,8 @@ export class Topology {
         box[3] = Math.max(box[3], other[3]);
       }
     }
-    const { g, n, c } = geometry.properties ?? {};
-    return { id: g ?? geometry.id, name: n ?? "", colour: c ?? 0, rings, box };
+    const { g, n, c, p } = geometry.properties ?? {};
+    return { id: g ?? geometry.id, name: n ?? "", colour: c ?? 0, parent: p, rings, box };
   }
 
   // Paths for one zoom: neighbours share thinned arcs, so no gap opens between them.
@@ -141,13 +141,31 @@ export class Topology {
     return path;
   }
 
-  // Every border inside the window once, however many polygons share it.
-  borders(detail, window) {
+  // Every border inside the window once, however many polygons share it; all, or those of a rank.
+  borders(detail, window, ranks = null, rank = 0) {
     const path = new Path2D();
     for (let i = 0; i < detail.arcs.length; i++) {
+      if (ranks && ranks[i] !== rank) continue;
       if (meets(this.arcBoxes[i], window)) addArc(path, detail.arcs[i], false, true);
     }
     return path;
+  }
+
+  // For each arc the highest level whose border it is, 1 on top: the first place where the lines of
+  // ancestors of its two sides part. `lineOf` gives the ids from the top down to a feature.
+  ranks(lineOf) {
+    const sides = this.arcs.map(() => []);
+    for (const feature of this.features) {
+      const line = lineOf(feature);
+      if (!line) return null;
+      for (const ring of feature.rings) for (const arc of ring) sides[arc < 0 ? ~arc : arc].push(line);
+    }
+    return Uint8Array.from(sides, ([one, other]) => {
+      if (!other) return 1;
+      let level = 0;
+      while (level < one.length && one[level] === other[level]) level++;
+      return level + 1;
+    });
   }
 
   at(lon, lat) {

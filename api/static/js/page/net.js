@@ -210,7 +210,7 @@ const toggleLegend = (button) => togglePart("legend", button);
 const levels = levelControl(byId("levels"), page.steps, net, (level) => write({ level: level ? String(level) : null }));
 layersMenu(byId("layers-menu"), { base, net, stations, raster }, read("layers"), (value) => write({ layers: value }));
 for (const holder of [byId("legend"), byId("layers-legend")]) legend(holder, page.steps, net.options.palette);
-rail.legend.setAttribute("aria-expanded", "true");
+togglePart("legend", rail.legend, innerWidth > 900);
 search(byId("search"), byId("search-list"), api, (item) => {
   if (item.type === "grid") {
     showGrid(Number(item.id), null, { zoom: true, focus: true });
