@@ -43,7 +43,7 @@ PLACE_ZOOMS_AHEAD: Final = 2
 TOLERANCES_M: Final = {1: 6.0, 2: 6.0, 3: 4.0}
 """Simplification of borders by level; deeper levels `FINEST_M`."""
 FINEST_M: Final = 2.0
-TOPOLOGY_VERSION: Final = "1"
+TOPOLOGY_VERSION: Final = "2"
 """Changes whenever the same net would be written in other bytes."""
 
 
@@ -223,7 +223,8 @@ def topology_key(at: Moment, level: int | None) -> str:
 def topology(session: Session, at: Moment, level: int | None) -> bytes:
     """Return the borders of one level of a net, or of all leaf grids, as quantised TopoJSON.
 
-    The object is named "grids"; properties are g (grid), n (name), c (colour).
+    The object is named "grids"; properties are g (grid), n (name), c (colour),
+    p (parent; null at the top), so that one level's arcs carry the borders of all levels above.
     """
     narrow = GridFilter(level=level, leaf=level is None)
     rows = session.execute(
@@ -231,6 +232,7 @@ def topology(session: Session, at: Moment, level: int | None) -> bytes:
             NetGrid.grid_id,
             NetGrid.name,
             NetGrid.colour,
+            NetGrid.parent_id,
             func.ST_AsBinary(NetGrid.boundary).label("shape"),
         )
         .where(*narrowed(at, narrow))
@@ -240,8 +242,9 @@ def topology(session: Session, at: Moment, level: int | None) -> bytes:
         "g": [row.grid_id for row in rows],
         "n": [row.name for row in rows],
         "c": [row.colour for row in rows],
+        "p": [row.parent_id for row in rows],
     }
     shapes = shapely.from_wkb([bytes(row.shape) for row in rows])
     frame = gpd.GeoDataFrame(columns, geometry=shapes, crs=SRID)
     tolerance = FINEST_M if level is None else TOLERANCES_M.get(level, FINEST_M)
-    return encode_topology(frame, ["g", "n", "c"], tolerance_m=tolerance)
+    return encode_topology(frame, ["g", "n", "c", "p"], tolerance_m=tolerance)
