@@ -1,0 +1,272 @@
+"""Cut the city into sub-districts, communities, grids and units, each of one piece; colour them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from geo.dataset import COLOURS
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+DIRECTIONS: Final = 12
+#: What a part's households off the wish cost, against border length over the root of the ground.
+BALANCE: Final = 5.0
+CANDIDATES: Final = 10
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Pieces of ground to be grouped: place, weight, ground, a coarser group, and borders.
+
+    Attributes
+    ----------
+    place : ndarray, shape (n, 2)
+        A point of each piece, metres.
+    group_place : ndarray, shape (n, 2)
+        A point of the coarser piece (block) it belongs to, so that cuts can follow streets.
+    weight : ndarray, shape (n,)
+        Households, or what else is to be shared out evenly.
+    area_m2 : ndarray, shape (n,)
+    a, b : ndarray of int, shape (m,)
+        Neighbours.
+    cost_m : ndarray, shape (m,)
+        What it costs to cut there: length of the border, more inside blocks, less along rivers.
+    """
+
+    place: Floats
+    group_place: Floats
+    weight: Floats
+    area_m2: Floats
+    a: Ints
+    b: Ints
+    cost_m: Floats
+
+    def take(self, chosen: Ints) -> Pieces:
+        """Return the pieces of these numbers, numbered anew in the order given."""
+        new = np.full(len(self.weight), -1, dtype=np.int64)
+        new[chosen] = np.arange(len(chosen))
+        a, b = new[self.a], new[self.b]
+        kept = (a >= 0) & (b >= 0)
+        return Pieces(
+            self.place[chosen],
+            self.group_place[chosen],
+            self.weight[chosen],
+            self.area_m2[chosen],
+            a[kept],
+            b[kept],
+            self.cost_m[kept],
+        )
+
+
+def divide(pieces: Pieces, parts: int) -> Ints:
+    """Group connected pieces into `parts` connected groups of about the same weight.
+
+    Recursive bisection: each cut is the cheapest of many straight sweeps, by the length of the
+    border it makes and by how far the weights miss the wish; what a sweep tears off goes back.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        Connected.
+    parts : int
+        At least 1, at most the number of pieces.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Part of each piece, 0 .. parts - 1.
+    """
+    part = np.zeros(len(pieces.weight), dtype=np.int64)
+    waiting = [(np.arange(len(part)), parts, 0)]
+    while waiting:
+        chosen, count, first = waiting.pop()
+        part[chosen] = first
+        if count <= 1 or len(chosen) < 2:
+            continue
+        less = count // 2
+        own = pieces.take(chosen)
+        side = _bisect(own, less / count, count)
+        if side is None:
+            continue
+        waiting.append((chosen[side], less, first))
+        waiting.append((chosen[~side], count - less, first + less))
+    return part
+
+
+def _bisect(pieces: Pieces, share: float, parts: int) -> Flags | None:
+    """Return which pieces are on the first side of the best cut."""
+    total = float(pieces.weight.sum())
+    scale = float(np.sqrt(pieces.area_m2.sum()))
+    found: list[tuple[float, int, int]] = []
+    orders: list[Ints] = []
+    for direction in range(2 * DIRECTIONS):
+        order = _sweep(pieces, direction)
+        score = _scores(pieces, order, share, parts, total, scale)
+        best = np.argsort(score, kind="stable")[:2]
+        found += [(float(score[i]), len(orders), int(i)) for i in best]
+        orders.append(order)
+    best_side, best_cost = None, np.inf
+    for _, number, cut in sorted(found)[:CANDIDATES]:
+        side = np.zeros(len(pieces.weight), dtype=np.bool_)
+        side[orders[number][: cut + 1]] = True
+        side = _connected(pieces, side)
+        if side.all() or not side.any():
+            continue
+        cost = _cost(pieces, side, share, parts, total, scale)
+        if cost < best_cost - 1e-9:
+            best_side, best_cost = side, cost
+    return best_side
+
+
+def _sweep(pieces: Pieces, direction: int) -> Ints:
+    """Order of the pieces along a direction; the second dozen keeps blocks together."""
+    angle = np.pi * (direction % DIRECTIONS) / DIRECTIONS
+    towards = np.array([np.cos(angle), np.sin(angle)])
+    fine = pieces.place @ towards
+    if direction < DIRECTIONS:
+        return np.argsort(fine, kind="stable")
+    coarse = np.round(pieces.group_place @ towards, 2)
+    return np.lexsort((fine, coarse))
+
+
+def _scores(
+    pieces: Pieces, order: Ints, share: float, parts: int, total: float, scale: float
+) -> Floats:
+    """Cost of cutting after each piece of a sweep."""
+    n = len(order)
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = np.arange(n)
+    low = np.minimum(rank[pieces.a], rank[pieces.b])
+    high = np.maximum(rank[pieces.a], rank[pieces.b])
+    opened = np.bincount(low, weights=pieces.cost_m, minlength=n)
+    shut = np.bincount(high, weights=pieces.cost_m, minlength=n)
+    border = np.cumsum(opened - shut)
+    miss = (np.cumsum(pieces.weight[order]) / max(total, 1e-9) - share) * parts
+    score: Floats = border / scale + BALANCE * miss**2
+    score[-1] = np.inf
+    return score
+
+
+def _cost(
+    pieces: Pieces, side: Flags, share: float, parts: int, total: float, scale: float
+) -> float:
+    border = float(pieces.cost_m[side[pieces.a] != side[pieces.b]].sum())
+    miss = (float(pieces.weight[side].sum()) / max(total, 1e-9) - share) * parts
+    return border / scale + BALANCE * miss**2
+
+
+def _connected(pieces: Pieces, side: Flags) -> Flags:
+    """Give torn-off bits of either side to the other until both are of one piece."""
+    for keep in (True, False, True):
+        within = (side[pieces.a] == keep) & (side[pieces.b] == keep)
+        labels = components(len(side), pieces.a[within], pieces.b[within])
+        mine = side == keep
+        if not mine.any():
+            return side
+        size = np.bincount(labels[mine], weights=1.0 + pieces.weight[mine])
+        side = side.copy()
+        side[mine & (labels != int(np.argmax(size)))] = not keep
+    return side
+
+
+def components(count: int, a: Ints, b: Ints) -> Ints:
+    """Label the connected groups of `count` pieces with neighbours `a`, `b`."""
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(count, count))
+    labels: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+    return labels
+
+
+def totals(group: Ints, values: Floats, count: int = 0) -> Floats:
+    """Add up `values` by group; shape (max(count, highest group + 1),)."""
+    return np.asarray(np.bincount(group, weights=values, minlength=count), dtype=np.float64)
+
+
+def shared_out(weight: Floats, total: int, least: int = 1) -> Ints:
+    """Share `total` whole things out in proportion to `weight` (largest remainders).
+
+    Parameters
+    ----------
+    weight : ndarray, shape (n,)
+    total : int
+        At least n * least.
+    least : int
+        What each gets at least.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Adds up to `total`.
+    """
+    rest = total - least * len(weight)
+    wish = np.maximum(weight / max(float(weight.sum()), 1e-9) * total - least, 0.0)
+    wish *= rest / max(float(wish.sum()), 1e-9)
+    given = np.floor(wish).astype(np.int64)
+    short = rest - int(given.sum())
+    given[np.argsort(given - wish, kind="stable")[:short]] += 1
+    return given + least
+
+
+def colours(count: int, a: Ints, b: Ints, given: Ints | None = None, palette: int = 6) -> Ints:
+    """Colour things so that neighbours differ, using all colours about equally often.
+
+    Parameters
+    ----------
+    count : int
+        Number of things.
+    a, b : ndarray of int, shape (m,)
+        Neighbours.
+    given : ndarray of int, shape (count,), optional
+        Colours that are settled; -1 where free.
+    palette : int
+        Colours to try first; more, up to `COLOURS`, only where these do not do.
+
+    Returns
+    -------
+    ndarray of int, shape (count,), 0 .. COLOURS - 1
+    """
+    near: list[set[int]] = [set() for _ in range(count)]
+    for one, other in zip(a.tolist(), b.tolist(), strict=True):
+        if one != other:
+            near[one].add(other)
+            near[other].add(one)
+    colour = np.full(count, -1, dtype=np.int64) if given is None else given.copy()
+    used = np.bincount(colour[colour >= 0], minlength=COLOURS).astype(np.int64)
+    for thing in _smallest_last(near):
+        if colour[thing] >= 0:
+            continue
+        taken = {int(colour[other]) for other in near[thing]}
+        free = [c for c in range(palette) if c not in taken]
+        free = free or [c for c in range(COLOURS) if c not in taken] or [0]
+        colour[thing] = min(free, key=lambda c: (used[c], c))
+        used[colour[thing]] += 1
+    return colour
+
+
+def _smallest_last(near: list[set[int]]) -> list[int]:
+    """Order in which a planar map is coloured greedily with at most six colours."""
+    degree = [len(neighbours) for neighbours in near]
+    buckets: dict[int, list[int]] = {}
+    for thing in range(len(near) - 1, -1, -1):
+        buckets.setdefault(degree[thing], []).append(thing)
+    removed = [False] * len(near)
+    order: list[int] = []
+    while len(order) < len(near):
+        least = min(d for d, things in buckets.items() if things)
+        thing = buckets[least].pop()
+        if removed[thing] or degree[thing] != least:
+            continue
+        removed[thing] = True
+        order.append(thing)
+        for other in near[thing]:
+            if not removed[other]:
+                degree[other] -= 1
+                buckets.setdefault(degree[other], []).append(other)
+    return order[::-1]
