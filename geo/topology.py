@@ -445,10 +445,15 @@ def _faces(polygons: Polygons) -> tuple[list[Any], list[tuple[int, int, Any]]]:
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(noded)))
     faces = faces[shapely.area(faces) > LEAST_AREA_M2]
     tree = shapely.STRtree(polygons)
-    hits = tree.query(shapely.point_on_surface(faces), predicate="within")
-    covered = np.bincount(hits[0], minlength=len(faces))
-    crowd = tree.query(faces[covered > 1], predicate="intersects")[1]
-    return list(faces[covered == 0]), _overlapping(polygons, np.unique(crowd))
+    points = shapely.point_on_surface(faces)
+    touching, inside = (
+        np.bincount(tree.query(points, predicate=p)[0], minlength=len(faces))
+        for p in ("intersects", "within")
+    )
+    # a point on a border that two polygons share lies within neither, and is no gap
+    crowded = (inside > 0) & (touching > 1)
+    crowd = tree.query(faces[crowded], predicate="intersects")[1]
+    return list(faces[touching == 0]), _overlapping(polygons, np.unique(crowd))
 
 
 def _overlapping(polygons: Polygons, among: Ints) -> list[tuple[int, int, Any]]:
