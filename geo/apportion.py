@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from geo.crs import require_metres
 from geo.errors import TopologyError
 from geo.outlines import shared_areas
+
+LEAST_SHARE: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ def apportion(
     *,
     value: str,
     weight: pd.Series[float] | None = None,
+    least_share: float = LEAST_SHARE,
 ) -> Shares:
     """Share the counts of areas out over cells by the ground they have in common.
 
@@ -54,6 +57,9 @@ def apportion(
         Column of `sources`: a count, null counts as 0.
     weight : Series of float, shape (n,), optional
         What a whole cell weighs, in the order of `cells`; default its area in m2.
+    least_share : float, default 0.01
+        A source with less than this share of its ground in cells is not placed: it lies beside the
+        city, and borders that do not quite match must not pull its people in.
 
     Returns
     -------
@@ -82,6 +88,8 @@ def apportion(
     at, cell, shared_m2 = shared_areas(sources.geometry.to_numpy(), cells.to_numpy())
     pull = shared_m2 * heft[cell] / areas[cell]
     total = np.bincount(at, weights=pull, minlength=len(counts))
+    common = np.bincount(at, weights=shared_m2, minlength=len(counts))
+    total[common < least_share * sources.area.to_numpy()] = 0.0
     reached = total[at] > 0
     at, cell, pull = at[reached], cell[reached], pull[reached]
     part = counts[at] * pull / total[at]

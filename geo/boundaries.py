@@ -7,6 +7,7 @@ alone. Only the columns that are asked for are read.
 from __future__ import annotations
 
 import difflib
+import json
 import mmap
 import re
 import sqlite3
@@ -44,7 +45,8 @@ SIGNATURES: Final[dict[bytes, str]] = {
 FORMATS: Final = "GeoPackage, Shapefile (.shp), GeoJSON, FlatGeobuf"
 BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 DEAD_PROXY: Final = "127.0.0.1:9"
-FOREIGN_CRS: Final = re.compile(rb'"crs"\s*:\s*\{[^{}]{0,200}"type"\s*:\s*"(?!name")')
+CRS_MEMBER: Final = re.compile(rb'"crs"\s*:\s*')
+LONGEST_CRS: Final = 20_000
 PLAIN_GEOJSON: Final = re.compile(rb'"type"\s*:\s*"FeatureCollection"')
 PIPELINE: Final = re.compile(rb'"gdal_streamed_alg"')
 #: Slack around a reference system's area of use, in degrees.
@@ -173,7 +175,7 @@ def read_layer(
     """
     path = _path(folder, source)
     driver = _driver(path, source)
-    with _guarded(source):
+    with _guarded(source) as said:
         layer = _layer(path, driver, source)
         about = pyogrio.read_info(path, layer=layer, encoding=source.encoding)
         _refuse_driver(about["driver"], driver, source)
@@ -186,22 +188,21 @@ def read_layer(
         ]
         if defects:
             raise DeliveryError(defects)
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            read = pyogrio.read_dataframe(
-                path,
-                layer=layer,
-                columns=sorted(set(columns.values())),
-                encoding=source.encoding,
-                force_2d=True,
-                on_invalid="ignore",
-            )
+        read = pyogrio.read_dataframe(
+            path,
+            layer=layer,
+            columns=sorted(set(columns.values())),
+            encoding=source.encoding,
+            force_2d=True,
+            on_invalid="ignore",
+        )
     frame = gpd.GeoDataFrame(
         {name: read[column] for name, column in columns.items()},
         geometry=np.asarray(read.geometry, dtype=object),
         crs=crs,
     )
-    remarks = [Finding(source.label, "remark", "the reader", str(w.message)) for w in said]
+    heard = dict.fromkeys(str(warning.message) for warning in said)
+    remarks = [Finding(source.label, "remark", "the reader", message) for message in heard]
     return _with_shapes(frame, source, geometry, remarks)
 
 
@@ -268,8 +269,20 @@ def _refuse_other_json(path: Path, source: Source) -> None:
     ):
         if not PLAIN_GEOJSON.search(m) or PIPELINE.search(m):
             raise DeliveryError([f"{source.file}: is JSON, but not a GeoJSON FeatureCollection"])
-        if FOREIGN_CRS.search(m):
+        if any(
+            _is_address(m[found.end() : found.end() + LONGEST_CRS])
+            for found in CRS_MEMBER.finditer(m)
+        ):
             raise DeliveryError([f"{source.file}: its 'crs' member is not a plain name"])
+
+
+def _is_address(member: bytes) -> bool:
+    """Say whether a `crs` member is anything but a name: it could be fetched."""
+    try:
+        value, _ = json.JSONDecoder().raw_decode(member.decode("utf-8", "replace"))
+    except ValueError:
+        return True
+    return isinstance(value, dict) and value.get("type") != "name"
 
 
 def _refuse_driver(found: str, expected: str, source: Source) -> None:
@@ -391,8 +404,9 @@ def _elsewhere(delivered: Delivered, away: Any, target: CRS) -> str:
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
-    return f" (is it '{near[0]}'?)" if near else ""
+    plain = {other.casefold(): other for other in names}
+    near = difflib.get_close_matches(name.casefold(), list(plain), n=1)
+    return f" (is it '{plain[near[0]]}'?)" if near else ""
 
 
 def _rows(chosen: Any) -> str:
@@ -402,12 +416,14 @@ def _rows(chosen: Any) -> str:
 
 
 @contextmanager
-def _guarded(source: Source) -> Iterator[None]:
-    """Keep the reader from the network, and turn its errors into ours."""
+def _guarded(source: Source) -> Iterator[list[warnings.WarningMessage]]:
+    """Keep the reader from the network, turn its errors into ours, and collect what it remarks."""
     before = pyogrio.get_gdal_config_option("GDAL_HTTP_PROXY")
     pyogrio.set_gdal_config_options({"GDAL_HTTP_PROXY": DEAD_PROXY})
     try:
-        yield
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            yield said
     except (RuntimeError, ValueError, LookupError, OSError, sqlite3.Error) as error:
         message = str(error).strip().replace("\n", " ")
         raise DeliveryError([f"{source.label}: cannot be read: {message}"]) from error

@@ -126,12 +126,13 @@ def _crossings(streets: gpd.GeoDataFrame) -> pd.DataFrame:
     shapes = streets.geometry.to_numpy()
     labels = streets.index.to_numpy()
     columns = ["street", "other", "length_m", "x", "y"]
-    if len(shapes) == 0:
-        return pd.DataFrame([], columns=columns)
-    origin = np.array(local_origin(tuple(streets.total_bounds)), dtype=float)
+    box = tuple(streets.total_bounds) if len(shapes) else (0.0, 0.0, 0.0, 0.0)
+    origin = np.array(local_origin(box), dtype=float)
     near = shapely.transform(shapes, lambda places: places - origin)
     one, two = shapely.STRtree(near).query(near, predicate="intersects")
     one, two = one[one < two], two[one < two]
+    if len(one) == 0:
+        return pd.DataFrame([], columns=columns)
     ends = np.column_stack([shapely.get_point(near, 0), shapely.get_point(near, -1)])
     common = shapely.intersection(
         shapely.multipoints(ends[one].tolist()), shapely.multipoints(ends[two].tolist())
