@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field as having
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import geopandas as gpd
@@ -17,321 +17,27 @@ import shapely
 from pyproj import CRS
 
 from geo.errors import DatasetError
-from geo.terms import MAX_LEVELS, BarrierKind, GridKind, SetAside, StationStage, StreetKind
+from geo.frames import FRAMES, OPTIONAL, Column, FrameShape, dtype_of, empty_frame, shaped
+from geo.terms import MAX_LEVELS
 
-Kind = Literal["id", "integer", "number", "text", "flag", "day", "instant", "geometry"]
-
-#: Pandas dtypes by kind of column: (never null, nullable). Days are naive midnights.
-DTYPES: Final[dict[str, tuple[str, str]]] = {
-    "id": ("int64", "Int64"),
-    "integer": ("int64", "Int64"),
-    "number": ("float64", "float64"),
-    "text": ("str", "str"),
-    "flag": ("bool", "boolean"),
-    "day": ("datetime64[s]", "datetime64[s]"),
-    "instant": ("datetime64[s, UTC]", "datetime64[s, UTC]"),
-    "geometry": ("geometry", "geometry"),
-}
+__all__ = [
+    "COLOURS",
+    "FRAMES",
+    "HOUSEHOLDS",
+    "LOAD_ORDER",
+    "CityDataset",
+    "Column",
+    "FrameShape",
+    "dtype_of",
+    "empty_frame",
+    "shaped",
+]
 
 VINTAGE_PATTERN: Final = re.compile(r"^\d{4}(-S)?$")
-ISSUE_ROOTS: Final = ("component", "event")
 HOUSEHOLDS: Final = "households"
 COLOURS: Final = 7
 #: How many examples of one defect a message shows.
 EXAMPLES: Final = 5
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a frame: its kind, whether it may be empty, what it refers to or allows."""
-
-    kind: Kind
-    nullable: bool = False
-    refers_to: str | None = None
-    allowed: tuple[str, ...] | None = None
-    minimum: float | None = None
-
-
-@dataclass(frozen=True)
-class FrameShape:
-    """Columns of a frame, its key, and the geometry types it may hold."""
-
-    key: tuple[str, ...]
-    columns: dict[str, Column]
-    geometry: tuple[str, ...] = ()
-    unique: tuple[tuple[str, ...], ...] = ()
-
-
-def _id(refers_to: str | None = None, *, nullable: bool = False) -> Column:
-    return Column("id", nullable=nullable, refers_to=refers_to, minimum=1)
-
-
-def _text(
-    *, nullable: bool = False, refers_to: str | None = None, allowed: tuple[str, ...] | None = None
-) -> Column:
-    return Column("text", nullable=nullable, refers_to=refers_to, allowed=allowed)
-
-
-_GEOMETRY: Final = Column("geometry")
-_AREAL: Final = ("Polygon", "MultiPolygon")
-
-FRAMES: Final[dict[str, FrameShape]] = {
-    "levels": FrameShape(
-        ("level",),
-        {
-            "level": Column("integer", minimum=1),
-            "code": _text(),
-            "name": _text(),
-            "name_en": _text(),
-            "zoom_min": Column("integer", minimum=0),
-            "zoom_max": Column("integer", minimum=0),
-        },
-        unique=(("code",),),
-    ),
-    "grids": FrameShape(
-        ("grid_id",),
-        {
-            "grid_id": _id(),
-            "level": Column("integer", minimum=1),
-            "parent_id": _id("grids", nullable=True),
-            "name": _text(),
-            "kind": _text(allowed=tuple(GridKind)),
-            "code": _text(nullable=True),
-            "colour": Column("integer", minimum=0),
-        },
-    ),
-    "cells": FrameShape(
-        ("cell_id",),
-        {"cell_id": _id(), "grid_id": _id("grids"), "geometry": _GEOMETRY},
-        ("Polygon",),
-    ),
-    "cell_values": FrameShape(
-        ("cell_id", "vintage", "measure"),
-        {
-            "cell_id": _id("cells"),
-            "vintage": _text(refers_to="vintages"),
-            "measure": _text(),
-            "value": Column("number"),
-        },
-    ),
-    "vintages": FrameShape(
-        ("vintage",),
-        {
-            "vintage": _text(),
-            "taken_on": Column("day"),
-            "seasonal": Column("flag"),
-            "estimated": Column("flag"),
-            "name": _text(),
-        },
-    ),
-    "buildings": FrameShape(
-        ("building_id",),
-        {
-            "building_id": _id(),
-            "cell_id": _id("cells"),
-            "code": _text(nullable=True),
-            "name": _text(nullable=True),
-            "use": _text(),
-            "floors": Column("integer", nullable=True, minimum=1),
-            "entrances": Column("integer", nullable=True, minimum=0),
-            "households": Column("integer", minimum=0),
-            "geometry": _GEOMETRY,
-        },
-        _AREAL,
-    ),
-    "compounds": FrameShape(
-        ("compound_id",),
-        {
-            "compound_id": _id(),
-            "name": _text(),
-            "community_type": _text(nullable=True),
-            "firm_id": _id("organisations", nullable=True),
-            "committee_id": _id("organisations", nullable=True),
-            "geometry": _GEOMETRY,
-        },
-        _AREAL,
-    ),
-    "streets": FrameShape(
-        ("street_id",),
-        {
-            "street_id": _id(),
-            "name": _text(nullable=True),
-            "kind": _text(allowed=tuple(StreetKind)),
-            "from_node": _id(),
-            "to_node": _id(),
-            "geometry": _GEOMETRY,
-        },
-        ("LineString",),
-    ),
-    "barriers": FrameShape(
-        ("barrier_id",),
-        {
-            "barrier_id": _id(),
-            "kind": _text(allowed=tuple(BarrierKind)),
-            "name": _text(nullable=True),
-            "geometry": _GEOMETRY,
-        },
-        (*_AREAL, "LineString", "MultiLineString"),
-    ),
-    "organisations": FrameShape(
-        ("organisation_id",),
-        {
-            "organisation_id": _id(),
-            "name": _text(),
-            "kind": _text(),
-            "parent_id": _id("organisations", nullable=True),
-            "grid_id": _id("grids", nullable=True),
-        },
-    ),
-    "workers": FrameShape(
-        ("worker_id",),
-        {
-            "worker_id": _id(),
-            "duty_number": _text(),
-            "name": _text(),
-            "name_consent": Column("flag"),
-        },
-        unique=(("duty_number",),),
-    ),
-    "posts": FrameShape(
-        ("post_id",),
-        {
-            "post_id": _id(),
-            "worker_id": _id("workers", nullable=True),
-            "grid_id": _id("grids"),
-            "role": _text(),
-            "valid_from": Column("day"),
-            "valid_to": Column("day", nullable=True),
-            "part_time": Column("flag"),
-        },
-    ),
-    "station_kinds": FrameShape(
-        ("kind",), {"kind": _text(), "name": _text(), "name_en": _text(), "serves": _text()}
-    ),
-    "stations": FrameShape(
-        ("station_id",),
-        {
-            "station_id": _id(),
-            "kind": _text(refers_to="station_kinds"),
-            "name": _text(),
-            "address": _text(nullable=True),
-            "opening_hours": _text(nullable=True),
-            "floor_area_m2": Column("number", nullable=True, minimum=0),
-            "capacity": Column("integer", nullable=True, minimum=0),
-            "stage": _text(allowed=tuple(StationStage)),
-            "cell_id": _id("cells"),
-            "organisation_id": _id("organisations", nullable=True),
-            "geometry": _GEOMETRY,
-        },
-        ("Point",),
-    ),
-    "categories": FrameShape(
-        ("category",),
-        {
-            "category": _text(),
-            "parent": _text(nullable=True, refers_to="categories"),
-            "name": _text(),
-            "name_en": _text(),
-            "root": _text(allowed=ISSUE_ROOTS),
-        },
-    ),
-    "issues": FrameShape(
-        ("issue_id",),
-        {
-            "issue_id": _id(),
-            "cell_id": _id("cells"),
-            "category": _text(refers_to="categories"),
-            "channel": _text(),
-            "reported_at": Column("instant"),
-            "closed_at": Column("instant", nullable=True),
-            "state": _text(),
-            "set_aside": _text(nullable=True, allowed=tuple(SetAside)),
-            "organisation_id": _id("organisations", nullable=True),
-            "geometry": _GEOMETRY,
-        },
-        ("Point",),
-    ),
-    "source_nets": FrameShape(
-        ("source_net_id",),
-        {
-            "source_net_id": _id(),
-            "name": _text(),
-            "level": Column("integer", nullable=True, minimum=1),
-            "report": _text(),
-        },
-    ),
-    "source_grids": FrameShape(
-        ("source_net_id", "code"),
-        {
-            "source_net_id": _id("source_nets"),
-            "code": _text(),
-            "name": _text(),
-            "grid_id": _id("grids", nullable=True),
-            "residual_m2": Column("number", nullable=True, minimum=0),
-            "residual_households": Column("number", nullable=True, minimum=0),
-            "geometry": _GEOMETRY,
-        },
-        _AREAL,
-    ),
-}
-OPTIONAL: Final = ("levels", "source_nets", "source_grids")
-"""Frames that a dataset may leave out."""
-
-
-def shaped(name: str, columns: dict[str, Any], metre_srid: int) -> pd.DataFrame:
-    """Build a frame of a dataset from columns, with the dtypes and the order of `FRAMES`.
-
-    Parameters
-    ----------
-    name : str
-        A key of `FRAMES`.
-    columns : dict of str to array-like
-        Every column of that frame, all of one length; geometry in metres.
-    metre_srid : int
-        EPSG number of the city's projected CRS in metres.
-
-    Returns
-    -------
-    DataFrame or GeoDataFrame, shape (n, columns), RangeIndex
-
-    Raises
-    ------
-    DatasetError
-        If a column is missing or not one of the frame's.
-    """
-    shape = FRAMES[name]
-    wrong = set(columns) ^ set(shape.columns)
-    if wrong:
-        raise DatasetError([f"{name}: columns missing or unknown: {', '.join(sorted(wrong))}"])
-    frame = pd.DataFrame(
-        {
-            column: _series(columns[column], dtype_of(field))
-            for column, field in shape.columns.items()
-            if field.kind != "geometry"
-        }
-    )
-    if shape.geometry:
-        located: pd.DataFrame = gpd.GeoDataFrame(
-            frame, geometry=np.asarray(columns["geometry"], dtype=object), crs=metre_srid
-        )
-        return located
-    return frame
-
-
-def _series(values: Any, dtype: Any) -> pd.Series[Any]:
-    """Return `values` (array, list or Series with any index) as a Series on 0 .. n-1."""
-    series: pd.Series[Any] = pd.Series(getattr(values, "array", values), dtype=dtype)
-    return series
-
-
-def empty_frame(name: str, metre_srid: int) -> pd.DataFrame:
-    """Return the frame `name` of `FRAMES` without rows, in EPSG `metre_srid` if it has geometry."""
-    return shaped(name, {column: [] for column in FRAMES[name].columns}, metre_srid)
-
-
-def dtype_of(column: Column) -> str:
-    """Return the pandas dtype a column of a dataset is stored with."""
-    return DTYPES[column.kind][int(column.nullable)]
 
 
 @dataclass(frozen=True)
