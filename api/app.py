@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +21,12 @@ SMALLEST_ZIPPED_BYTES = 500
 ZIP_LEVEL = 5
 
 
-def create_app(settings: Settings, database: Database) -> FastAPI:
+def create_app(
+    settings: Settings,
+    database: Database,
+    *,
+    demo_accounts: Sequence[Mapping[str, str]] = (),
+) -> FastAPI:
     """Return the application with all its routes.
 
     Parameters
@@ -29,6 +35,8 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         What can be set from outside.
     database : Database
         The application's door to the database; the caller closes it.
+    demo_accounts : sequence of mappings
+        Accounts with known passwords that the sign-in page offers: `login`, `role`, `password`.
     """
     app = FastAPI(
         title="Wangge",
@@ -43,6 +51,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
+    app.state.demo_accounts = tuple(demo_accounts)
     app.state.assets = statics.Assets()
     errors.install(app)
     for router in routers():

@@ -61,9 +61,13 @@ def viewer_in(account: Account | None, city_id: int | None) -> Viewer:
     )
 
 
+Choice: TypeAlias = Callable[[Session, Account | None], int | None]
+"""Finds the id of the city that is asked about."""
+
+
 @contextmanager
-def open_access(database: Database, token: str | None, slug: str | None) -> Iterator[Access]:
-    """Open the transaction of a request: learn who asks, then go on as that viewer.
+def open_access(database: Database, token: str | None, choose: Choice) -> Iterator[Access]:
+    """Open the transaction of a request: learn who asks about which city, go on as that viewer.
 
     Parameters
     ----------
@@ -71,13 +75,11 @@ def open_access(database: Database, token: str | None, slug: str | None) -> Iter
         The application's door.
     token : str, optional
         Of the session cookie.
-    slug : str, optional
-        Short name of the city that is asked about.
+    choose : callable
+        Finds the city; it may read what is open to everybody.
 
     Raises
     ------
-    CityNotFoundError
-        If no city has this short name.
     DatabaseAwayError
         If the database cannot be reached.
     """
@@ -86,7 +88,7 @@ def open_access(database: Database, token: str | None, slug: str | None) -> Iter
         account = None
         if token is not None:
             account = service.account_of_session(session, auth.token_hash(token))
-        city_id = None if slug is None else service.city_id_of(session, slug)
+        city_id = choose(session, account)
         viewer = viewer_in(account, city_id)
         if known or city_id is not None:
             database.enter(session, viewer)
@@ -108,7 +110,11 @@ def get_database(request: Request) -> Database:
 def get_access(request: Request) -> Iterator[Access]:
     """Open the request's transaction in the city of its path, if the path names one."""
     slug = request.path_params.get("city")
-    with open_access(get_database(request), auth.session_token(request), slug) as access:
+
+    def choose(session: Session, account: Account | None) -> int | None:
+        return None if slug is None else service.city_id_of(session, slug)
+
+    with open_access(get_database(request), auth.session_token(request), choose) as access:
         yield access
 
 
@@ -168,9 +174,20 @@ def get_as_of(
     ] = None,
 ) -> date | None:
     """Return the date that is asked about."""
-    if as_of is not None and not 1900 <= as_of.year <= 2999:
+    return check_day(as_of)
+
+
+def check_day(day: date | None) -> date | None:
+    """Return a date that a calendar in use can hold.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not between 1900 and 2999.
+    """
+    if day is not None and not 1900 <= day.year <= 2999:
         raise InvalidInputError("A date lies between 1900 and 2999.", field="as_of")
-    return as_of
+    return day
 
 
 def get_bbox(

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import FastAPI, Request, Response
@@ -29,6 +30,12 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 """When to ask again while the database is away, in seconds."""
 STANDARD = frozenset({"type", "title", "status", "code", "detail", "instance"})
+
+
+class NoCityError(errors.CityNotFoundError):
+    """The database holds no city at all."""
+
+    code: ClassVar[str] = "no_city"
 
 
 class UnexpectedError(errors.WanggeError):
@@ -62,6 +69,11 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         404,
         marked("There is no such city"),
         marked("Choose a city from the list on the map page."),
+    ),
+    NoCityError: Kind(
+        404,
+        marked("There is no city yet"),
+        marked("Load one on the command line: wangge demo, or wangge import."),
     ),
     errors.NetNotFoundError: Kind(
         404,
@@ -274,6 +286,9 @@ def _headers(error: errors.WanggeError, status: int) -> dict[str, str]:
 def _way_on(request: Request, error: errors.WanggeError, translated: Any) -> dict[str, str] | None:
     if isinstance(error, errors.NotSignedInError):
         return {"href": rendering.sign_in_address(request), "word": translated(marked("Sign in"))}
+    if isinstance(error, errors.NetNotFoundError) and request.query_params.get("as_of"):
+        city = quote(str(error.data.get("city", "")))
+        return {"href": f"/net?city={city}", "word": translated(marked("To the map"))}
     return None
 
 

@@ -64,8 +64,7 @@ def page(
     headers : mapping, optional
         Further headers.
     **values
-        What the template names besides `request`, `lang`, `nonce` and `static`, the address of
-        the static folder.
+        What the template names besides `request`, `lang` and `nonce`.
     """
     language = i18n.get_language(request)
     text = (
@@ -75,7 +74,6 @@ def page(
             request=request,
             lang=language,
             nonce=request.state.nonce,
-            static=request.app.state.assets.base,
             **values,
         )
     )

@@ -27,6 +27,7 @@ from geo.errors import (
 )
 from geo.profiles import load_profile
 from geo.store import accounts, audit, checking, derived, loading, reading
+from geo.store.grids import SORTS as GRID_SORTS
 from geo.store.grids import GridFilter
 from geo.store.issues import IssueFilter
 from geo.store.kept import Kept
@@ -34,6 +35,7 @@ from geo.store.nets import Moment
 from geo.store.people import PostFilter
 from geo.store.places import PlaceFilter
 from geo.store.reading import (
+    VALUE_COLUMNS,
     Asked,
     Rows,
     Turn,
@@ -65,6 +67,7 @@ from geo.tables import Audit, City, Issue, Net, NetGrid, Plan, UserAccount, Work
 from geo.terms import Role
 
 __all__ = [
+    "GRID_SORTS",
     "Asked",
     "GridFilter",
     "IssueFilter",
@@ -386,6 +389,20 @@ def city_id_of(session: Session, slug: str) -> int:
 def ping(session: Session) -> None:
     """Ask the database for a sign of life."""
     session.execute(select(1))
+
+
+def post_roles(profile: str) -> list[dict[str, str]]:
+    """Return code, name and English name of the roles that posts have in a country's profile.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such profile.
+    """
+    return [
+        {"code": role.code, "name": role.name.zh, "name_en": role.name.en}
+        for role in load_profile(profile).roles
+    ]
 
 
 def audit_rows(

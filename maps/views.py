@@ -281,5 +281,6 @@ def net_page(
         "kinds": {
             str(kind["kind"]): _word(kind, chosen.lang) for kind in city.get("station_kinds", ())
         },
+        "roles": {str(role["code"]): _word(role, chosen.lang) for role in city.get("roles", ())},
         "raster": chosen.raster is not None,
     }

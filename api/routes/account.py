@@ -12,6 +12,7 @@ from api import auth, i18n, rendering
 from api.deps import AccountDep, DatabaseDep, SettingsDep
 from api.errors import KINDS
 from geo.errors import SignInError, TooManyAttemptsError
+from geo.terms import Role
 
 router = APIRouter(include_in_schema=False)
 
@@ -78,6 +79,11 @@ def _form(
     request: Request, onward: str, login: str = "", error: str | None = None, status: int = 200
 ) -> Response:
     token = auth.session_token(request)
+    word = i18n.translations(i18n.get_language(request)).gettext
+    offered = [
+        {**one, "role": word(rendering.ROLES[Role(one["role"])])}
+        for one in request.app.state.demo_accounts
+    ]
     return rendering.page(
         request,
         "signin.html",
@@ -85,6 +91,6 @@ def _form(
         csrf=auth.csrf_token(token) if token else "",
         error=error,
         login=login,
-        accounts=[],
+        accounts=offered,
         next=onward,
     )

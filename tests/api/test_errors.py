@@ -216,7 +216,7 @@ def test_a_missing_page_is_a_page_in_both_languages(reader: httpx.Client) -> Non
 
 
 def late_session(database: deps.DatabaseDep) -> Iterator[Session]:
-    with deps.open_access(database, None, None) as access:
+    with deps.open_access(database, None, lambda session, account: None) as access:
         yield access.session
 
 

@@ -19,12 +19,14 @@ export function tile(word, value, { unit = "", note = "" } = {}) {
     note ? h("small", {}, note) : null);
 }
 
+const roles = JSON.parse(document.body.dataset.page || "{}").roles ?? {};
+
 export function postRows(posts, heading = null) {
   if (!posts?.length) return h("p", { class: "quiet" }, t("No post is set up in this grid."));
   return h("table", { class: "rows" },
     h("thead", { class: heading ? "sr" : "" }, h("tr", {}, h("th", { scope: "col" }, t("Role")), h("th", { scope: "col" }, t("Duty number")))),
     h("tbody", {}, posts.map((post) => h("tr", {},
-      h("td", {}, post.role, post.part_time ? [" ", h("span", { class: "chip" }, t("part-time"))] : null,
+      h("td", {}, roles[post.role] ?? post.role, post.part_time ? [" ", h("span", { class: "chip" }, t("part-time"))] : null,
         post.grid_name ? h("div", { class: "quiet small" }, post.grid_name) : null),
       h("td", {}, post.vacant
         ? h("span", { class: "chip is-watch" }, t("vacant"))

@@ -1,0 +1,209 @@
+"""Pages of the net: on the map, as a table, on paper, and the map alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BeforeValidator, Field
+from sqlalchemy.orm import Session
+
+from api import auth, i18n, rendering
+from api.deps import Access, DatabaseDep, SettingsDep, check_day, open_access
+from api.errors import NoCityError
+from api.i18n import marked
+from geo import service
+from geo.errors import InvalidInputError, NetNotFoundError
+from geo.settings import Settings
+from geo.signin import Account
+from maps.views import RasterTiles, ViewOptions, net_frame, net_page
+
+router = APIRouter(include_in_schema=False)
+
+ROWS = 200
+"""Rows of one page of the table."""
+
+Blank = BeforeValidator(lambda value: None if value == "" else value)
+"""A field that a form left empty says nothing."""
+Day = Annotated[date | None, Blank, Query()]
+Word = Annotated[Annotated[str, Field(max_length=200)] | None, Blank, Query()]
+Number = Annotated[Annotated[int, Field(ge=0, le=2**63 - 1)] | None, Blank, Query()]
+LevelNumber = Annotated[Annotated[int, Field(ge=0, le=6)] | None, Blank, Query()]
+Cursor = Annotated[Annotated[str, Field(max_length=8_000)] | None, Blank, Query()]
+Only = Annotated[Literal["grids", "stations", "buildings", "streets"] | None, Blank, Query()]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What all pages of the net show: a city on a day, for somebody."""
+
+    request: Request
+    settings: Settings
+    access: Access
+    day: date | None
+    city: dict[str, Any]
+    cities: list[dict[str, Any]]
+
+    @property
+    def net(self) -> dict[str, Any]:
+        """The net in force on the day."""
+        net: dict[str, Any] = self.city["net"]
+        return net
+
+    @property
+    def asked(self) -> service.Asked:
+        """The day and the city, as the service takes them."""
+        return service.Asked(int(self.access.city_id or 0), self.day)
+
+    def options(self, **more: Any) -> ViewOptions:
+        """Return how the map is asked for, with the reader's language and the page's nonce."""
+        language = i18n.get_language(self.request)
+        word = i18n.translations(language).gettext
+        words = {
+            "households": word(marked("households")),
+            "zoom_in": word(marked("Zoom in")),
+            "zoom_out": word(marked("Zoom out")),
+        }
+        return ViewOptions(
+            lang=language,
+            nonce=self.request.state.nonce,
+            as_of=self.day.isoformat() if self.day else None,
+            raster=_raster(self.settings),
+            words=words,
+            static=self.request.app.state.assets.base,
+            **more,
+        )
+
+    def page(self, template: str, **values: Any) -> Response:
+        """Return a page with what all of them show."""
+        return rendering.page(
+            self.request,
+            template,
+            city=self.city,
+            cities=self.cities,
+            net=self.net,
+            as_of=self.day.isoformat() if self.day else None,
+            viewer=rendering.shown_viewer(self.request, self.access.account),
+            **values,
+        )
+
+
+def _raster(settings: Settings) -> RasterTiles | None:
+    if settings.tile_url is None:
+        return None
+    return RasterTiles(settings.tile_url, settings.tile_datum, settings.tile_attribution)
+
+
+@cache
+def _roles(profile: str) -> list[dict[str, str]]:
+    """Return what the posts' roles are called in a country's profile."""
+    return service.post_roles(profile)
+
+
+def get_sight(
+    request: Request,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    city: Word = None,
+    as_of: Day = None,
+) -> Iterator[Sight]:
+    """Open the request's transaction in the city asked for, or else the reader's or the first one.
+
+    Raises
+    ------
+    CityNotFoundError
+        If no city has this short name, or there is none at all.
+    NetNotFoundError
+        If the city has no net on this day.
+    """
+    check_day(as_of)
+    cities: list[dict[str, Any]] = []
+
+    def choose(session: Session, account: Account | None) -> int:
+        cities.extend(service.list_cities(session))
+        known = [one["slug"] for one in cities]
+        wishes = (account.city if account else None, settings.default_city, *known)
+        slug = city or next((wish for wish in wishes if wish in known), None)
+        if slug is None:
+            raise NoCityError("There is no city in the database yet.")
+        return service.city_id_of(session, slug)
+
+    with open_access(database, auth.session_token(request), choose) as access:
+        asked = service.Asked(int(access.city_id or 0), as_of)
+        _, card = service.show_city(access.session, asked)
+        card["roles"] = _roles(card["profile"])
+        if card["net"] is None:
+            raise NetNotFoundError("The city has no net on this day.", city=card["slug"])
+        yield Sight(request, settings, access, as_of, card, cities)
+
+
+SightDep = Annotated[Sight, Depends(get_sight, scope="function")]
+
+
+@router.get("/")
+def go_to_the_net() -> Response:
+    """Lead to the page of the net."""
+    return RedirectResponse("/net", 307)
+
+
+@router.get("/net")
+def show_net(sight: SightDep, level: LevelNumber = None) -> Response:
+    """Show the net on the map."""
+    options = sight.options(level=level or 0)
+    return sight.page(
+        "net.html",
+        frame=net_frame(sight.city, sight.net, options),
+        page=net_page(sight.city, sight.net, options),
+    )
+
+
+@router.get("/net/table")
+def show_table(
+    sight: SightDep,
+    level: LevelNumber = None,
+    q: Word = None,
+    sort: Word = None,
+    parent: Number = None,
+    after: Cursor = None,
+) -> Response:
+    """Show the net as a table, without a map."""
+    if sort and sort.removeprefix("-") not in service.GRID_SORTS:
+        raise InvalidInputError("The table cannot be ordered by this.", field="sort")
+    narrow = service.GridFilter(level=level or None, q=q, parent=parent)
+    turn = service.Turn(ROWS, after)
+    _, found = service.list_grids(
+        sight.access.session, sight.asked, narrow, turn, sort=sort or "code"
+    )
+    return sight.page(
+        "net_table.html",
+        rows=found.items,
+        next=found.next,
+        level=level or 0,
+        q=q,
+        sort=sort or "code",
+    )
+
+
+@router.get("/print/net")
+def show_sheet(sight: SightDep, grid: Annotated[int, Query(ge=1, le=2**63 - 1)]) -> Response:
+    """Show one grid on a sheet of paper."""
+    _, card = service.show_grid(sight.access.session, sight.access.viewer, sight.asked, grid)
+    options = sight.options(grid=grid, grid_level=card["level"], bounds=card["bbox"])
+    return sight.page(
+        "print_net.html",
+        card=card,
+        roles=net_page(sight.city, sight.net, options)["roles"],
+        frame=net_frame(sight.city, sight.net, options),
+    )
+
+
+@router.get("/maps/net")
+def show_frame(sight: SightDep, only: Only = None, level: LevelNumber = None) -> Response:
+    """Show the map alone, for embedding in our own pages."""
+    options = sight.options(only=only, level=level or 0)
+    return sight.page("frame.html", frame=net_frame(sight.city, sight.net, options))
