@@ -68,6 +68,7 @@ from geo.terms import Role
 
 __all__ = [
     "GRID_SORTS",
+    "VALUE_COLUMNS",
     "Asked",
     "GridFilter",
     "IssueFilter",

@@ -10,8 +10,11 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Double,
     and_,
     any_,
+    bindparam,
+    column,
     func,
     literal,
     or_,
@@ -30,6 +33,12 @@ from geo.terms import MAX_LEVELS
 
 AREAS: Final = tuple(getattr(NetGrid, f"area_{level}") for level in range(1, MAX_LEVELS + 1))
 """A grid's ancestors by level, the grid itself at its own level."""
+
+SORTS: Final = (
+    "code", "name", "area_m2", "households", "buildings", "cells", "posts", "vacant_posts",
+    "stations",
+)  # fmt: skip
+"""What a list of grids can be ordered by."""
 
 CHILDREN_SHOWN = 200
 """Most children that a card lists."""
@@ -69,7 +78,7 @@ class Figures:
 
     cells: int = 0
     buildings: int = 0
-    households: float = 0.0
+    households: int | float = 0
     posts: int = 0
     vacant_posts: int = 0
     stations: int = 0
@@ -123,15 +132,25 @@ def narrowed(at: Moment, narrow: GridFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _households(at: Moment) -> ColumnElement[bool]:
-    """Return the condition that joins the households of a grid of the net."""
-    return and_(
-        NetValue.city_id == at.city_id,
-        NetValue.seq == at.seq,
-        NetValue.vintage == at.vintage,
-        NetValue.measure == HOUSEHOLDS,
-        NetValue.grid_id == NetGrid.grid_id,
+def _sorted(statement: Statement, at: Moment, sort: str) -> tuple[Statement, Key]:
+    """Return the statement with what its order needs, and the first key of the order."""
+    name, down = sort.removeprefix("-"), sort.startswith("-")
+    if name == "code":
+        return statement, Key(func.coalesce(NetGrid.code, ""), str, down)
+    if name == "name":
+        return statement, Key(NetGrid.name, str, down)
+    if name == "area_m2":
+        return statement, Key(NetGrid.area_m2, float, down)
+    kind = Double if name == "households" else BigInteger
+    asked = _question(at, None)
+    counted = (
+        _FIGURES.bindparams(*(bindparam(key, value) for key, value in asked.items()))
+        .columns(column("grid_id", BigInteger), column(name, kind))
+        .subquery("counted")
     )
+    joined = statement.outerjoin(counted, counted.c.grid_id == NetGrid.grid_id)
+    number = int if kind is BigInteger else float
+    return joined, Key(func.coalesce(counted.c[name], 0), number, down)
 
 
 _SHOWN: Final = ("grid", "code", "name", "level", "kind", "parent", "colour")
@@ -171,8 +190,8 @@ def listing(
     session : Session
     at : Moment
     narrow : GridFilter
-    sort : {"code", "name", "area", "households"}
-        With a minus before it, from the greatest down.
+    sort : str
+        One of `SORTS`, with a minus before it from the greatest down.
     limit : int
     after : str, optional
         Cursor of the page before.
@@ -188,15 +207,7 @@ def listing(
     if geometry:
         columns.append(geojson(NetGrid.boundary).label("geometry"))
     statement = select(*columns).where(*narrowed(at, narrow))
-    name = sort.removeprefix("-")
-    key = Key(
-        {"name": NetGrid.name, "area": NetGrid.area_m2}.get(name, func.coalesce(NetGrid.code, "")),
-        float if name == "area" else str,
-        sort.startswith("-"),
-    )
-    if name == "households":
-        statement = statement.outerjoin(NetValue, _households(at))
-        key = Key(func.coalesce(NetValue.value, 0.0), float, sort.startswith("-"))
+    statement, key = _sorted(statement, at, sort)
     question = {**asdict(narrow), "sort": sort, "seq": at.seq, "vintage": at.vintage}
     order = Order((key, Key(NetGrid.grid_id, int)), question)
     page = order.fetch(session, statement, limit=limit, after=after)
@@ -275,6 +286,17 @@ _FIGURES = text(
 )
 
 
+def _question(at: Moment, grids: Sequence[int] | None) -> dict[str, Any]:
+    """Return the values that `_FIGURES` asks for; None for all grids of the net."""
+    return {
+        "city": at.city_id,
+        "seq": at.seq,
+        "vintage": at.vintage,
+        "day": at.day,
+        "grids": None if grids is None else list(grids),
+    }
+
+
 def figures(
     session: Session, at: Moment, grids: Sequence[int] | None = None
 ) -> Mapping[int, Figures]:
@@ -285,22 +307,23 @@ def figures(
     """
     if grids is not None and not grids:
         return {}
-    rows = session.execute(
-        _FIGURES,
-        {
-            "city": at.city_id,
-            "seq": at.seq,
-            "vintage": at.vintage,
-            "day": at.day,
-            "grids": None if grids is None else list(grids),
-        },
-    )
+    rows = session.execute(_FIGURES, _question(at, grids))
     return {
         row.grid_id: Figures(
-            row.cells, row.buildings, row.households, row.posts, row.vacant_posts, row.stations
+            row.cells,
+            row.buildings,
+            _whole(row.households),
+            row.posts,
+            row.vacant_posts,
+            row.stations,
         )
         for row in rows
     }
+
+
+def _whole(value: float) -> int | float:
+    """Return a count as an integer when it is one."""
+    return int(value) if value == int(value) else value
 
 
 def columns(

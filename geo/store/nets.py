@@ -22,7 +22,7 @@ class Moment:
 
     Parameters
     ----------
-    city_id, slug, metre_srid, timezone
+    city_id, slug, profile, metre_srid, timezone
         Of the city.
     day : date
         In the city's zone; posts are those held on it.
@@ -38,6 +38,7 @@ class Moment:
 
     city_id: int
     slug: str
+    profile: str
     metre_srid: int
     timezone: str
     day: date
@@ -49,8 +50,8 @@ class Moment:
 
 _CITY_ON_A_DAY = text(
     """
-    SELECT c.city_id, c.slug, c.metre_srid, c.timezone, d.day, n.seq, n.effective_from, n.hash,
-           v.vintage
+    SELECT c.city_id, c.slug, c.profile, c.metre_srid, c.timezone, d.day, n.seq,
+           n.effective_from, n.hash, v.vintage
     FROM city AS c
     CROSS JOIN LATERAL (
         SELECT coalesce(CAST(:day AS date),
@@ -138,7 +139,7 @@ def moment_of_net(
         raise NetNotFoundError(f"The city '{found.slug}' has no net {seq}.", seq=seq)
     row = _on_a_day(session, city, day or found.day, vintage)
     return Moment(
-        row.city_id, row.slug, row.metre_srid, row.timezone, row.day,
+        row.city_id, row.slug, row.profile, row.metre_srid, row.timezone, row.day,
         found.seq, found.effective_from, found.hash, row.vintage,
     )  # fmt: skip
 

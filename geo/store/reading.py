@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from geo.errors import InvalidInputError, NetNotFoundError
+from geo.profiles import load_profile
 from geo.store import grids as grid_rows
 from geo.store import issues, nets, people, places, plans, search, tiles
 from geo.store.grids import GridFilter
@@ -28,6 +30,7 @@ from geo.store.places import PlaceFilter
 Rows = Page[dict[str, Any]]
 Condition = ColumnElement[bool]
 
+VALUE_COLUMNS = ("households", "buildings", "posts", "vacant", "stations")
 STATIONS_OF_A_CARD = 12
 STATIONS_OF_A_PLACE = 5
 
@@ -106,9 +109,29 @@ def show_city(session: Session, asked: Asked) -> tuple[Moment | None, dict[str, 
         "vintages": _mapped(nets.vintages(session, asked.city)),
         "measures": nets.measures(session, asked.city),
         "station_kinds": _mapped(nets.station_kinds(session, asked.city)),
+        "roles": [
+            {"code": code, "name": name, "name_en": name_en}
+            for code, (name, name_en) in _roles(row.profile).items()
+        ],
     }
     card["net"] = next((net for net in card["nets"] if at and net["seq"] == at.seq), None)
     return at, card
+
+
+@cache
+def _roles(profile: str) -> dict[str, tuple[str, str]]:
+    """Return the names of a profile's roles of posts, Chinese and English."""
+    return {role.code: (role.name.zh, role.name.en) for role in load_profile(profile).roles}
+
+
+def _worded(at: Moment, posts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return posts with the names of their roles; a role that the profile lacks names itself."""
+    known = _roles(at.profile)
+    worded = []
+    for post in posts:
+        name, name_en = known.get(post["role"], (post["role"], post["role"]))
+        worded.append({**post, "role_name": name, "role_name_en": name_en})
+    return worded
 
 
 def _mapped(rows: Sequence[Any]) -> list[dict[str, Any]]:
@@ -147,8 +170,10 @@ def list_grids(
 
 def net_values(
     session: Session, asked: Asked, seq: int, level: int | None
-) -> tuple[Moment, dict[str, list[float]]]:
-    """Return the figures of all grids of a level, or of all leaf grids, as columns.
+) -> tuple[Moment, dict[int, list[float]]]:
+    """Return the figures of all grids of a level, or of all leaf grids, by the grids' ids.
+
+    Each row is named by `VALUE_COLUMNS`.
 
     Raises
     ------
@@ -160,19 +185,11 @@ def net_values(
     at = _net_with_level(session, asked, seq, level)
     narrow = GridFilter(level=level, leaf=level is None)
     ids, counted = grid_rows.columns(session, at, narrow)
-    rows = [counted.get(grid, grid_rows.Figures()) for grid in ids]
+    rows = ((grid, counted.get(grid, grid_rows.Figures())) for grid in ids)
     return at, {
-        "grid": list(ids),
-        "households": [_whole(row.households) for row in rows],
-        "buildings": [row.buildings for row in rows],
-        "posts": [row.posts for row in rows],
-        "vacant": [row.vacant_posts for row in rows],
-        "stations": [row.stations for row in rows],
+        grid: [row.households, row.buildings, row.posts, row.vacant_posts, row.stations]
+        for grid, row in rows
     }
-
-
-def _whole(value: float) -> float:
-    return int(value) if value == int(value) else value
 
 
 def _net_with_level(session: Session, asked: Asked, seq: int, level: int | None) -> Moment:
@@ -314,8 +331,9 @@ def show_grid(
     at = asked.moment(session)
     card = grid_rows.card(session, at, grid, geometry=geometry)
     lon, lat = card["label_point"]
-    card["posts_here"] = people.posts_of(session, at, [grid], seen)
-    card["stations_near"] = places.nearest_stations(
+    card["post_count"], card["station_count"] = card["posts"], card["stations"]
+    card["posts"] = _worded(at, people.posts_of(session, at, [grid], seen))
+    card["stations"] = places.nearest_stations(
         session, at, lon, lat, grid=grid, limit=STATIONS_OF_A_CARD
     )
     return at, card
@@ -340,8 +358,9 @@ def who_is_responsible(
         "lon": lon,
         "lat": lat,
         "cell": cell,
-        "path": [named[grid] for grid in line],
-        "responsible": people.posts_of(session, at, line, seen),
+        "grid": named[line[0]],
+        "path": [named[grid] for grid in reversed(line)],
+        "responsible": _worded(at, people.posts_of(session, at, line, seen)),
         "nearest_stations": places.nearest_stations(
             session, at, lon, lat, limit=STATIONS_OF_A_PLACE
         ),
@@ -386,7 +405,8 @@ def list_posts(
         If the cursor does not belong to this list.
     """
     at = asked.moment(session)
-    return at, people.posts(session, at, narrow, seen, limit=turn.limit, after=turn.after)
+    page = people.posts(session, at, narrow, seen, limit=turn.limit, after=turn.after)
+    return at, Page(_worded(at, page.items), page.next)
 
 
 def list_workers(
@@ -402,7 +422,8 @@ def list_workers(
         If the cursor does not belong to this list.
     """
     at = asked.moment(session)
-    return at, people.workers(session, at, seen, areas, limit=turn.limit, after=turn.after)
+    page = people.workers(session, at, seen, areas, limit=turn.limit, after=turn.after)
+    return at, Page([{**row, "posts": _worded(at, row["posts"])} for row in page.items], page.next)
 
 
 def list_issues(

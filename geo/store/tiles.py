@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import geopandas as gpd
+import pandas as pd
 import shapely
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -238,11 +239,11 @@ def topology(session: Session, at: Moment, level: int | None) -> bytes:
         .where(*narrowed(at, narrow))
         .order_by(NetGrid.grid_id)
     ).all()
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Any] = {
         "g": [row.grid_id for row in rows],
         "n": [row.name for row in rows],
         "c": [row.colour for row in rows],
-        "p": [row.parent_id for row in rows],
+        "p": pd.array([row.parent_id for row in rows], dtype="Int64"),
     }
     shapes = shapely.from_wkb([bytes(row.shape) for row in rows])
     frame = gpd.GeoDataFrame(columns, geometry=shapes, crs=SRID)
