@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from geo.cluster import Cluster
-from geo.db import migrate, owner_engine
+from geo.db import migrate, owner_engine, owner_transaction
 from geo.errors import SetupError
 from geo.settings import Settings
+from geo.tables import UserAccount
 
 MIGRATING = 7_229_001
 """Advisory lock: one process at a time changes the schema."""
@@ -71,6 +72,18 @@ def open_engine(url: str) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def demo_accounts(engine: Engine) -> list[tuple[str, str]]:
+    """Return role and login of the enabled accounts whose password everybody knows."""
+    account = UserAccount
+    statement = (
+        select(account.role, account.login)
+        .where(account.demo, account.disabled_at.is_(None))
+        .order_by(account.user_id)
+    )
+    with owner_transaction(engine) as session:
+        return [(row.role, row.login) for row in session.execute(statement)]
 
 
 def bring_up_to_date(engine: Engine) -> None:

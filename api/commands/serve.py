@@ -1,0 +1,156 @@
+"""`wangge run` and `wangge serve`: the map on an address, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.table import Table
+
+from api import serving
+from api.commands.demo import Size, load_demo_once
+from api.commands.opening import Opened, demo_accounts, open_database
+from api.commands.terminal import err, say
+from geo import service
+from geo.db import Database, context_key
+from geo.settings import Settings
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
+Cert = Annotated[Path | None, typer.Option(help="Certificate for TLS, PEM.")]
+Key = Annotated[Path | None, typer.Option(help="Key of the certificate, PEM.")]
+Local = Annotated[bool, typer.Option("--local-certificate", help="Make a certificate here.")]
+
+
+class DemoChoice(StrEnum):
+    """Which demo city `run` loads."""
+
+    FULL = "full"
+    SMALL = "small"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to serve, as asked for."""
+
+    host: str
+    port: int
+    certificate: serving.Certificate | None
+
+
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    cert: Cert = None,
+    key: Key = None,
+    local_certificate: Local = False,
+) -> None:
+    """Serve the cities of the database until Ctrl-C."""
+    settings = Settings()
+    place = _place(settings, host, port, cert, key, local_certificate)
+    with _orders_end_cleanly(), open_database(settings, say) as opened:
+        _serve(settings, opened, place)
+
+
+def run(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    demo: Annotated[DemoChoice, typer.Option(help="Demo city to load once.")] = DemoChoice.FULL,
+    cert: Cert = None,
+    key: Key = None,
+    local_certificate: Local = False,
+) -> None:
+    """Start the database, load the demo city once, and serve until Ctrl-C."""
+    began_s = time.monotonic()
+    settings = Settings()
+    place = _place(settings, host, port, cert, key, local_certificate)
+    if demo is not DemoChoice.NONE:
+        serving.refuse_demo_accounts(host, ["the demo city's"])
+    with _orders_end_cleanly(), open_database(settings, say) as opened:
+        if demo is not DemoChoice.NONE:
+            load_demo_once(opened, Size(demo.value))
+        _serve(settings, opened, place, began_s)
+
+
+def _place(
+    settings: Settings, host: str, port: int, cert: Path | None, key: Path | None, local: bool
+) -> Place:
+    if (cert is None) != (key is None):
+        raise typer.BadParameter("--cert and --key belong together.")
+    certificate = serving.Certificate(cert, key) if cert and key else None
+    if local and certificate is None:
+        folder = settings.project_dir / ".wangge" / "tls"
+        certificate = serving.local_certificate(folder, host)
+    serving.demand_certificate(host, certificate)
+    return Place(host, port, certificate)
+
+
+def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | None = None) -> None:
+    from api.app import create_app  # the web is loaded by the commands that serve alone
+
+    accounts = demo_accounts(opened.engine)
+    serving.refuse_demo_accounts(place.host, [login for _, login in accounts])
+    listening = serving.bind(place.host, place.port)
+    address = serving.address_of(listening, place.host, place.certificate)
+
+    def ready() -> None:
+        if accounts:
+            err.print(_table_of(accounts))
+        took = f" ({time.monotonic() - began_s:.1f} s)" if began_s else ""
+        err.print(f"[bold green]●[/] The map is at [bold]{address}[/]{took}   Ctrl-C ends it")
+        if place.certificate:
+            err.print(f"  certificate, SHA-256: {place.certificate.fingerprint}", style="dim")
+
+    names = {*settings.host_names, place.host, socket.gethostname()}
+    settings = settings.model_copy(
+        update={
+            "secure_cookies": settings.secure_cookies or place.certificate is not None,
+            "hosts": ",".join(sorted(names)),
+        }
+    )
+    database = Database(
+        opened.addresses.app, context_key(opened.engine), pool_size=settings.pool_size
+    )
+    try:
+        app = create_app(settings, database)
+        serving.make_server(app, place.certificate, ready=ready).run(sockets=[listening])
+    finally:
+        database.close()
+        listening.close()
+
+
+def _table_of(accounts: list[tuple[str, str]]) -> Table:
+    title = f"Demo accounts, password {service.DEMO_PASSWORD}"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
+    table.add_column("role")
+    table.add_column("login", style="bold")
+    for role, login in accounts:
+        table.add_row(role, login)
+    return table
+
+
+@contextmanager
+def _orders_end_cleanly() -> Iterator[None]:
+    """Turn orders to end into the same way out as Ctrl-C, which stops what was started."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    held = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("Stopped.")
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
