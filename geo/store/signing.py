@@ -68,6 +68,8 @@ def create_account(
 def set_password(session: Session, login: str, password: str) -> None:
     """Give an account a new password and end its sessions; for the owner.
 
+    An account of the demo is then one like others, since its password is no longer known to all.
+
     Raises
     ------
     NotFoundError
@@ -78,7 +80,7 @@ def set_password(session: Session, login: str, password: str) -> None:
     city_id, user_id = _account(session, login)
     signin.check_password(password, login)
     hashed = signin.hash_password(password)
-    accounts.change_account(session, city_id, user_id, password_hash=hashed)
+    accounts.change_account(session, city_id, user_id, password_hash=hashed, demo=False)
     accounts.end_sessions(session, city_id, user_id)
     audit.append(session, city_id, "account.password_set", f"account/{user_id}", {})
 
