@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from geo.service import Moment
 
@@ -80,6 +86,14 @@ class Feature(Form, Generic[Item]):
     bbox: BBox | None = None
     geometry: dict[str, Any] | None
     properties: Item
+
+    @model_serializer(mode="wrap")
+    def _without_empty_box(self, proceed: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a box that is not known: GeoJSON has no null there."""
+        written: dict[str, Any] = proceed(self)
+        if self.bbox is None:
+            written.pop("bbox")
+        return written
 
 
 class FeatureCollection(Form, Generic[Item]):

@@ -23,7 +23,7 @@ class Kept:
     Parameters
     ----------
     folder : Path, optional
-        Made when needed; without it, or where nothing can be written, memory alone serves.
+        Made when needed, not its parents; where nothing can be written, memory alone serves.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -73,7 +73,7 @@ class Kept:
         if self._folder is None:
             return
         with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._folder)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,9 +55,11 @@ def _extent(shape: Any) -> tuple[ColumnElement[float], ...]:
 
 
 def _boxed(page: Page[dict[str, Any]]) -> Page[dict[str, Any]]:
-    """Return the page with the four sides of each row as one box."""
+    """Return the page with the four sides of each row as one box and the geometry read."""
     for row in page.items:
         row["bbox"] = [row.pop(side) for side in ("west", "south", "east", "north")]
+        if "geometry" in row:
+            row["geometry"] = json.loads(row["geometry"])
     return page
 
 
@@ -187,7 +190,7 @@ def streets(
         Street.to_node,
         Street.length_m,
         *_extent(Street.geom),
-        *([geojson(Street.geom).label("geometry")] if geometry else []),
+        *([geojson(Street.geom, areal=False).label("geometry")] if geometry else []),
     ]
     statement: Statement = select(*columns).where(Street.city_id == at.city_id)
     if narrow.bbox is not None:

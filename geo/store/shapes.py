@@ -21,9 +21,13 @@ def intersects(shape: Any, box: Box) -> ColumnElement[bool]:
     return found
 
 
-def geojson(shape: Any) -> ColumnElement[str]:
-    """Return a shape as GeoJSON text; outer rings counter-clockwise as RFC 7946 wants."""
-    text: ColumnElement[str] = func.ST_AsGeoJSON(func.ST_ForcePolygonCCW(shape), DIGITS)
+def geojson(shape: Any, *, areal: bool = True) -> ColumnElement[str]:
+    """Return a shape as GeoJSON text; outer rings counter-clockwise as RFC 7946 wants.
+
+    Lines go in as they are (`areal` false): turning rings would turn them as well.
+    """
+    turned = func.ST_ForcePolygonCCW(shape) if areal else shape
+    text: ColumnElement[str] = func.ST_AsGeoJSON(turned, DIGITS)
     return text
 
 
