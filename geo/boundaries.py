@@ -56,7 +56,7 @@ EXAMPLES: Final = 5
 
 @dataclass(frozen=True)
 class Delivered:
-    """A layer as read: columns under the program's names, geometry in the city's metre CRS."""
+    """A layer as read: columns under the program's names, indexed by row number in the file."""
 
     label: str
     frame: gpd.GeoDataFrame
@@ -93,7 +93,7 @@ class _Reader:
         self.step(source.label)
         try:
             read = read_layer(self.folder, source, columns, geometry)
-            return in_metres(read, self.metre_srid)
+            return in_metres(read, self.metre_srid, strays=geometry == POINTS)
         except DeliveryError as error:
             self.defects += error.data["defects"]
             return None
@@ -164,8 +164,8 @@ def read_layer(
     Returns
     -------
     Delivered
-        In the layer's own CRS, RangeIndex, without height and measure; rows without a shape are
-        left out and listed.
+        In the layer's own CRS, indexed by the number of the row in the file (1 = first), without
+        height and measure; rows without a shape are left out and listed.
 
     Raises
     ------
@@ -201,12 +201,13 @@ def read_layer(
         geometry=np.asarray(read.geometry, dtype=object),
         crs=crs,
     )
+    frame.index += 1
     heard = dict.fromkeys(str(warning.message) for warning in said)
     remarks = [Finding(source.label, "remark", "the reader", message) for message in heard]
     return _with_shapes(frame, source, geometry, remarks)
 
 
-def in_metres(delivered: Delivered, metre_srid: int) -> Delivered:
+def in_metres(delivered: Delivered, metre_srid: int, *, strays: bool = False) -> Delivered:
     """Return a layer in the city's metre CRS, vertex by vertex; refuse what lies elsewhere.
 
     Parameters
@@ -214,6 +215,9 @@ def in_metres(delivered: Delivered, metre_srid: int) -> Delivered:
     delivered : Delivered
     metre_srid : int
         EPSG number of a projected CRS in metres.
+    strays : bool, default False
+        Leave single rows out that lie elsewhere, such as addresses that nobody could place, as
+        long as they are fewer than half; each is a finding.
 
     Returns
     -------
@@ -228,11 +232,17 @@ def in_metres(delivered: Delivered, metre_srid: int) -> Delivered:
         If `metre_srid` is not in metres.
     """
     target = require_metres(metre_srid)
-    frame = delivered.frame
+    frame, findings = delivered.frame, delivered.findings
     away = _away(frame, target)
     if away.any():
-        raise DeliveryError([_elsewhere(delivered, away, target)])
-    return Delivered(delivered.label, frame.to_crs(metre_srid), delivered.findings)
+        if not strays or 2 * away.sum() >= len(frame):
+            raise DeliveryError([_elsewhere(delivered, away, target)])
+        findings += tuple(
+            Finding(delivered.label, "elsewhere", f"row {row}", f"left out: it lies at {place}")
+            for row, place in frame.geometry[away].to_wkt().items()
+        )
+        frame = frame.loc[~away]
+    return Delivered(delivered.label, frame.to_crs(metre_srid), findings)
 
 
 def _path(folder: Path, source: Source) -> Path:
@@ -351,29 +361,30 @@ def _with_shapes(
     if bare.all():
         raise DeliveryError([f"{source.label}: no row has a shape"])
     remarks += [
-        Finding(source.label, "no_shape", f"row {row + 1}", "left out")
-        for row in np.flatnonzero(bare)
+        Finding(source.label, "no_shape", f"row {row}", "left out") for row in frame.index[bare]
     ]
-    kept = frame.loc[~bare].reset_index(drop=True)
-    return Delivered(source.label, kept, tuple(remarks))
+    return Delivered(source.label, frame.loc[~bare], tuple(remarks))
 
 
 def _away(frame: gpd.GeoDataFrame, target: CRS) -> Any:
-    """Say of each row whether it lies outside the target's area of use."""
-    lon, lat = _middles(frame)
+    """Say of each row whether it reaches beyond the target's area of use."""
     low, high = _usable(target)
-    return ~((lon >= low[0]) & (lon <= high[0]) & (lat >= low[1]) & (lat <= high[1]))
-
-
-def _middles(frame: gpd.GeoDataFrame) -> tuple[Any, Any]:
-    """Return the middles of the rows' boxes, degrees WGS 84; infinite where that is undefined."""
+    inside = np.ones(len(frame), dtype=bool)
     bounds = shapely.bounds(frame.geometry.to_numpy())
-    turn = Transformer.from_crs(frame.crs, WGS84_SRID, always_xy=True)
-    x, y = (bounds[:, 0] + bounds[:, 2]) / 2, (bounds[:, 1] + bounds[:, 3]) / 2
-    if frame.crs.is_geographic and ((np.abs(x) > 360) | (np.abs(y) > 90)).any():
-        return np.full(len(x), np.inf), np.full(len(x), np.inf)
-    lon, lat = turn.transform(x, y)
-    return lon, lat
+    for corner in (bounds[:, :2], bounds[:, 2:]):
+        lon, lat = _degrees(corner, frame.crs)
+        inside &= (lon >= low[0]) & (lon <= high[0]) & (lat >= low[1]) & (lat <= high[1])
+    return ~inside
+
+
+def _degrees(places: Any, crs: CRS) -> tuple[Any, Any]:
+    """Return places in degrees WGS 84; infinite where that is undefined."""
+    x, y = places[:, 0], places[:, 1]
+    if crs.is_geographic:
+        impossible = (np.abs(x) > 360) | (np.abs(y) > 90)
+        x, y = np.where(impossible, np.inf, x), np.where(impossible, np.inf, y)
+    lon, lat = Transformer.from_crs(crs, WGS84_SRID, always_xy=True).transform(x, y)
+    return np.asarray(lon), np.asarray(lat)
 
 
 def _usable(target: CRS) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -386,8 +397,9 @@ def _usable(target: CRS) -> tuple[tuple[float, float], tuple[float, float]]:
 
 def _elsewhere(delivered: Delivered, away: Any, target: CRS) -> str:
     frame = delivered.frame
-    x, y = shapely.get_coordinates(frame.geometry.to_numpy()[np.flatnonzero(away)[0]])[0]
-    lon, lat = (float(middles[np.flatnonzero(away)[0]]) for middles in _middles(frame))
+    first = frame.geometry.to_numpy()[np.flatnonzero(away)[0]]
+    x, y = shapely.get_coordinates(first)[0]
+    lon, lat = (float(degrees[0]) for degrees in _degrees(np.array([[x, y]]), frame.crs))
     said = f"{int(away.sum())} of {len(frame)} rows lie outside {target.name}, the city's metres"
     where = f"the first has the numbers ({x:.6g}, {y:.6g})"
     if np.isfinite(lon):

@@ -45,9 +45,9 @@ def numbers(frame: pd.DataFrame, name: str) -> pd.Series[float]:
     return read.astype(float).reset_index(drop=True)
 
 
-def rows(chosen: Any) -> str:
-    """Name the first rows of a mask, counted from 1."""
-    return some((np.flatnonzero(np.asarray(chosen)) + 1).tolist())
+def rows(frame: pd.DataFrame, chosen: Any) -> str:
+    """Name the first rows of a mask by the frame's index: their numbers in the file."""
+    return some(frame.index[np.asarray(chosen)])
 
 
 def some(values: Iterable[Any]) -> str:

@@ -64,7 +64,7 @@ def _shared(
     stated = numbers(layer.frame, "value")
     bad = stated.isna() | (stated < 0)
     if bad.any():
-        raise DeliveryError([f"{layer.label}: value: no count in rows {rows(bad)}"])
+        raise DeliveryError([f"{layer.label}: value: no count in rows {rows(layer.frame, bad)}"])
     sources = layer.frame[["geometry"]].assign(value=stated.to_numpy())
     sources.index = column(layer.frame, "code").fillna("row without a code").to_numpy()
     shares = apportion(sources, on.shapes, value="value", weight=_weight(number, part, on))

@@ -111,11 +111,13 @@ def _coded(part: LevelPart, layer: Delivered) -> tuple[gpd.GeoDataFrame, list[st
         elif bad.any():
             said = some(f"'{text}'" if text else "nothing" for text in values[bad])
             why = "fits no rule of rewrite" if rules else "is missing"
-            defects.append(f"{layer.label}: {name}: {said} {why} (rows {rows(bad)})")
+            defects.append(f"{layer.label}: {name}: {said} {why} (rows {rows(layer.frame, bad)})")
         written[name] = out
     codes = pd.Series(written["code"])
     for code in codes[codes.duplicated() & codes.notna()].unique():
-        defects.append(f"{layer.label}: code '{code}' stands in rows {rows(codes == code)}")
+        defects.append(
+            f"{layer.label}: code '{code}' stands in rows {rows(layer.frame, codes == code)}"
+        )
     weights = {c: layer.frame[c].to_numpy() for c in layer.frame if str(c).startswith("weight_")}
     areas = gpd.GeoDataFrame(
         {**written, **weights}, geometry=layer.frame.geometry.to_numpy(), crs=layer.frame.crs

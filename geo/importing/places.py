@@ -107,7 +107,7 @@ def stations(
         unknown = some(sorted({str(text) for text in said[kinds.isna()]}))
         raise DeliveryError([f"{layer.label}: kinds that the recipe does not name: {unknown}"])
     names = column(layer.frame, "name").fillna(kinds)
-    called = [f"row {row} ({name})" for row, name in enumerate(names, start=1)]
+    called = [f"row {row} ({name})" for row, name in zip(layer.frame.index, names, strict=True)]
     cell, points = _placed(layer, called, part.reach_m, on, found)
     here = cell >= 0
     found.add(_repeated(layer, kinds, called))

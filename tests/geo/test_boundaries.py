@@ -77,6 +77,7 @@ def test_the_third_dimension_is_dropped_and_rows_without_a_shape_are_named(tmp_p
     frame.loc[2, "geometry"] = Polygon()
     write(frame, tmp_path / "b.gpkg")
     read = read_layer(tmp_path, Source(file="b.gpkg"), CODES, AREAL)
+    assert read.frame.index.tolist() == [1, 4]
     assert not shapely.has_z(read.frame.geometry.to_numpy()).any()
     assert [(f.kind, f.subject, f.done) for f in read.findings] == [
         ("no_shape", "row 2", "left out"),
@@ -167,6 +168,35 @@ def test_what_lies_elsewhere_is_refused_with_the_likely_reason(
     said = refused(tmp_path, Source(file="b.gpkg"))
     assert "4 of 4 rows lie outside NAD83 / Massachusetts Mainland" in said
     assert words in said
+
+
+def test_one_shape_around_the_world_is_refused(tmp_path: Path) -> None:
+    frame = blocks().to_crs(4326)
+    frame.loc[0, "geometry"] = shapely.box(-171.1, -42.4, 28.9, 89.0)
+    pyogrio.write_dataframe(frame, tmp_path / "b.gpkg", driver="GPKG")
+    assert "1 of 4 rows lie outside" in refused(tmp_path, Source(file="b.gpkg"))
+
+
+def test_points_that_nobody_could_place_are_left_out_and_listed(tmp_path: Path) -> None:
+    lost = deliveries.stations().to_crs(4326)
+    lost.loc[1, "geometry"] = Point(0, 0)
+    pyogrio.write_dataframe(lost, tmp_path / "s.geojson", driver="GeoJSON")
+    read = read_layer(tmp_path, Source(file="s.geojson"), {"kind": "type"}, POINTS)
+    kept = in_metres(read, METRE_SRID, strays=True)
+    assert len(kept.frame) == 3
+    assert [(f.kind, f.subject) for f in kept.findings] == [("elsewhere", "row 2")]
+    assert "POINT (0 0)" in kept.findings[0].done
+    with pytest.raises(DeliveryError):
+        in_metres(read, METRE_SRID)
+
+
+def test_many_points_elsewhere_are_no_strays(tmp_path: Path) -> None:
+    turned = deliveries.stations().to_crs(4326)
+    turned["geometry"] = [Point(p.y, p.x) for p in turned.geometry]
+    pyogrio.write_dataframe(turned, tmp_path / "s.geojson", driver="GeoJSON")
+    read = read_layer(tmp_path, Source(file="s.geojson"), {"kind": "type"}, POINTS)
+    with pytest.raises(DeliveryError, match="swapped"):
+        in_metres(read, METRE_SRID, strays=True)
 
 
 def test_only_a_metre_crs_can_be_the_citys(tmp_path: Path) -> None:

@@ -142,6 +142,16 @@ def test_stations_lie_in_a_cell_or_are_named(tmp_path: Path) -> None:
     assert city.station_kinds["kind"].tolist() == ["library", "pool"]
 
 
+def test_rows_are_named_by_their_number_in_the_file(tmp_path: Path) -> None:
+    lost = stations()
+    lost.loc[0, "geometry"] = Point(0, 0)
+    lost.loc[1, "geometry"] = None
+    _, found = imported(tmp_path, stations=lost)
+    listed = kinds(found)
+    assert (listed["elsewhere"], listed["no_shape"]) == (["row 1"], ["row 2"])
+    assert (listed["moved_in"], listed["outside"]) == (["row 3 (pool)"], ["row 4 (Far)"])
+
+
 def test_nothing_is_stored_that_the_recipe_does_not_name(tmp_path: Path) -> None:
     city, found = imported(tmp_path)
     said = str(found.as_data())
