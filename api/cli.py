@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import typer
 from sqlalchemy.exc import OperationalError
 
-from api.commands import city, database, importing, serve
+from api.commands import city, database, demo, importing, serve
 from api.commands.terminal import report_failure
 from geo.errors import WanggeError
 from geo.settings import Settings
@@ -24,6 +24,8 @@ app.add_typer(database.app, name="db")
 app.add_typer(city.app, name="city")
 app.add_typer(importing.app, name="import")
 app.command()(city.check)
+app.command()(demo.demo)
+app.command()(serve.run)
 app.command()(serve.serve)
 
 

@@ -29,6 +29,12 @@ has_packages() {
     [ "$stamp" = "$set_name $packages" ] || [ "$stamp" = "dev $packages" ]
 }
 
+wider_set() { # an environment with the development packages keeps them
+    case $(cat .venv/.packages 2>/dev/null || true) in
+    dev*) set_name=dev lock=requirements-dev.lock ;;
+    esac
+}
+
 has_project() { [ "$(cat .venv/.project 2>/dev/null || true)" = "$project" ]; }
 
 new_enough() {
@@ -76,6 +82,7 @@ if command -v flock >/dev/null 2>&1; then
 fi
 
 works || make_environment
+wider_set
 if ! has_packages; then
     touch .venv/.half # taken away at the end: who finds it knows that this did not finish
     "$inside" setup/install.py "$lock"

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
-from api.commands.opening import Opened
-from geo.errors import SetupError
+import typer
+from sqlalchemy import select, text
+
+from api.commands.opening import Opened, open_database
+from api.commands.terminal import Json, answer, progress, say
+from geo import service
+from geo.db import owner_transaction
+from geo.settings import Settings
+from geo.tables import City
+
+LOADING = 7_229_002
+"""Advisory lock: one process at a time loads a demo city."""
 
 
 class Size(StrEnum):
@@ -15,6 +28,79 @@ class Size(StrEnum):
     SMALL = "small"
 
 
-def load_demo_once(opened: Opened, size: Size) -> None:
-    """Load the demo city of this size unless it is there."""
-    raise SetupError("not yet")
+@dataclass(frozen=True)
+class Wish:
+    """Which demo city is wanted."""
+
+    size: Size = Size.FULL
+    grids: int | None = None
+    issues: int | None = None
+    seed: int = 1
+
+    @property
+    def slug(self) -> str:
+        """Short name of the city that the generator makes."""
+        from geo.demo import SIZES  # the generator is loaded by those who need it
+
+        return SIZES[self.size.value].slug if self.grids is None else f"demo-{self.grids}"
+
+
+def demo(
+    size: Annotated[Size, typer.Option(help="A whole city, or one community.")] = Size.FULL,
+    grids: Annotated[int | None, typer.Option(min=12, help="Another number of grids.")] = None,
+    issues: Annotated[int | None, typer.Option(min=0, help="Another number of issues.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same city.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Make a demo city and load it with an account of each role, unless it is there already."""
+    wish = Wish(size, grids, issues, seed)
+    began_s = time.monotonic()
+    with open_database(Settings(), say) as opened:
+        loaded = load_demo_once(opened, wish)
+    took_s = round(time.monotonic() - began_s, 1)
+    line = f"loaded in {took_s} s" if loaded else "there already"
+    answer(
+        as_json,
+        {"slug": wish.slug, "loaded": loaded, "seconds": took_s},
+        f"The demo city '{wish.slug}' is {line}.",
+    )
+
+
+def load_demo_once(opened: Opened, wish: Wish) -> bool:
+    """Load a demo city and its accounts; False when it is there. A second process waits."""
+    with opened.engine.connect() as guard:
+        taken = text("SELECT pg_try_advisory_lock(:key)")
+        if not guard.scalar(taken, {"key": LOADING}):
+            say("Another process is loading a demo city; waiting for it.")
+            guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOADING})
+        guard.commit()
+        try:
+            return _load(opened, wish)
+        finally:
+            guard.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOADING})
+            guard.commit()
+
+
+def _load(opened: Opened, wish: Wish) -> bool:
+    from geo.demo import generate
+
+    with owner_transaction(opened.engine) as session:
+        if session.scalar(select(City.city_id).where(City.slug == wish.slug)) is not None:
+            return False
+    with progress() as step:
+        dataset = generate(
+            wish.seed,
+            wish.size.value,
+            grids=wish.grids,
+            issues=wish.issues,
+            progress=lambda what, share: step(f"Making the demo city: {what}", share),
+        )
+        with owner_transaction(opened.engine) as session:
+            service.load_dataset(
+                session,
+                dataset,
+                demo=True,
+                progress=lambda what, share: step(f"Loading it: {what}", share),
+            )
+            service.create_demo_accounts(session, dataset.slug)
+    return True

@@ -17,7 +17,7 @@ import typer
 from rich.table import Table
 
 from api import serving
-from api.commands.demo import Size, load_demo_once
+from api.commands.demo import Size, Wish, load_demo_once
 from api.commands.opening import Opened, demo_accounts, open_database
 from api.commands.terminal import err, say
 from geo import service
@@ -78,7 +78,7 @@ def run(
         serving.refuse_demo_accounts(host, ["the demo city's"])
     with _orders_end_cleanly(), open_database(settings, say) as opened:
         if demo is not DemoChoice.NONE:
-            load_demo_once(opened, Size(demo.value))
+            load_demo_once(opened, Wish(Size(demo.value)))
         _serve(settings, opened, place, began_s)
 
 
@@ -122,7 +122,11 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
         opened.addresses.app, context_key(opened.engine), pool_size=settings.pool_size
     )
     try:
-        app = create_app(settings, database)
+        offered = [
+            {"role": role, "login": login, "password": service.DEMO_PASSWORD}
+            for role, login in accounts
+        ]
+        app = create_app(settings, database, demo_accounts=offered)
         serving.make_server(app, place.certificate, ready=ready).run(sockets=[listening])
     finally:
         database.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -21,6 +22,9 @@ from rich.progress import (
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for programs.")]
+
+WORTH_SHOWING_S = 1.0
+"""A step that took less leaves no bar behind."""
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
@@ -65,7 +69,9 @@ def report_failure(code: str, message: str, data: Mapping[str, Any], *, as_json:
 def progress() -> Iterator[Step]:
     """Show a bar for each step that the called code reports; lines where no terminal is."""
     if not sys.stderr.isatty():
-        yield _Lines()
+        lines = _Lines()
+        yield lines
+        lines.finish()
         return
     with Progress(
         SpinnerColumn(finished_text="[green]✓"),
@@ -77,16 +83,21 @@ def progress() -> Iterator[Step]:
     ) as bars:
         tasks: dict[str, TaskID] = {}
 
+        def finish() -> None:
+            for task in bars.tasks:
+                bars.update(task.id, completed=1.0)
+                if (task.elapsed or 0.0) < WORTH_SHOWING_S:
+                    bars.remove_task(task.id)
+
         def step(what: str, share: float) -> None:
             if what not in tasks:
-                for done in tasks.values():
-                    bars.update(done, completed=1.0)
+                finish()
                 tasks[what] = bars.add_task(what, total=1.0)
-            bars.update(tasks[what], completed=share)
+            if tasks[what] in bars.task_ids:
+                bars.update(tasks[what], completed=share)
 
         yield step
-        for done in tasks.values():
-            bars.update(done, completed=1.0)
+        finish()
 
 
 @contextmanager
@@ -101,12 +112,21 @@ def waiting(what: str) -> Iterator[None]:
 
 
 class _Lines:
-    """Progress without a terminal: one line when a step begins."""
+    """Progress without a terminal: a line for each step that took its time, when it is over."""
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._step: str | None = None
+        self._began_s = 0.0
 
     def __call__(self, what: str, share: float) -> None:
-        if what not in self._said:
-            self._said.add(what)
-            say(f"{what} ...")
+        if what != self._step:
+            self.finish()
+            self._step = what
+            self._began_s = time.monotonic()
+
+    def finish(self) -> None:
+        """End the last step."""
+        took_s = time.monotonic() - self._began_s
+        if self._step is not None and took_s >= WORTH_SHOWING_S:
+            say(f"{self._step}: {took_s:.1f} s")
+        self._step = None
