@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -143,18 +142,24 @@ def test_unknown_wrong_and_shut_look_the_same(own_world: World) -> None:
 
 
 def test_unknown_and_wrong_take_the_same_time(own_world: World) -> None:
-    """Medians of interleaved attempts differ by less than a fifth; hashing takes most of them."""
-    took: dict[str, list[float]] = {"nobody.at.all": [], PLANNER: []}
+    """The best of interleaved attempts come within a fifth of each other; hashing is most of it.
+
+    What is measured is the processor time of this process, the server in it included: other work
+    on the machine hardly touches it. Without a hash for unknown logins they would be far apart.
+    """
+    best = {"nobody.at.all": 60.0, PLANNER: 60.0}
     with own_world.client() as client:
-        for _ in range(9):
-            for login, times in took.items():
+        for n in range(40):
+            for login in best:
                 forget_attempts(own_world)
-                start = time.perf_counter()
+                start = time.process_time()
                 assert attempt(client, login, "not the password").status_code == 401
-                times.append(time.perf_counter() - start)
-    unknown, wrong = (statistics.median(times) for times in took.values())
-    assert abs(unknown - wrong) < 0.2 * max(unknown, wrong), took
-    assert min(unknown, wrong) > 0.02
+                best[login] = min(best[login], time.process_time() - start)
+            unknown, wrong = best.values()
+            if n >= 4 and abs(unknown - wrong) < 0.2 * max(unknown, wrong):
+                break
+    assert abs(unknown - wrong) < 0.2 * max(unknown, wrong), best
+    assert min(unknown, wrong) > 0.02, "a hash was compared"
 
 
 def test_the_stand_in_costs_what_a_real_hash_costs() -> None:
