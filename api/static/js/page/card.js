@@ -1,6 +1,6 @@
 // The card of one grid: where it belongs, its figures, who is responsible, the nearest stations, what lies inside.
 
-import { area, distance, h, icon, number, t } from "./dom.js";
+import { area, distance, h, icon, isChinese, number, t } from "./dom.js";
 import { openHours } from "./hours.js";
 
 const KINDS = () => ({ dedicated: t("dedicated grid"), reserve: t("reserve grid") });
@@ -19,15 +19,16 @@ export function tile(word, value, { unit = "", note = "" } = {}) {
     note ? h("small", {}, note) : null);
 }
 
-const roles = JSON.parse(document.body.dataset.page || "{}").roles ?? {};
+const roleOf = (post) => (isChinese ? post.role_name : post.role_name_en || post.role_name) ?? post.role;
 
-export function postRows(posts, heading = null) {
+// Posts of one grid, or of a line of grids, each then named.
+export function postRows(posts, { withGrid = false } = {}) {
   if (!posts?.length) return h("p", { class: "quiet" }, t("No post is set up in this grid."));
   return h("table", { class: "rows" },
-    h("thead", { class: heading ? "sr" : "" }, h("tr", {}, h("th", { scope: "col" }, t("Role")), h("th", { scope: "col" }, t("Duty number")))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("Role")), h("th", { scope: "col" }, t("Duty number")))),
     h("tbody", {}, posts.map((post) => h("tr", {},
-      h("td", {}, roles[post.role] ?? post.role, post.part_time ? [" ", h("span", { class: "chip" }, t("part-time"))] : null,
-        post.grid_name ? h("div", { class: "quiet small" }, post.grid_name) : null),
+      h("td", {}, roleOf(post), post.part_time ? [" ", h("span", { class: "chip" }, t("part-time"))] : null,
+        withGrid && post.grid_name ? h("div", { class: "quiet small" }, post.grid_name) : null),
       h("td", {}, post.vacant
         ? h("span", { class: "chip is-watch" }, t("vacant"))
         : [h("b", { class: "figure" }, post.duty_number ?? "–"), post.name ? ` ${post.name}` : null])))));
@@ -37,7 +38,7 @@ export function stationRows(stations, kinds, onStation) {
   if (!stations?.length) return h("p", { class: "quiet" }, t("No station nearby."));
   return h("ul", { class: "stack" }, stations.map((station) => h("li", {},
     h("button", { class: "link", type: "button", onclick: () => onStation(station) }, station.name),
-    h("span", { class: "far" }, distance(station.distance_m)),
+    h("span", { class: "far" }, station.inside ? t("inside") : distance(station.distance_m)),
     h("small", {}, [kinds[station.kind] ?? station.kind, station.address].filter(Boolean).join(" · ")),
     h("small", { class: "far" }, openHours(station.open_hours)))));
 }
@@ -66,18 +67,21 @@ export function gridCard(card, page, actions) {
   const kind = KINDS()[card.kind];
   const posts = Array.isArray(card.posts) ? card.posts : [];
   const vacant = posts.filter((post) => post.vacant).length;
+  const allVacant = card.vacant_posts ?? vacant;
+  const earlier = [...new Set((card.names ?? []).map((one) => one.name))].filter((name) => name !== card.name);
   const stations = Array.isArray(card.stations) ? card.stations : [];
   const [ground, unit] = area(card.area_m2);
   return [
     crumbs(card.path ?? [], actions.grid, page.name, actions.city),
     h("div", { class: "card-head" }, h("h2", { tabindex: "-1" }, card.name),
       h("button", { class: "icon-button", type: "button", title: `${t("Close")} (Esc)`, "aria-label": t("Close"), onclick: actions.city }, icon("close"))),
-    h("p", { class: "card-code" }, h("span", { class: "figure" }, card.code ?? t("no code yet")), kind ? h("span", { class: "chip" }, kind) : null),
+    h("p", { class: "card-code" }, h("span", { class: "figure" }, card.code ?? t("no code yet")), kind ? h("span", { class: "chip" }, kind) : null,
+      earlier.length ? h("span", {}, t("Earlier: %(names)s", { names: earlier.join(", ") })) : null),
     h("div", { class: "tiles" },
       tile(t("Households"), number(card.households)),
       tile(t("Buildings"), number(card.buildings)),
       tile(t("Area"), ground, { unit }),
-      tile(t("Posts"), number(posts.length), { note: vacant ? t("%(n)s vacant", { n: vacant }) : t("all filled") })),
+      tile(t("Posts"), number(card.post_count ?? posts.length), { note: allVacant ? t("%(n)s vacant", { n: allVacant }) : t("all filled") })),
     h("div", { class: "card-actions" },
       h("button", { class: "button", type: "button", onclick: actions.zoom }, icon("zoom"), t("Zoom to")),
       h("button", { class: "button", type: "button", onclick: actions.link }, icon("link"), t("Copy link")),

@@ -6,14 +6,13 @@ import { h, icon, t } from "./dom.js";
 export function whoCard(answer, page, actions) {
   const path = answer.path ?? answer.grid?.path ?? [];
   const leaf = path[path.length - 1] ?? answer.grid ?? {};
-  const names = new Map(path.map((step) => [step.grid, step.name]));
-  const posts = (answer.responsible ?? []).map((post) => ({ ...post, grid_name: names.get(post.grid) ?? post.grid_name }));
+  const posts = answer.responsible ?? [];
   return [
     crumbs(path, actions.grid, page.name, actions.city),
     h("div", { class: "card-head" }, h("h2", { tabindex: "-1" }, t("Responsible here: %(grid)s", { grid: leaf.name ?? "–" })),
       h("button", { class: "icon-button", type: "button", title: `${t("Close")} (Esc)`, "aria-label": t("Close"), onclick: actions.city }, icon("close"))),
-    h("p", { class: "card-code" }, h("span", { class: "figure" }, answer.code ?? answer.grid?.code ?? "")),
-    h("section", {}, h("h3", {}, t("From the nearest to the highest")), postRows(posts)),
+    h("p", { class: "card-code" }, h("span", { class: "figure" }, leaf.code ?? "")),
+    h("section", {}, h("h3", {}, t("From the nearest to the highest")), postRows(posts, { withGrid: true })),
     h("div", { class: "card-actions" },
       h("button", { class: "button", type: "button", onclick: () => actions.grid(leaf.grid, leaf.level) }, t("Show this grid"))),
     h("section", {}, h("h3", {}, t("Nearest stations")), stationRows(answer.nearest_stations ?? [], page.kinds, actions.station)),
