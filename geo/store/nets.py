@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import func, literal, select, text
+from sqlalchemy import and_, false, func, literal, select, text
 from sqlalchemy.orm import Session
 
 from geo.errors import CityNotFoundError, InvalidInputError, NetNotFoundError
@@ -216,18 +216,9 @@ def nets(session: Session, city: int) -> Sequence[Any]:
 
 
 def levels(session: Session, city: int, seq: int | None) -> Sequence[Any]:
-    """Return a city's levels with the number of grids that a net has at each."""
-    count = (
-        select(func.count())
-        .select_from(NetGrid)
-        .where(
-            NetGrid.city_id == city,
-            NetGrid.level == Level.level,
-            NetGrid.from_seq <= seq,
-            NetGrid.to_seq > seq,
-        )
-        .scalar_subquery()
-    )
+    """Return a city's levels with the number of grids that a net has at each; 0 without a net."""
+    own = and_(NetGrid.city_id == Level.city_id, NetGrid.level == Level.level)
+    in_net = false() if seq is None else and_(NetGrid.from_seq <= seq, NetGrid.to_seq > seq)
     statement = (
         select(
             Level.level,
@@ -236,9 +227,11 @@ def levels(session: Session, city: int, seq: int | None) -> Sequence[Any]:
             Level.name_en,
             Level.zoom_min,
             Level.zoom_max,
-            (count if seq is not None else literal(0)).label("count"),
+            func.count(NetGrid.grid_id).label("count"),
         )
+        .outerjoin(NetGrid, and_(own, in_net))
         .where(Level.city_id == city)
+        .group_by(Level.city_id, Level.level)
         .order_by(Level.level)
     )
     return session.execute(statement).all()
