@@ -11,7 +11,8 @@ from typing import Final
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from geo.tables import DensitySquare, NetCount, NetValue
+from geo.density import SQUARE_SIDES_M
+from geo.tables import DensitySquare, HouseholdPlace, IssueSquare, NetCount, NetValue
 
 SQUARE_SIZES_M: Final = (125, 250, 500, 1000, 2000)
 """Sides of the squares of density."""
@@ -80,6 +81,40 @@ _SQUARED = """
     ) AS s
 """
 
+_PLACED = """
+    INSERT INTO household_place (city_id, cell_id, x, y)
+    SELECT c.city_id, c.cell_id, ST_X(p.place), ST_Y(p.place)
+    FROM cell AS c
+    LEFT JOIN (
+        SELECT city_id, cell_id,
+               sum(ST_X(ST_Centroid(footprint)) * households) / sum(households) AS lon,
+               sum(ST_Y(ST_Centroid(footprint)) * households) / sum(households) AS lat
+        FROM building WHERE city_id = :city AND households > 0
+        GROUP BY city_id, cell_id
+    ) AS b ON b.city_id = c.city_id AND b.cell_id = c.cell_id
+    CROSS JOIN LATERAL (
+        SELECT ST_Transform(coalesce(ST_SetSRID(ST_MakePoint(b.lon, b.lat), 4326),
+                                     ST_PointOnSurface(c.geom)),
+                            CAST(:srid AS integer)) AS place
+    ) AS p
+    WHERE c.city_id = :city AND c.retired_by_cut IS NULL AND EXISTS (
+        SELECT FROM cell_value AS v WHERE v.city_id = c.city_id AND v.cell_id = c.cell_id
+            AND v.measure = 'households' AND v.value > 0)
+"""
+
+_GATHERED = """
+    INSERT INTO issue_square (city_id, month, category, set_aside, x, y, issues)
+    SELECT i.city_id, date_trunc('month', i.reported_at AT TIME ZONE t.timezone)::date,
+           coalesce(k.parent, k.category), coalesce(i.set_aside, ''),
+           floor(ST_X(p.place) / :side)::integer, floor(ST_Y(p.place) / :side)::integer, count(*)
+    FROM issue AS i
+    JOIN city AS t ON t.city_id = i.city_id
+    JOIN category AS k ON k.city_id = i.city_id AND k.category = i.category
+    CROSS JOIN LATERAL (SELECT ST_Transform(i.geom, CAST(:srid AS integer)) AS place) AS p
+    WHERE i.city_id = :city
+    GROUP BY 1, 2, 3, 4, 5, 6
+"""
+
 _INSERT_COUNTS = text("INSERT INTO net_count (city_id, seq, grid_id, cells, buildings)" + _COUNTED)
 _INSERT_VALUES = text(
     "INSERT INTO net_value (city_id, seq, vintage, measure, grid_id, value)" + _SUMMED
@@ -93,7 +128,10 @@ def refresh(session: Session, city: int, metre_srid: int) -> None:
     """Make all of it again for a city; EPSG `metre_srid` is its metre CRS."""
     refresh_figures(session, city)
     refresh_squares(session, city, metre_srid)
-    session.execute(text("ANALYZE net_count, net_value, density_square"))
+    refresh_places(session, city, metre_srid)
+    refresh_issue_squares(session, city, metre_srid)
+    tables = "net_count, net_value, density_square, household_place, issue_square"
+    session.execute(text(f"ANALYZE {tables}"))
 
 
 def refresh_figures(session: Session, city: int, seq: int | None = None) -> None:
@@ -109,6 +147,19 @@ def refresh_squares(session: Session, city: int, metre_srid: int) -> None:
     session.execute(delete(DensitySquare).where(DensitySquare.city_id == city))
     asked = {"city": city, "srid": metre_srid, "sizes": list(SQUARE_SIZES_M)}
     session.execute(_INSERT_SQUARES, asked)
+
+
+def refresh_places(session: Session, city: int, metre_srid: int) -> None:
+    """Say again where the households of each cell stand: at their buildings, else in the cell."""
+    session.execute(delete(HouseholdPlace).where(HouseholdPlace.city_id == city))
+    session.execute(text(_PLACED), {"city": city, "srid": metre_srid})
+
+
+def refresh_issue_squares(session: Session, city: int, metre_srid: int) -> None:
+    """Count the issues of each month, main category and smallest square again."""
+    session.execute(delete(IssueSquare).where(IssueSquare.city_id == city))
+    asked = {"city": city, "srid": metre_srid, "side": SQUARE_SIDES_M[0]}
+    session.execute(text(_GATHERED), asked)
 
 
 def stale(session: Session, city: int) -> list[tuple[str, int, int]]:

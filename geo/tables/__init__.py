@@ -18,7 +18,13 @@ from geo.tables.account import (
 )
 from geo.tables.base import SRID, Base
 from geo.tables.city import City, Level, Vintage
-from geo.tables.derived import DensitySquare, NetCount, NetValue
+from geo.tables.derived import (
+    DensitySquare,
+    HouseholdPlace,
+    IssueSquare,
+    NetCount,
+    NetValue,
+)
 from geo.tables.net import (
     Cell,
     CellLineage,
@@ -67,7 +73,9 @@ __all__ = [
     "Grid",
     "GridCode",
     "Handover",
+    "HouseholdPlace",
     "Issue",
+    "IssueSquare",
     "Level",
     "Net",
     "NetCell",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
-from sqlalchemy.orm import Mapped
+from sqlalchemy import Date
+from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.tables.base import Base, CityKey, IdKey, SeqKey, TextKey, gist, refers_to, shape
 
@@ -52,3 +54,34 @@ class DensitySquare(Base):
     y: Mapped[SeqKey]
     buildings: Mapped[int]
     geom: Mapped[Any] = shape("POLYGON")
+
+
+class HouseholdPlace(Base):
+    """Where the households of a cell stand: metres of the city's metre CRS."""
+
+    __tablename__ = "household_place"
+    __table_args__ = (refers_to("cell", "cell_id"),)
+
+    city_id: Mapped[CityKey]
+    cell_id: Mapped[IdKey]
+    x: Mapped[float]
+    y: Mapped[float]
+
+
+class IssueSquare(Base):
+    """Issues of a month, a main category and a smallest square; read by city-wide roles alone.
+
+    The square's corner is (x, y) times its side; larger squares are sums. `set_aside` is empty for
+    issues that count.
+    """
+
+    __tablename__ = "issue_square"
+    __table_args__ = (refers_to("city"),)
+
+    city_id: Mapped[CityKey]
+    month: Mapped[date] = mapped_column(Date, primary_key=True)
+    category: Mapped[TextKey]
+    set_aside: Mapped[TextKey]
+    x: Mapped[SeqKey]
+    y: Mapped[SeqKey]
+    issues: Mapped[int]

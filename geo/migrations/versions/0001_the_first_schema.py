@@ -941,7 +941,9 @@ def upgrade() -> None:
             name=op.f("ck_issue_set_aside"),
         ),
         sa.CheckConstraint(
-            "state IN ('reported', 'accepted', 'verified', 'registered', 'dispatched', 'handled', 'checked', 'closed', 'returned', 'reworked', 'postponed', 'suspended', 'void', 'parked')",
+            "state IN ('reported', 'accepted', 'verified', 'registered', 'dispatched', "
+            "'handled', 'checked', 'closed', 'returned', 'reworked', 'postponed', "
+            "'suspended', 'void', 'parked')",
             name=op.f("ck_issue_state"),
         ),
         sa.ForeignKeyConstraint(
@@ -1088,7 +1090,8 @@ def upgrade() -> None:
         ),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "role IN ('planner', 'worker', 'community', 'department', 'leader', 'administrator', 'public')",
+            "role IN ('planner', 'worker', 'community', 'department', 'leader', "
+            "'administrator', 'public')",
             name=op.f("ck_user_account_role"),
         ),
         sa.ForeignKeyConstraint(

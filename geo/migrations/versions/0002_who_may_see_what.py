@@ -265,6 +265,7 @@ IN_OWN_AREA = " OR ".join(
 )
 AREA_CITY = "city_id = (SELECT viewer_city('area'))"
 WHOLE_CITY = "city_id = (SELECT viewer_city('city'))"
+OWN_CASE = "organisation_id = ANY ((SELECT viewer_organisations())::bigint[])"
 OWN_CITY = f"({AREA_CITY} OR {WHOLE_CITY})"
 OWN_ROW = f"{OWN_CITY} AND user_id = (SELECT viewer_user())"
 BY_ADMINISTRATOR = f"{WHOLE_CITY} AND (SELECT viewer_role()) = 'administrator'"
@@ -273,8 +274,7 @@ OWN_PLAN = f"{OWN_CITY} AND plan_id = ANY ((SELECT viewer_plans())::bigint[])"
 POLICIES = (
     ("issue", "whole_city", "wangge_city", WHOLE_CITY),
     ("issue", "own_area", "wangge_area",
-     f"{AREA_CITY} AND ({IN_OWN_AREA}"
-     " OR organisation_id = ANY ((SELECT viewer_organisations())::bigint[]))"),
+     f"{AREA_CITY} AND ({IN_OWN_AREA} OR {OWN_CASE})"),
     ("worker", "whole_city", "wangge_city", WHOLE_CITY),
     ("worker", "own_area", "wangge_area",
      f"{AREA_CITY} AND (name_consent OR areas && (SELECT viewer_areas())::bigint[])"),
