@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import typer
 from sqlalchemy.exc import OperationalError
 
-from api.commands import city, database, demo, importing, serve
+from api.commands import city, database, demo, importing, keeping, serve
 from api.commands.terminal import report_failure
 from geo.errors import WanggeError
 from geo.settings import Settings
@@ -27,6 +27,8 @@ app.command()(city.check)
 app.command()(demo.demo)
 app.command()(serve.run)
 app.command()(serve.serve)
+for command in (keeping.backup, keeping.restore, keeping.upgrade, keeping.doctor):
+    app.command()(command)
 
 
 def main() -> None:

@@ -165,3 +165,9 @@ class SetupError(WanggeError):
     """The machine lacks something that the program needs; `command` is the one line to type."""
 
     code = "setup"
+
+
+class KeepingError(WanggeError):
+    """A backup, a restoring or an upgrade cannot be done; nothing in use was changed."""
+
+    code = "keeping"

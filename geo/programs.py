@@ -55,6 +55,27 @@ def find_binaries(version: int | None = None) -> Binaries | None:
     return max(fitting, key=lambda found: found.version, default=None)
 
 
+def find_clients(server_version: int) -> Path | None:
+    """Return the folder of `pg_dump` and `pg_restore` that fit a server, the nearest version first.
+
+    Parameters
+    ----------
+    server_version : int
+        Major version of the server; older programs cannot dump it.
+    """
+    places = [Path(found) for found in Path("/usr/lib/postgresql").glob("*/bin")]
+    on_path = shutil.which("pg_dump")
+    if on_path:
+        places.append(Path(on_path).parent)
+    fitting = [
+        (major, place)
+        for place in dict.fromkeys(places)
+        if all((place / name).is_file() for name in ("pg_dump", "pg_restore"))
+        and (major := _client_version(place)) >= server_version
+    ]
+    return min(fitting)[1] if fitting else None
+
+
 def install(project_dir: Path, say: Say) -> None:
     """Install PostgreSQL with PostGIS from the system's packages.
 
@@ -90,8 +111,17 @@ def install(project_dir: Path, say: Say) -> None:
 def _major_version(bin_dir: Path) -> int:
     if bin_dir.parent.name.isdigit() and bin_dir.parent.parent.name == "postgresql":
         return int(bin_dir.parent.name)
-    answer = _ask(bin_dir / "postgres", "--version")
-    found = re.search(r"\b(\d+)(?:\.|\w|$)", answer)
+    return _spoken_version(bin_dir / "postgres")
+
+
+def _client_version(bin_dir: Path) -> int:
+    if bin_dir.parent.name.isdigit() and bin_dir.parent.parent.name == "postgresql":
+        return int(bin_dir.parent.name)
+    return _spoken_version(bin_dir / "pg_dump")
+
+
+def _spoken_version(program: Path) -> int:
+    found = re.search(r"\b(\d+)(?:\.|\w|$)", _ask(program, "--version"))
     return int(found.group(1)) if found else 0
 
 

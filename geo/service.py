@@ -8,7 +8,7 @@ the second wall behind it.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -345,8 +345,13 @@ def drop_city(session: Session, slug: str) -> None:
     loading.drop(session, slug)
 
 
-def check_city(session: Session, slug: str) -> dict[str, Any]:
+def check_city(session: Session, slug: str, *, day: date | None = None) -> dict[str, Any]:
     """Recompute a city from its geometry; return the validator's report. For the owner.
+
+    Parameters
+    ----------
+    day : date, optional
+        Day whose live net counts; default: today in the city's zone.
 
     Raises
     ------
@@ -354,10 +359,10 @@ def check_city(session: Session, slug: str) -> dict[str, Any]:
         If there is no such city.
     """
     city = _city(session, slug)
-    today = datetime.now(ZoneInfo(city.timezone)).date()
+    day = day or datetime.now(ZoneInfo(city.timezone)).date()
     live = session.scalar(
         select(func.max(Net.seq)).where(
-            Net.city_id == city.city_id, Net.cancelled_at.is_(None), Net.effective_from <= today
+            Net.city_id == city.city_id, Net.cancelled_at.is_(None), Net.effective_from <= day
         )
     )
     return checking.check(session, city, live)

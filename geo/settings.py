@@ -27,6 +27,9 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_OWNER_URL",
         description="Login that owns the tables, for migrations; default: `DATABASE_URL`.",
     )
+    backup_dir: Path | None = Field(
+        default=None, description="Where backups go; default: `.wangge/backups`."
+    )
     pool_size: int = Field(default=8, ge=1, le=200, description="Database connections kept open.")
     session_hours: int = Field(default=12, ge=1, le=720, description="Life of a sign-in, hours.")
     secure_cookies: bool = Field(default=False, description="Send cookies over TLS alone.")
@@ -46,6 +49,11 @@ class Settings(BaseSettings):
         default="",
         description="Names under which this server is asked besides localhost and addresses,"
         " separated by commas.",
+    )
+    behind_proxy: bool = Field(
+        default=False,
+        description="A proxy on this machine ends TLS and names the caller: cookies over TLS alone,"
+        " no demo accounts.",
     )
     max_body_kib: int = Field(default=1024, ge=1, description="Largest request that is taken, KiB.")
 

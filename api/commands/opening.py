@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from geo.cluster import Cluster
 from geo.db import migrate, owner_engine, owner_transaction
 from geo.errors import SetupError
+from geo.keeping import upgrade
 from geo.settings import Settings
 from geo.tables import UserAccount
 
@@ -46,7 +47,23 @@ def addresses(settings: Settings) -> Addresses:
 
 @contextmanager
 def open_database(settings: Settings, say: Callable[[str], None]) -> Iterator[Opened]:
-    """Yield the database in use; a private one is started, and stopped by the last who needs it.
+    """Yield the database in use, up to date.
+
+    Raises
+    ------
+    KeepingError
+        If a later version of the program has been there.
+    SetupError
+        If there is no database to be had; the message says what to do.
+    """
+    with reach_database(settings, say) as opened:
+        bring_up_to_date(opened.engine)
+        yield opened
+
+
+@contextmanager
+def reach_database(settings: Settings, say: Callable[[str], None]) -> Iterator[Opened]:
+    """Yield the database in use as it is; a private one is started, and the last to leave stops it.
 
     Raises
     ------
@@ -56,11 +73,9 @@ def open_database(settings: Settings, say: Callable[[str], None]) -> Iterator[Op
     found = addresses(settings)
     if settings.database_url:
         with open_engine(found.owner) as engine:
-            bring_up_to_date(engine)
             yield Opened(engine, found)
         return
     with Cluster(settings.project_dir).session(say), open_engine(found.owner) as engine:
-        bring_up_to_date(engine)
         yield Opened(engine, found)
 
 
@@ -87,12 +102,36 @@ def demo_accounts(engine: Engine) -> list[tuple[str, str]]:
 
 
 def bring_up_to_date(engine: Engine) -> None:
-    """Run the migrations that are missing; a second process waits for the first.
+    """Run the migrations that are missing; a city of one's own is not touched without a backup.
+
+    Raises
+    ------
+    KeepingError
+        If a later version of the program has been there.
+    SetupError
+        If the database cannot be reached or refuses a migration, or if it holds a city that is
+        not made up: `wangge upgrade` makes a backup first.
+    """
+    with alone(engine):
+        found = upgrade.plan(engine)
+        if found.steps and found.own_cities:
+            raise SetupError(
+                f"The database has the schema {found.before}, and this version of the program "
+                f"needs {found.after}. Upgrading makes a backup first.",
+                command="wangge upgrade",
+            )
+        if found.steps:
+            migrate(engine)
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """Let one process at a time change the schema; a second one waits for the first.
 
     Raises
     ------
     SetupError
-        If the database cannot be reached or refuses a migration.
+        If the database cannot be reached or refuses what is done inside.
     """
     where = engine.url.render_as_string(hide_password=True)
     try:
@@ -100,7 +139,7 @@ def bring_up_to_date(engine: Engine) -> None:
             guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATING})
             guard.commit()
             try:
-                migrate(engine)
+                yield
             finally:
                 guard.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATING})
                 guard.commit()
