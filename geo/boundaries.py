@@ -29,11 +29,13 @@ from pyproj.exceptions import CRSError
 from geo.crs import WGS84_SRID, require_metres
 from geo.errors import DeliveryError
 from geo.findings import Finding
-from geo.recipes import LevelPart, Recipe, Source
+from geo.recipes import BarrierPart, LevelPart, Recipe, Source
+from geo.terms import BarrierKind
 
 AREAL: Final = ("Polygon", "MultiPolygon")
 LINEAR: Final = ("LineString", "MultiLineString")
 POINTS: Final = ("Point",)
+WATERY: Final = (BarrierKind.RIVER, BarrierKind.WATER)
 
 #: First bytes -> the driver that reads such a file.
 SIGNATURES: Final[dict[bytes, str]] = {
@@ -69,6 +71,7 @@ class Delivery:
 
     levels: tuple[Delivered, ...]
     values: tuple[Delivered, ...] = ()
+    barriers: tuple[Delivered, ...] = ()
     streets: Delivered | None = None
     stations: Delivered | None = None
 
@@ -76,6 +79,7 @@ class Delivery:
         """Yield every layer."""
         yield from self.levels
         yield from self.values
+        yield from self.barriers
         yield from (layer for layer in (self.streets, self.stations) if layer)
 
 
@@ -127,6 +131,10 @@ def read_delivery(
         reader.read(part, _level_columns(part, recipe, weights), AREAL) for part in recipe.levels
     ]
     values = [reader.read(part, part.columns, AREAL) for part in recipe.values]
+    barriers = [
+        reader.read(part, _barrier_columns(part), AREAL if part.kind in WATERY else LINEAR)
+        for part in recipe.barriers
+    ]
     streets = stations = None
     if recipe.streets:
         streets = reader.read(recipe.streets, recipe.streets.columns, LINEAR)
@@ -137,6 +145,7 @@ def read_delivery(
     return Delivery(
         tuple(layer for layer in levels if layer),
         tuple(layer for layer in values if layer),
+        tuple(layer for layer in barriers if layer),
         streets,
         stations,
     )
@@ -144,6 +153,10 @@ def read_delivery(
 
 def _level_columns(part: LevelPart, recipe: Recipe, weights: dict[str, str]) -> dict[str, str]:
     return {**part.columns, **weights} if part is recipe.levels[-1] else part.columns
+
+
+def _barrier_columns(part: BarrierPart) -> dict[str, str]:
+    return {**part.columns, **{f"where_{name}": name for name in part.where}}
 
 
 def read_layer(

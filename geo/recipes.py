@@ -15,7 +15,7 @@ from geo.codes import Name
 from geo.crs import require_metres
 from geo.errors import RecipeError, TopologyError
 from geo.profiles import Profile
-from geo.terms import MAX_LEVELS, StreetKind
+from geo.terms import MAX_LEVELS, BarrierKind, StreetKind
 
 STRICT: Final = ConfigDict(extra="forbid")
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -103,6 +103,8 @@ class ValuePart(Source):
         `value`, and `code` to name an area in messages.
     weight : str, optional
         Column of the lowest level that says how much of a cell can hold anybody (land area).
+    times : float
+        Every count is multiplied by this and rounded: households from residents.
     """
 
     measure: Identifier
@@ -111,6 +113,19 @@ class ValuePart(Source):
     name: Text
     columns: Columns
     weight: Text | None = None
+    times: Annotated[float, Field(gt=0)] = 1.0
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class BarrierPart(Source):
+    """Water and rivers (areas), railways and walls (lines).
+
+    `where` keeps the rows whose columns hold these texts.
+    """
+
+    kind: BarrierKind
+    columns: Columns = Field(default_factory=dict)
+    where: dict[Text, str] = Field(default_factory=dict)
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -161,6 +176,7 @@ class Recipe:
     city: CityPart
     levels: Annotated[tuple[LevelPart, ...], Field(min_length=2, max_length=MAX_LEVELS)]
     values: tuple[ValuePart, ...] = ()
+    barriers: tuple[BarrierPart, ...] = ()
     streets: StreetPart | None = None
     stations: StationPart | None = None
     repair: RepairPart = Field(default_factory=RepairPart)
@@ -169,12 +185,13 @@ class Recipe:
     def layer_count(self) -> int:
         """How many layers are read."""
         places = [part for part in (self.streets, self.stations) if part]
-        return len(self.levels) + len(self.values) + len(places)
+        return len(self.levels) + len(self.values) + len(self.barriers) + len(places)
 
 
 COLUMNS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "levels": (frozenset({"code"}), frozenset({"name", "parent"})),
     "values": (frozenset({"value"}), frozenset({"code"})),
+    "barriers": (frozenset(), frozenset({"name"})),
     "streets": (frozenset(), frozenset({"name", "kind", "from_node", "to_node"})),
     "stations": (
         frozenset({"kind", "name"}),
@@ -212,6 +229,7 @@ def recipe_from_tables(tables: Mapping[str, Any]) -> Recipe:
         *_column_defects(recipe),
         *_rule_defects(recipe),
         *_kind_defects(recipe),
+        *_vintage_defects(recipe),
     ]
     if defects:
         raise RecipeError(defects)
@@ -273,7 +291,7 @@ def _sentence(found: dict[str, Any]) -> str:
 def _parts(recipe: Recipe) -> list[tuple[str, str, Any]]:
     """Return (kind, place in the recipe, part) of every part that reads a layer."""
     parts: list[tuple[str, str, Any]] = []
-    for kind in ("levels", "values"):
+    for kind in ("levels", "values", "barriers"):
         for number, part in enumerate(getattr(recipe, kind), start=1):
             parts.append((kind, f"{kind}[{number}]", part))
     for kind in ("streets", "stations"):
@@ -328,3 +346,18 @@ def _kind_defects(recipe: Recipe) -> list[str]:
     values = [part.value for part in recipe.stations.kinds]
     twice = sorted({value for value in values if values.count(value) > 1})
     return [f"stations.kinds: '{value}' stands twice" for value in twice]
+
+
+def _vintage_defects(recipe: Recipe) -> list[str]:
+    parts = recipe.values
+    about = {(part.vintage, part.taken_on, part.name) for part in parts}
+    named = [vintage for vintage, *_ in about]
+    keys = [(part.vintage, part.measure) for part in parts]
+    found = [
+        f"values: vintage '{vintage}' has two dates or names"
+        for vintage in sorted({vintage for vintage in named if named.count(vintage) > 1})
+    ]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    return found + [
+        f"values: '{measure}' of '{vintage}' stands twice" for vintage, measure in twice
+    ]

@@ -154,7 +154,7 @@ def _told(recipe: Recipe, dataset: CityDataset, found: Findings, stored: bool | 
     ]
     for name, values in found.figures.get("values", {}).items():
         lines.append(
-            f"  {name}: {values['placed']:,.0f} of {values['delivered']:,.0f} placed in cells "
+            f"  {name}: {values['placed']:,.0f} of {values['counted']:,.0f} placed in cells "
             f"(an estimate from {values['sources']} areas)"
         )
     for name, values in found.figures.get("residuals", {}).items():

@@ -60,6 +60,7 @@ def assemble(recipe: Recipe, profile: Profile, delivery: Delivery) -> tuple[City
     }
     frames |= counts.values(recipe, delivery.values, ground, found)
     frames |= outlines.kept(recipe, tiers, ground, frames["cell_values"], found)
+    frames["barriers"] = places.barriers(recipe, delivery.barriers, found)
     frames["streets"] = places.streets(recipe, delivery.streets, found)
     frames |= places.stations(recipe, profile, delivery.stations, ground, found)
     for name in FRAMES:

@@ -65,7 +65,8 @@ def _shared(
     bad = stated.isna() | (stated < 0)
     if bad.any():
         raise DeliveryError([f"{layer.label}: value: no count in rows {rows(layer.frame, bad)}"])
-    sources = layer.frame[["geometry"]].assign(value=stated.to_numpy())
+    counted = stated if part.times == 1 else (stated * part.times).round()
+    sources = layer.frame[["geometry"]].assign(value=counted.to_numpy())
     sources.index = column(layer.frame, "code").fillna("row without a code").to_numpy()
     shares = apportion(sources, on.shapes, value="value", weight=_weight(number, part, on))
     placed = shares.values  # noqa: PD011 - not a frame
@@ -75,6 +76,7 @@ def _shared(
     )
     found.figures.setdefault("values", {})[f"{part.measure} {part.vintage}"] = {
         "delivered": float(stated.sum()),
+        "counted": float(counted.sum()),
         "placed": float(placed.sum()),
         "unplaced": float(shares.unplaced.sum()),
         "sources": len(sources),

@@ -1,8 +1,8 @@
-"""Delivered streets and stations."""
+"""Delivered barriers, streets and stations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import geopandas as gpd
@@ -14,7 +14,7 @@ from geo.boundaries import Delivered
 from geo.dataset import empty_frame, shaped
 from geo.errors import DeliveryError
 from geo.findings import Finding, Findings
-from geo.importing.columns import column, numbers, some
+from geo.importing.columns import column, numbers, some, texts
 from geo.importing.hierarchy import Ground
 from geo.profiles import Profile
 from geo.recipes import Recipe, StationPart
@@ -23,6 +23,49 @@ from geo.terms import StationStage
 
 INSIDE_M: Final = 0.01
 """How far inside its cell a point is put that lay just outside."""
+
+
+def barriers(recipe: Recipe, layers: Sequence[Delivered], found: Findings) -> pd.DataFrame:
+    """Return the frame `barriers`: parts that touch and bear one name are one.
+
+    Raises
+    ------
+    DeliveryError
+        If no row of a layer is what the recipe wants.
+    """
+    kinds: list[str] = []
+    names: list[str | None] = []
+    shapes: list[Any] = []
+    for part, layer in zip(recipe.barriers, layers, strict=True):
+        wanted = np.ones(len(layer.frame), dtype=bool)
+        for name, text in part.where.items():
+            wanted &= (texts(layer.frame[f"where_{name}"]) == text).to_numpy()
+        if not wanted.any():
+            raise DeliveryError([f"{layer.label}: no row has {part.where}"])
+        kept = layer.frame.loc[wanted]
+        whole = shapely.make_valid(kept.geometry.to_numpy(), method="structure")
+        groups = pd.Series(whole, index=column(kept, "name").fillna("")).groupby(level=0)
+        for label, group in groups:
+            pieces = _merged(shapely.get_parts(group.to_numpy()))
+            kinds += [part.kind.value] * len(pieces)
+            names += [str(label) or None] * len(pieces)
+            shapes += pieces.tolist()
+    if layers:
+        found.figures["barriers"] = len(shapes)
+    columns = {
+        "barrier_id": np.arange(1, len(shapes) + 1),
+        "kind": kinds,
+        "name": names,
+        "geometry": shapes,
+    }
+    return shaped("barriers", columns, recipe.city.metre_crs)
+
+
+def _merged(parts: Any) -> Any:
+    """Return polygons united where they touch, lines joined where they end at one place."""
+    if shapely.get_dimensions(parts).max() == 1:
+        return shapely.get_parts(shapely.line_merge(shapely.multilinestrings(parts)))
+    return shapely.get_parts(shapely.union_all(parts))
 
 
 def streets(recipe: Recipe, layer: Delivered | None, found: Findings) -> pd.DataFrame:

@@ -108,12 +108,15 @@ def test_people_are_accounted_for_to_the_last(
     imported: tuple[CityDataset, Findings], blocks: gpd.GeoDataFrame, folder: Path
 ) -> None:
     city, found = imported
-    assert city.cell_values["value"].sum() == PEOPLE
-    assert found.figures["values"]["population 2020"]["unplaced"] == 0
+    totals = city.cell_values.groupby("measure")["value"].sum().to_dict()
+    assert totals == {"households": 47_275, "population": PEOPLE}
+    assert totals["households"] == pytest.approx(0.3993 * PEOPLE, abs=21)
+    assert all(values["unplaced"] == 0 for values in found.figures["values"].values())
     assert city.vintages["estimated"].tolist() == [True]
     code = city.grids.set_index("grid_id").loc[city.cells["grid_id"], "code"].to_numpy()
     land = blocks["aland_m2"].loc[code].to_numpy()
-    people = city.cell_values.set_index("cell_id")["value"].loc[city.cells["cell_id"]].to_numpy()
+    counts = city.cell_values.loc[city.cell_values["measure"] == "population"]
+    people = counts.set_index("cell_id")["value"].loc[city.cells["cell_id"]].to_numpy()
     assert not people[land == 0].any()
     wards = gpd.read_file(folder / "cambridge_admin.gpkg", layer="wards_subprecincts_pop")
     ward = wards.to_crs(METRE_SRID).union_all()
@@ -135,7 +138,17 @@ def test_outlines_of_tracts_are_kept_with_their_residual(
     residuals = [entry for entry in found.entries if entry.kind == "residual"]
     assert len(residuals) == 33
     assert sum(entry.size or 0 for entry in residuals) == pytest.approx(stated.sum())
-    assert city.source_grids["residual_households"].isna().all()
+    assert city.source_grids["residual_households"].sum() == pytest.approx(328, abs=1)
+
+
+def test_water_is_the_ground_without_land(
+    imported: tuple[CityDataset, Findings], blocks: gpd.GeoDataFrame
+) -> None:
+    city, _ = imported
+    assert set(city.barriers["kind"]) == {"water"}
+    expected = blocks.loc[blocks["aland_m2"] == 0].area.sum()
+    assert city.barriers.area.sum() == pytest.approx(expected, rel=1e-9)
+    assert 1.1e6 < expected < 1.3e6
 
 
 def test_streets_meet_in_the_nodes_that_the_office_counts(

@@ -95,6 +95,31 @@ def test_counts_fall_on_land_alone_and_add_up(tmp_path: Path) -> None:
     assert city.vintages[["vintage", "estimated"]].to_numpy().tolist() == [["2024", True]]
 
 
+def test_a_count_becomes_another_by_a_factor(tmp_path: Path) -> None:
+    tables = recipe_tables()
+    people = {**tables["values"][0], "measure": "people", "times": 2.55}
+    tables["values"].append(people)
+    city, found = imported(tmp_path, tables)
+    city.check()
+    totals = city.cell_values.groupby("measure")["value"].sum().to_dict()
+    assert totals == {"households": 40, "people": round(2.55 * 30) + round(2.55 * 10)}
+    assert found.figures["values"]["people 2024"]["delivered"] == 40
+    assert (city.cell_values["value"] % 1 == 0).all()
+
+
+def test_water_is_taken_from_the_rows_that_are_named(tmp_path: Path) -> None:
+    tables = recipe_tables()
+    water = {"kind": "water", "file": "areas.gpkg", "layer": "blocks", "where": {"land": "5"}}
+    tables["barriers"] = [water, {"kind": "wall", "file": "streets.gpkg", "columns": {}}]
+    city, _ = imported(tmp_path, tables)
+    city.check()
+    assert city.barriers["kind"].tolist() == ["water", "wall", "wall", "wall"]
+    assert city.barriers.area.iloc[0] == pytest.approx(20_000, abs=0.1)
+    water["where"] = {"land": "7"}
+    (tmp_path / "b").mkdir()
+    assert "no row has {'land': '7'}" in reasons(tmp_path / "b", tables)
+
+
 def test_streets_are_joined_where_they_nearly_meet(tmp_path: Path) -> None:
     city, found = imported(tmp_path)
     streets = city.streets

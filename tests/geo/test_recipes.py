@@ -66,6 +66,20 @@ def test_all_places_are_listed_at_once() -> None:
             "levels[2].rewrite.title: there is no such entry in columns",
         ),
         (
+            lambda t: t["values"].append({**t["values"][0], "taken_on": "2023-01-01"}),
+            "values: vintage '2024' has two dates or names",
+        ),
+        (
+            lambda t: t["values"].append(dict(t["values"][0])),
+            "values: 'households' of '2024' stands twice",
+        ),
+        (
+            lambda t: t.update(
+                barriers=[{"kind": "water", "file": "w.shp", "columns": {"owner": "o"}}]
+            ),
+            "barriers[1].columns: 'owner' is not known",
+        ),
+        (
             lambda t: t["stations"]["kinds"].append({"value": "LIB", "kind": "library"}),
             "stations.kinds: 'LIB' stands twice",
         ),
