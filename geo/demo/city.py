@@ -21,9 +21,9 @@ from geo.demo import people, places, requests, stations
 from geo.demo.cells import as_coverage, borders_of
 from geo.demo.division import Pieces, divide, totals
 from geo.demo.fill import Block, Filled, fill_blocks, joined
-from geo.demo.ground import Ground, bend
+from geo.demo.ground import Ground, bend, stretched
 from geo.demo.hierarchy import METRE_SRID, Counts, Net, build_net
-from geo.demo.landuse import Use, uses_of
+from geo.demo.landuse import Use, stretch, uses_of
 from geo.demo.layout import draw_board, draw_waves
 from geo.demo.requests import Truth
 from geo.profiles import load_profile
@@ -40,8 +40,10 @@ SEASON_VINTAGE: Final = "2026-S"
 SUBDISTRICTS_PER_GRID: Final = 5 / 454
 COMMUNITIES_PER_GRID: Final = 39 / 454
 HOUSEHOLDS_PER_GRID: Final = 230_000 / 454
+BUILDINGS_PER_GRID: Final = 48_000 / 454
 #: Communities with units, for each community.
 UNITS_PER_COMMUNITY: Final = 2 / 39
+OUT_OF_SEASON: Final = 0.5
 #: Blocks narrower than this (4 pi area / border^2) hold no buildings.
 THIN: Final = 0.22
 CHUNK: Final = 24
@@ -121,7 +123,7 @@ def generate_with_truth(
         tell("cells", 0.0)
         cells = as_coverage(filled.cells)
         borders = borders_of(cells, filled.cell_block, land.ground)
-        homes = _occupied(filled, round(wanted.grids * HOUSEHOLDS_PER_GRID))
+        homes = _occupied(filled, land.seaside, round(wanted.grids * HOUSEHOLDS_PER_GRID))
         in_cell = totals(filled.building_cell, homes.astype(np.float64), len(cells))
         tell("cells", 1.0)
         tell("net", 0.0)
@@ -162,9 +164,12 @@ def _counts(grids: int) -> Counts:
 
 @dataclass(frozen=True)
 class _Land:
+    """Ground, use of each block, blocks to be filled, and where holiday flats stand."""
+
     ground: Ground
     uses: Array
     blocks: list[Block]
+    seaside: Array
 
 
 def _draw_land(size: Size, seed: int) -> _Land:
@@ -174,6 +179,7 @@ def _draw_land(size: Size, seed: int) -> _Land:
     area = shapely.area(ground.blocks)
     thin = 4 * np.pi * area / shapely.length(ground.blocks) ** 2 < THIN
     uses = uses_of(ground.character, area, thin, rng)
+    ground = stretched(ground, stretch(uses, area, size.grids * BUILDINGS_PER_GRID))
     around: list[list[int]] = [[] for _ in ground.blocks]
     for edge, sides in enumerate(zip(ground.left, ground.right, strict=True)):
         for side in sides:
@@ -183,7 +189,17 @@ def _draw_land(size: Size, seed: int) -> _Land:
         Block(n, ground.blocks[n], ground.edges[lines], tuple(ground.kind[lines]), uses[n])
         for n, lines in enumerate(around)
     ]
-    return _Land(ground, uses, blocks)
+    return _Land(ground, uses, blocks, _seaside(ground, uses))
+
+
+def _seaside(ground: Ground, uses: Array) -> Array:
+    """Return the blocks with holiday flats: a tenth of the flats, furthest along one side."""
+    place = shapely.get_coordinates(shapely.centroid(ground.blocks))
+    east = place @ np.array([0.85, 0.52])
+    flats = np.isin(uses, [Use.SLABS, Use.TOWERS])
+    if not flats.any():
+        return flats
+    return np.asarray(flats & (east > np.quantile(east[flats], 0.9)))
 
 
 @contextmanager
@@ -225,12 +241,15 @@ def _divide_all(
     return done
 
 
-def _occupied(filled: Filled, total: int) -> Ints:
-    """Households of each building: the dwellings that are lived in, `total` in the whole city.
+def _occupied(filled: Filled, seaside: Array, total: int) -> Ints:
+    """Return the households of each building: dwellings that are lived in, `total` in all.
 
-    Largest remainders, so that the sum is exact and no chance is needed.
+    Half the holiday flats are empty out of season. Largest remainders, so that the sum is exact
+    and no chance is needed.
     """
-    wish = filled.dwellings * (total / filled.dwellings.sum())
+    by_sea = seaside[filled.cell_block[filled.building_cell]]
+    weight = filled.dwellings * np.where(by_sea, OUT_OF_SEASON, 1.0)
+    wish = weight * (total / weight.sum())
     lived = np.floor(wish).astype(np.int64)
     short = total - int(lived.sum())
     lived[np.argsort(lived - wish, kind="stable")[:short]] += 1
@@ -260,9 +279,8 @@ class _City:
         labels = places.name_places(
             net, ground, self.land.uses, self.filled.cell_block, self.in_cell, rng
         )
-        seaside = self._seaside()
-        compounds = places.draw_compounds(self.land.blocks, self.filled, seaside, rng)
-        streets, named = places.streets_frame(ground, labels, self.land.uses, rng)
+        compounds = places.draw_compounds(self.land.blocks, self.filled, self.land.seaside, rng)
+        streets = places.streets_frame(ground, labels, self.land.uses, rng)
         buildings = places.buildings_frame(self.filled, self.homes, labels, compounds, COUNTY_CODE)
         tell("rows", 0.3)
         compound_row = self._row_of_compounds(compounds)
@@ -293,12 +311,12 @@ class _City:
             effective_from=EFFECTIVE_FROM,
             grids=self._grid_frame(labels),
             cells=cells,
-            cell_values=self._cell_values(seaside, rng),
+            cell_values=self._cell_values(rng),
             vintages=_vintages(),
             buildings=buildings,
             compounds=self._compound_frame(compounds, firms, made),
             streets=streets,
-            barriers=places.barriers_frame(ground, self.land.uses, named, compounds.walls, rng),
+            barriers=places.barriers_frame(ground, self.land.uses, compounds.walls, rng),
             organisations=made.frame(),
             workers=workers,
             posts=posts,
@@ -309,15 +327,6 @@ class _City:
         )
         tell("rows", 1.0)
         return dataset, truth
-
-    def _seaside(self) -> Array:
-        """Blocks with holiday flats: a tenth of the blocks, furthest along one side of the city."""
-        place = shapely.get_coordinates(shapely.centroid(self.land.ground.blocks))
-        east = place @ np.array([0.85, 0.52])
-        flats = np.isin(self.land.uses, [Use.SLABS, Use.TOWERS])
-        if not flats.any():
-            return flats
-        return np.asarray(flats & (east > np.quantile(east[flats], 0.9)))
 
     def _cell_frame(self) -> Any:
         return shaped(
@@ -349,16 +358,15 @@ class _City:
             METRE_SRID,
         )
 
-    def _cell_values(self, seaside: Array, rng: np.random.Generator) -> pd.DataFrame:
+    def _cell_values(self, rng: np.random.Generator) -> pd.DataFrame:
         """Households of every cell in both vintages; in the season holiday flats fill up."""
         count = len(self.cells)
-        dwellings = np.bincount(
-            self.filled.building_cell, weights=self.filled.dwellings, minlength=count
+        dwellings = totals(
+            self.filled.building_cell, self.filled.dwellings.astype(np.float64), count
         )
-        by_sea = seaside[self.filled.cell_block]
-        change = np.where(by_sea, rng.uniform(1.35, 1.9, count), rng.uniform(0.93, 1.02, count))
-        wished = np.round(self.in_cell * change)
-        season = np.where(by_sea, wished, np.minimum(wished, np.maximum(dwellings, self.in_cell)))
+        by_sea = self.land.seaside[self.filled.cell_block]
+        full = np.round(dwellings * rng.uniform(0.88, 1.0, count))
+        away = np.round(self.in_cell * rng.uniform(0.95, 1.01, count))
         cell = np.arange(1, count + 1)
         return shaped(
             "cell_values",
@@ -366,7 +374,7 @@ class _City:
                 "cell_id": np.concatenate([cell, cell]),
                 "vintage": [BASE_VINTAGE] * count + [SEASON_VINTAGE] * count,
                 "measure": [HOUSEHOLDS] * (2 * count),
-                "value": np.concatenate([self.in_cell, season]),
+                "value": np.concatenate([self.in_cell, np.where(by_sea, full, away)]),
             },
             METRE_SRID,
         )

@@ -184,6 +184,87 @@ def components(count: int, a: Ints, b: Ints) -> Ints:
     return labels
 
 
+def smoothed(pieces: Pieces, part: Ints, rounds: int = 6) -> Ints:
+    """Move single pieces over borders where that shortens them and keeps the parts whole.
+
+    Parameters
+    ----------
+    pieces : Pieces
+    part : ndarray of int, shape (n,)
+        Connected parts, as from `divide`.
+    rounds : int, default 6
+        Passes over the pieces at most.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Connected parts; none is empty.
+    """
+    part = part.copy()
+    near: list[dict[int, float]] = [{} for _ in part]
+    for a, b, cost in zip(
+        pieces.a.tolist(), pieces.b.tolist(), pieces.cost_m.tolist(), strict=True
+    ):
+        near[a][b] = near[b][a] = cost
+    weight = totals(part, pieces.weight)
+    wish = weight.mean()
+    scale = float(np.sqrt(pieces.area_m2.sum() / len(weight)))
+    for _ in range(rounds):
+        moved = False
+        for piece in range(len(part)):
+            own = int(part[piece])
+            to = _better(piece, part, near, weight, wish, scale, float(pieces.weight[piece]))
+            if to != own and _dispensable(piece, part, near):
+                part[piece] = to
+                weight[own] -= pieces.weight[piece]
+                weight[to] += pieces.weight[piece]
+                moved = True
+        if not moved:
+            break
+    return part
+
+
+def _better(
+    piece: int,
+    part: Ints,
+    near: list[dict[int, float]],
+    weight: Floats,
+    wish: float,
+    scale: float,
+    heavy: float,
+) -> int:
+    """Return the part that a piece would better belong to: its own, or a neighbour's."""
+    own, border = int(part[piece]), dict[int, float]()
+    for other, cost in near[piece].items():
+        border[int(part[other])] = border.get(int(part[other]), 0.0) + cost
+    best, best_gain = own, 0.02
+    for to, cost in border.items():
+        if to == own:
+            continue
+        before = (weight[own] - wish) ** 2 + (weight[to] - wish) ** 2
+        after = (weight[own] - heavy - wish) ** 2 + (weight[to] + heavy - wish) ** 2
+        gain = (cost - border.get(own, 0.0)) / scale + BALANCE * (before - after) / wish**2
+        if gain > best_gain:
+            best, best_gain = to, gain
+    return best
+
+
+def _dispensable(piece: int, part: Ints, near: list[dict[int, float]]) -> bool:
+    """Say whether the rest of a piece's part stays whole, and not empty, without it."""
+    own = part[piece]
+    beside = [other for other in near[piece] if part[other] == own]
+    if not beside:
+        return False
+    seen, waiting, wanted = {piece, beside[0]}, [beside[0]], set(beside[1:])
+    while waiting and wanted:
+        for other in near[waiting.pop()]:
+            if part[other] == own and other not in seen:
+                seen.add(other)
+                wanted.discard(other)
+                waiting.append(other)
+    return not wanted
+
+
 def totals(group: Ints, values: Floats, count: int = 0) -> Floats:
     """Add up `values` by group; shape (max(count, highest group + 1),)."""
     return np.asarray(np.bincount(group, weights=values, minlength=count), dtype=np.float64)

@@ -37,7 +37,8 @@ SHOP_M: Final = 9.0
 SHOP_YARD_M: Final = 6.5
 SHOP_FRONT_M: Final = 12.5
 SHRINK_M: Final = 0.4
-NO_BUILDING: Final = -1
+#: Distance between blocks that are tessellated together.
+APART_M: Final = 6_000.0
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,24 @@ class _Rows:
     dwellings: Ints
 
 
+@dataclass(frozen=True)
+class _Built:
+    """Buildings that stand on a block."""
+
+    block: Block
+    shapes: Array
+    use: Array
+    floors: Ints
+    entrances: Ints
+    dwellings: Ints
+    segment_m: float
+
+
 def fill_blocks(blocks: list[Block], seed: int) -> Filled:
     """Fill blocks with buildings and give each building its cell.
 
     Each block draws from its own stream of chance, so that the result does not depend on how
-    blocks are shared out among processes.
+    many processes share the lists of blocks.
 
     Parameters
     ----------
@@ -98,8 +112,29 @@ def fill_blocks(blocks: list[Block], seed: int) -> Filled:
         Cells cover the blocks; they share borders but not yet all vertices (see
         `geo.demo.cells`).
     """
-    done = [fill_block(block, np.random.default_rng([seed, 2, block.number])) for block in blocks]
-    return joined(done)
+    built = [_build(block, np.random.default_rng([seed, 2, block.number])) for block in blocks]
+    cells: dict[int, Array] = {}
+    for segment_m in sorted({each.segment_m for each in built}):
+        several = [b for b in built if b.segment_m == segment_m and len(b.shapes) > 1]
+        for each, own in zip(several, _tessellate(several, segment_m), strict=True):
+            cells[each.block.number] = own
+    return joined([_filled(each, cells.get(each.block.number)) for each in built])
+
+
+def _filled(built: _Built, cells: Array | None) -> Filled:
+    """Put buildings and cells of a block together; without a tessellation it is one cell."""
+    if cells is None:
+        cells = np.array([built.block.ground], dtype=object)
+    return Filled(
+        cells=cells,
+        cell_block=np.full(len(cells), built.block.number, dtype=np.int64),
+        buildings=built.shapes,
+        building_cell=np.arange(len(built.shapes), dtype=np.int64),
+        use=built.use,
+        floors=built.floors,
+        entrances=built.entrances,
+        dwellings=built.dwellings,
+    )
 
 
 def joined(parts: list[Filled]) -> Filled:
@@ -115,29 +150,22 @@ def joined(parts: list[Filled]) -> Filled:
     return Filled(**columns)
 
 
-def fill_block(block: Block, rng: Rng) -> Filled:
-    """Fill one block."""
+def _build(block: Block, rng: Rng) -> _Built:
+    """Place the buildings of one block."""
     shops = _street_shops(block, rng)
     free = buildable(block, extra_m=SHOP_YARD_M if len(shops) else 0.0)
-    rows = None if free is None else _place(block, free, rng)
-    rows = _no_rows() if rows is None else rows
+    rows = (None if free is None else _place(block, free, rng)) or _no_rows()
     shapes = _rectangles(rows, _angle(block.ground), rng)
     inside = shapely.covers(free, shapes)
-    shapes = np.concatenate([shapes[inside], shops])
-    if len(shapes) == 0:
-        return _bare(block)
-    small = len(rows.x) > 0 and float(rows.depth.min()) < 10.5
-    cells, of_building = _cells(block.ground, shapes, 2.0 if small else 3.0)
     n = len(shops)
-    return Filled(
-        cells=cells,
-        cell_block=np.full(len(cells), block.number, dtype=np.int64),
-        buildings=shapes,
-        building_cell=of_building,
+    return _Built(
+        block=block,
+        shapes=np.concatenate([shapes[inside], shops]),
         use=np.concatenate([rows.use[inside], np.full(n, "commercial", dtype=object)]),
         floors=np.concatenate([rows.floors[inside], np.full(n, 2, dtype=np.int64)]),
         entrances=np.concatenate([rows.entrances[inside], np.ones(n, dtype=np.int64)]),
         dwellings=np.concatenate([rows.dwellings[inside], np.zeros(n, dtype=np.int64)]),
+        segment_m=2.0 if block.use is Use.HOUSES or block.use is Use.OLD_SLABS else 3.0,
     )
 
 
@@ -208,20 +236,6 @@ def _along(line: Any, ground: Any, rng: Rng) -> list[Any]:
         shapes.append(shapely.polygons(ring))
         at += wide + rng.uniform(4.0, 9.0)
     return shapes
-
-
-def _bare(block: Block) -> Filled:
-    none = np.empty(0, dtype=np.int64)
-    return Filled(
-        cells=np.array([block.ground], dtype=object),
-        cell_block=np.array([block.number], dtype=np.int64),
-        buildings=np.empty(0, dtype=object),
-        building_cell=none,
-        use=np.empty(0, dtype=object),
-        floors=none,
-        entrances=none,
-        dwellings=none,
-    )
 
 
 def _angle(ground: Any) -> float:
@@ -504,23 +518,37 @@ _PLANNERS: Final = {
 }
 
 
-def _cells(ground: Any, buildings: Array, segment_m: float) -> tuple[Array, Ints]:
-    """Tessellate the ground of a block around its buildings.
+def _tessellate(built: list[_Built], segment_m: float) -> list[Array]:
+    """Tessellate blocks around their buildings.
 
-    Morphological tessellation (Fleischmann et al. 2020) as in momepy; scraps that clipping tore
-    off a cell go to the neighbour with the longest border.
+    Morphological tessellation (Fleischmann et al. 2020) as in momepy. The blocks are moved far
+    apart first, so that one call serves many and none feels its neighbours' buildings; scraps
+    that clipping tore off a cell go to the neighbour with the longest border.
     """
-    if len(buildings) == 1:
-        return np.array([ground], dtype=object), np.zeros(1, dtype=np.int64)
+    if not built:
+        return []
+    far = [APART_M * number - shapely.bounds(b.block.ground)[0] for number, b in enumerate(built)]
+    count = np.array([len(b.shapes) for b in built])
+    shift = np.repeat(far, count)
+    buildings = _shifted(np.concatenate([b.shapes for b in built]), shift)
+    grounds = _shifted(np.array([b.block.ground for b in built], dtype=object), np.array(far))
     tessellation = momepy.morphological_tessellation(
-        gpd.GeoSeries(buildings), clip=ground, shrink=SHRINK_M, segment=segment_m
+        gpd.GeoSeries(buildings),
+        clip=shapely.multipolygons(grounds),
+        shrink=SHRINK_M,
+        segment=segment_m,
     ).geometry
     if len(tessellation) != len(buildings):
         raise AssertionError("a building has no cell: buildings overlap")
-    cells = tessellation.sort_index().to_numpy()
-    if (shapely.get_type_id(cells) != 3).any():
-        cells = _mended(cells)
-    return np.asarray(cells, dtype=object), np.arange(len(cells))
+    cells = np.split(_shifted(tessellation.sort_index().to_numpy(), -shift), np.cumsum(count)[:-1])
+    return [own if (shapely.get_type_id(own) == 3).all() else _mended(own) for own in cells]
+
+
+def _shifted(shapes: Array, east_m: Floats) -> Array:
+    """Move each shape east by its own distance."""
+    points, owner = shapely.get_coordinates(shapes, return_index=True)
+    points[:, 0] += np.asarray(east_m)[owner]
+    return np.asarray(shapely.set_coordinates(shapes.copy(), points), dtype=object)
 
 
 def _mended(cells: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -34,8 +34,8 @@ class Ground:
     """Edges and blocks of the city, metres from its origin, coordinates whole millimetres.
 
     `left` and `right` are the blocks beside an edge (`OUTSIDE` = none); `from_node` and `to_node`
-    its ends; `street` the street it belongs to (-1 = none). `water` holds the river polygons by
-    kind.
+    its ends; `street` the street it belongs to (-1 = none); a river's promenades have the river's
+    number. `river` is the river that fills a block (-1 = dry).
     """
 
     edges: Array
@@ -47,6 +47,7 @@ class Ground:
     right: Ints
     blocks: Array
     character: Array
+    river: Ints
     outline: Any
     streets: int
 
@@ -82,6 +83,9 @@ def bend(board: Board, waves: Floats) -> Ground:
         raise AssertionError("the ground folded: waves of the warp are too steep for this board")
     character = np.empty(len(blocks), dtype=object)
     character[held] = np.array(board.characters, dtype=object)[leaf]
+    river = np.full(len(blocks), -1, dtype=np.int64)
+    for number, (_, water) in enumerate(board.water):
+        river[held[shapely.contains_xy(water, probe[:, 0], probe[:, 1])]] = number
     kind, street, streets = _joined(bent, kind, street, board.streets)
     first, last = shapely.get_point(bent, 0), shapely.get_point(bent, -1)
     ends = np.concatenate([shapely.get_coordinates(first), shapely.get_coordinates(last)])
@@ -98,8 +102,23 @@ def bend(board: Board, waves: Floats) -> Ground:
         right=right,
         blocks=blocks,
         character=character,
+        river=river,
         outline=outline[int(np.argmax(shapely.area(outline)))],
         streets=streets,
+    )
+
+
+def stretched(ground: Ground, factor: float) -> Ground:
+    """Return the ground with all lengths multiplied by `factor`, in whole millimetres."""
+
+    def pull(shapes: Any) -> Any:
+        return shapely.transform(shapes, lambda points: np.round(points * factor, 3))
+
+    return replace(
+        ground,
+        edges=pull(ground.edges),
+        blocks=pull(ground.blocks),
+        outline=pull(ground.outline),
     )
 
 

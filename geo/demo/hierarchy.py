@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from geo.codes import numbering_order
 from geo.demo.cells import Borders
-from geo.demo.division import Pieces, colours, components, divide, shared_out, totals
+from geo.demo.division import (
+    Pieces,
+    colours,
+    components,
+    divide,
+    shared_out,
+    smoothed,
+    totals,
+)
 from geo.demo.ground import Ground
 from geo.demo.landuse import Use
 
@@ -108,7 +116,7 @@ def build_net(
     """
     pieces = _cell_pieces(cells, cell_block, households, borders, ground)
     blocks = _block_pieces(pieces, cell_block, ground)
-    block_sub = divide(blocks, counts.subdistricts)
+    block_sub = smoothed(blocks, divide(blocks, counts.subdistricts))
     block_com = _communities(blocks, block_sub, counts)
     community = block_com[cell_block]
     special, theme_of = _dedicated(blocks, block_com, uses, counts, households, cell_block)
@@ -160,7 +168,8 @@ def _communities(blocks: Pieces, block_sub: Ints, counts: Counts) -> Ints:
     first = 0
     for sub, share in enumerate(shares):
         chosen = np.flatnonzero(block_sub == sub)
-        community[chosen] = first + divide(blocks.take(chosen), int(share))
+        own = blocks.take(chosen)
+        community[chosen] = first + smoothed(own, divide(own, int(share)))
         first += int(share)
     return community
 
@@ -288,10 +297,11 @@ def _with_units(
     houses = np.bincount(
         community, weights=np.where(cell_use == Use.HOUSES, homes, 0.0), minlength=n
     )
+    slabs = np.bincount(community, weights=np.where(cell_use == Use.SLABS, homes, 0.0), minlength=n)
     bare = open_ground / np.bincount(community, weights=pieces.area_m2, minlength=n)
     bare = bare + np.isin(np.arange(n), community[dedicated[grid]])
     village = houses / np.maximum(lived, 1.0)
-    dense = np.argsort(bare + (village > 0.35), kind="stable")
+    dense = np.argsort(bare - slabs / np.maximum(lived, 1.0), kind="stable")
     rural = np.argsort(bare + np.abs(village - 0.6), kind="stable")
     picked: list[int] = []
     for turn in range(counts.with_units):

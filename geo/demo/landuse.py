@@ -104,7 +104,18 @@ USES: Final[dict[Character, tuple[tuple[Use, float], ...]]] = {
     Character.WATER: ((Use.WATER, 1.0),),
 }
 
-RESIDENTIAL: Final = frozenset({Use.SLABS, Use.OLD_SLABS, Use.TOWERS, Use.HOUSES})
+#: Buildings that fit on a hectare, measured on filled cities.
+BUILDINGS_PER_HA: Final = {
+    Use.HOUSES: 33.4,
+    Use.OLD_SLABS: 5.4,
+    Use.SLABS: 3.9,
+    Use.TOWERS: 3.0,
+    Use.SHOPS: 2.2,
+    Use.OFFICES: 1.8,
+    Use.HOSPITAL: 1.6,
+    Use.SCHOOL: 1.4,
+    Use.FACTORY: 1.3,
+}
 COMPOUND_USES: Final = frozenset({Use.SLABS, Use.OLD_SLABS, Use.TOWERS})
 
 
@@ -182,6 +193,24 @@ def characters_of(
             given[quarter] = character
             taken += area[quarter]
     return list(given)
+
+
+def stretch(uses: NDArray[Any], area_m2: Floats, buildings: float) -> float:
+    """Return by how much to stretch the ground so that about `buildings` fit on it.
+
+    Parameters
+    ----------
+    uses : ndarray of Use, shape (n,)
+    area_m2 : ndarray, shape (n,)
+    buildings : float
+
+    Returns
+    -------
+    float
+        Factor of lengths, 0.92 to 1.09.
+    """
+    per_m2 = np.array([BUILDINGS_PER_HA.get(use, 0.1) for use in uses]) / 10_000.0
+    return float(np.clip(np.sqrt(buildings / float((per_m2 * area_m2).sum())), 0.92, 1.09))
 
 
 def _remoteness(places: Floats, radius_m: float, rng: Rng) -> Floats:

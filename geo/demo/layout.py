@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Geometry = Any
 Rng = np.random.Generator
 
-GRID_GROUND_M2: Final = 88_000.0
+GRID_GROUND_M2: Final = 90_500.0
 ARTERIAL_SPACING_M: Final = (470.0, 730.0)
 QUARTER_M2: Final = 170_000.0
 ROTATION_RAD: Final = np.deg2rad(-27.0)

@@ -195,20 +195,24 @@ def _community_team(staff: Staff, net: Net, community: int) -> None:
 def _unit_heads(staff: Staff, net: Net, wanted: int) -> None:
     """Let a resident head each unit, part time; one in fifteen posts is vacant."""
     units = np.flatnonzero(net.level == 4)
+    vacant = staff.rng.random(len(units)) < 0.066
     room = max(wanted - staff.workers - (net.level == 3).sum() // 8, len(units) // 2)
-    persons = [staff.hire() for _ in range(min(len(units), room))]
-    for turn, row in enumerate(units):
-        vacant = staff.rng.random() < 0.066
-        person = persons[turn * len(persons) // max(len(units), 1)] if persons else None
-        staff.post(None if vacant else person, int(row), "unit_head", part_time=True)
+    held = units[~vacant]
+    persons = [staff.hire() for _ in range(min(len(held), room))]
+    for turn, row in enumerate(held):
+        person = persons[turn * len(persons) // len(held)]
+        staff.post(person, int(row), "unit_head", part_time=True)
+    for row in units[vacant]:
+        staff.post(None, int(row), "unit_head", part_time=True)
 
 
 def _assistants(staff: Staff, grids: Ints, persons: int) -> None:
     """Couriers, property staff and volunteers help part time, each in one to three grids."""
     if persons == 0:
         return
-    share = shared_out(np.ones(persons), max(persons, int(len(grids) * 1.15)))
-    places = np.concatenate([grids, staff.rng.permutation(grids)])
+    share = shared_out(np.ones(persons), max(persons, len(grids)))
+    first, second = staff.rng.permutation(grids), staff.rng.permutation(grids)
+    places = np.concatenate([np.sort(first[: round(0.8 * len(grids))]), second])
     at = 0
     for count in share:
         person = staff.hire()

@@ -111,17 +111,15 @@ def _name_blocks(uses: Array, base: list[str], rng: Rng) -> list[str]:
     return given
 
 
-def streets_frame(
-    ground: Ground, labels: Labels, uses: Array, rng: Rng
-) -> tuple[gpd.GeoDataFrame, Array]:
-    """Return the noded street network, and the street name of each edge of the ground."""
+def streets_frame(ground: Ground, labels: Labels, uses: Array, rng: Rng) -> gpd.GeoDataFrame:
+    """Return the noded street network."""
     built = np.flatnonzero(np.isin(ground.kind, STREETS))
     name_of = _street_names(ground, built, labels, uses, rng)
     named = np.array([name_of.get(int(s), "") for s in ground.street], dtype=object)
     kind = np.where(ground.kind[built] == "promenade", "path", ground.kind[built])
     ends = np.concatenate([ground.from_node[built], ground.to_node[built]])
     _, node = np.unique(ends, return_inverse=True)
-    frame = shaped(
+    return shaped(
         "streets",
         {
             "street_id": np.arange(1, len(built) + 1),
@@ -133,7 +131,6 @@ def streets_frame(
         },
         METRE_SRID,
     )
-    return frame, named
 
 
 def _street_names(
@@ -145,16 +142,13 @@ def _street_names(
     _, first = np.unique(ground.street[order], return_index=True)
     lanes: dict[str, int] = {}
     given: dict[int, str] = {}
-    waters = iter(_river_names(int((ground.kind == "promenade").sum())))
-    water_of: dict[int, str] = {}
     for edge in order[first]:
         street, kind = int(ground.street[edge]), str(ground.kind[edge])
         ends = shapely.get_coordinates(ground.edges[edge])[[0, -1]]
         across = abs(ends[1, 0] - ends[0, 0]) > abs(ends[1, 1] - ends[0, 1])
         block = int(ground.left[edge] if ground.left[edge] >= 0 else ground.right[edge])
         if kind == "promenade":
-            water_of.setdefault(street, next(waters))
-            given[street] = f"{water_of[street]}步道"
+            given[street] = f"{river_name(street)}步道"
         elif kind == "arterial":
             given[street] = next(fresh) + ("大街" if across else "大道")
         elif kind == "collector":
@@ -169,29 +163,24 @@ def _street_names(
     return given
 
 
-def _river_names(count: int) -> list[str]:
-    known = ["龙溪河", "柳溪", "鹭江", "竹溪", "云川"]
-    return known + [f"{i}号渠" for i in range(1, count + 1)]
+def river_name(river: int) -> str:
+    """Return the name of a river by its number, the main one first."""
+    known = ("龙溪河", "柳溪", "鹭江", "竹溪", "云川")
+    return known[river] if river < len(known) else f"{river}号渠"
 
 
 def barriers_frame(
-    ground: Ground, uses: Array, named: Array, walls: list[tuple[str, Any]], rng: Rng
+    ground: Ground, uses: Array, walls: list[tuple[str, Any]], rng: Rng
 ) -> gpd.GeoDataFrame:
     """Rivers as polygons, ponds in parks, railway and walls as lines."""
     rows: list[tuple[str, str | None, Any]] = []
-    wet = np.flatnonzero(np.array([use is Use.WATER for use in uses]))
-    whole = shapely.coverage_union_all(ground.blocks[wet]) if len(wet) else None
-    for part in shapely.get_parts(whole) if whole is not None else []:
-        beside = np.flatnonzero(
-            (ground.kind == "promenade") & shapely.intersects(part, ground.edges)
-        )
-        banks, times = np.unique(named[beside].astype(str), return_counts=True)
-        name = str(banks[int(np.argmax(times))]).removesuffix("步道") if len(banks) else "龙溪河"
-        rows.append(("river", name, part))
-    parks = [b for b in np.flatnonzero(uses == Use.PARK) if ground.blocks[b].area > 45_000.0]
-    for block in parks[:6]:
-        centre, radius = shapely.maximum_inscribed_circle(ground.blocks[block], 5.0), None
-        ends = shapely.get_coordinates(centre)
+    for river in range(int(ground.river.max()) + 1):
+        reach = shapely.coverage_union_all(ground.blocks[ground.river == river])
+        rows += [("river", river_name(river), part) for part in shapely.get_parts(reach)]
+    parks = np.flatnonzero(uses == Use.PARK)
+    size = shapely.area(ground.blocks[parks])
+    for block in parks[np.argsort(-size, kind="stable")][: max(1, len(uses) // 280)]:
+        ends = shapely.get_coordinates(shapely.maximum_inscribed_circle(ground.blocks[block], 5.0))
         radius = 0.55 * float(np.hypot(*(ends[1] - ends[0])))
         rows.append(("water", None, _pond(ends[0], radius, rng)))
     rail = shapely.line_merge(shapely.multilinestrings(ground.edges[ground.kind == "railway"]))
