@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,14 @@ LAYERS = ("grids", "base", "stations")
 SINGLE_TILE_LAYERS = ("buildings", "streets")
 """One layer of the ground alone, as `ViewOptions.only` takes it besides grids and stations."""
 
+LEGIBLE_PX = 48
+"""Average width of a grid, in CSS pixels, below which its level is not shown by itself."""
+COVERED_SHARE = 0.7
+"""Share of a city's box that the city covers; a rough figure is enough to choose a zoom."""
+PIXEL_M = 156_543.034
+"""A pixel of zoom 0 at the equator, in metres."""
+DEGREE_M = 111_320.0
+_LAST_LEVEL_ZOOM = 18
 _TILE_LAYER = {"buildings": ("building", "density"), "streets": ("street",)}
 _MAX_DATA_ZOOM = 15
 
@@ -154,49 +163,71 @@ def net_frame(
 
 
 def level_steps(
-    city: Mapping[str, Any], net: Mapping[str, Any], lang: str = "zh"
+    city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptions | None = None
 ) -> list[dict[str, Any]]:
     """Return what the map and the level control know of each level, top first.
 
     The deepest level stands for all leaf grids, since finer grids exist in some communities only.
+    A level is shown from the zoom that the city's data name, and not before its grids are as wide
+    as `LEGIBLE_PX` on average.
 
     Parameters
     ----------
     city : mapping
-        With ``slug`` and ``levels``.
+        With ``slug``, ``levels`` (``count`` if known) and ``bbox``.
     net : mapping
-        With ``seq``.
-    lang : str
-        ``zh`` or ``en``.
+        With ``seq``; ``version``, if there, makes addresses differ when the content does.
+    options : ViewOptions, optional
+        Language and date.
 
     Returns
     -------
     list of dict
         ``level``, ``name``, ``zoom``, ``weight``, ``topology``, ``values``.
     """
+    chosen = options or ViewOptions()
     levels = sorted(city.get("levels", ()), key=lambda level: int(level["level"]))
-    steps = []
+    version = _version(net)
+    day = f"?{urlencode({'as_of': chosen.as_of})}" if chosen.as_of else ""
+    steps: list[dict[str, Any]] = []
     for index, level in enumerate(levels):
         number = int(level["level"])
         path = "leaf" if index == len(levels) - 1 and index > 0 else str(number)
-        zoom = level.get("zoom_min")
         base = f"{_net_address(city, net)}/levels/{path}"
         steps.append(
             {
                 "level": number,
-                "name": _word(level, lang),
-                "zoom": FALLBACK_LEVEL_ZOOMS[min(index, 5)] if zoom is None else zoom,
+                "name": _word(level, chosen.lang),
+                "zoom": _first_zoom(city, levels, index, steps[-1]["zoom"] if steps else -1),
                 "weight": level_weight_px(number),
-                "topology": f"{base}.topojson",
-                "values": f"{base}/values",
+                "topology": f"{base}.topojson{version}",
+                "values": f"{base}/values{day}",
             }
         )
     return steps
 
 
+def _first_zoom(
+    city: Mapping[str, Any], levels: Sequence[Mapping[str, Any]], index: int, before: int
+) -> int:
+    """Return the first zoom of a level; `before` is that of the level above."""
+    stated = levels[index].get("zoom_min")
+    zoom = FALLBACK_LEVEL_ZOOMS[min(index, 5)] if stated is None else int(stated)
+    count = int(levels[index].get("count") or 0)
+    everywhere = index > 0 and count > int(levels[index - 1].get("count") or 0)
+    if everywhere and city.get("bbox"):
+        west, south, east, north = (float(edge) for edge in city["bbox"])
+        shrink = math.cos(math.radians((south + north) / 2))
+        ground_m2 = max((east - west) * shrink * (north - south), 1e-9) * DEGREE_M**2
+        side_m = math.sqrt(ground_m2 * COVERED_SHARE / count)
+        legible = math.log2(LEGIBLE_PX * PIXEL_M * shrink / side_m)
+        zoom = max(zoom, min(math.ceil(legible), _LAST_LEVEL_ZOOM))
+    return max(zoom, before + 1 if index else 0)
+
+
 def _net_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptions) -> NetLayer:
     single = options.only is not None
-    steps = level_steps(city, net, options.lang)
+    steps = level_steps(city, net, options)
     if single:
         steps = [step for step in steps if not options.level or step["level"] == options.level]
         steps = steps[-1:]
@@ -218,7 +249,7 @@ def _net_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOpt
 def _base_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptions) -> BaseLayer:
     only: Sequence[str] = _TILE_LAYER.get(options.only or "", ())
     return BaseLayer(
-        f"{_net_address(city, net)}/tiles/{{z}}/{{x}}/{{y}}.mvt",
+        f"{_net_address(city, net)}/tiles/{{z}}/{{x}}/{{y}}.mvt{_version(net)}",
         {
             "maxDataZoom": _MAX_DATA_ZOOM,
             "bounds": [*city["bbox"]] if city.get("bbox") else None,
@@ -242,6 +273,11 @@ def _station_layer(city: Mapping[str, Any], options: ViewOptions) -> StationLaye
 
 def _net_address(city: Mapping[str, Any], net: Mapping[str, Any]) -> str:
     return f"/api/v1/cities/{quote(str(city['slug']), safe='')}/nets/{int(net['seq'])}"
+
+
+def _version(net: Mapping[str, Any]) -> str:
+    """Return the query that keeps the bytes of one content apart from those of another."""
+    return f"?{urlencode({'v': net['version']})}" if net.get("version") else ""
 
 
 def _word(named: Mapping[str, Any], lang: str) -> str:
@@ -276,7 +312,7 @@ def net_page(
         "bbox": [*city["bbox"]] if city.get("bbox") else None,
         "steps": [
             {"level": step["level"], "name": step["name"], "weight": step["weight"]}
-            for step in level_steps(city, net, chosen.lang)
+            for step in level_steps(city, net, chosen)
         ],
         "kinds": {
             str(kind["kind"]): _word(kind, chosen.lang) for kind in city.get("station_kinds", ())

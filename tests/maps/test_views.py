@@ -185,16 +185,37 @@ def test_a_selected_grid_and_its_view() -> None:
 
 
 def test_levels_without_a_zoom_get_one() -> None:
-    steps = level_steps(a_city(), NET, "en")
+    steps = level_steps(a_city(), NET, ViewOptions(lang="en"))
     assert [step["zoom"] for step in steps] == [9, 12, 14, 17]
     assert steps[0]["name"] == "Level 1 示范市"
     assert [step["weight"] for step in steps] == [level_weight_px(n) for n in (1, 2, 3, 4)]
 
 
+def test_levels_wait_until_their_grids_can_be_read() -> None:
+    counts = (5, 39, 454, 104)
+    city = a_city(bbox=[120.158, 38.555, 120.237, 38.631])
+    for level, count in zip(city["levels"], counts, strict=True):
+        level.update(count=count, zoom_min=(0, 12, 13, 16)[level["level"] - 1])
+    assert [step["zoom"] for step in level_steps(city, NET)] == [0, 13, 15, 16]
+    city["bbox"] = [120.158, 38.555, 121.237, 39.631]
+    assert [step["zoom"] for step in level_steps(city, NET)] == [0, 12, 13, 16]
+    city["bbox"] = [120.158, 38.555, 120.158, 38.555]
+    assert [step["zoom"] for step in level_steps(city, NET)] == [0, 18, 19, 20]
+
+
+def test_content_and_date_are_in_the_addresses() -> None:
+    net = {**NET, "version": "ab 1"}
+    steps = level_steps(a_city(), net, ViewOptions(as_of="2026-05-01"))
+    assert steps[0]["topology"].endswith("/levels/1.topojson?v=ab+1")
+    assert steps[0]["values"].endswith("/levels/1/values?as_of=2026-05-01")
+    base = Elements(net_frame(a_city(), net).html).options("base")
+    assert base["tiles"].endswith("/tiles/{z}/{x}/{y}.mvt?v=ab+1")
+
+
 def test_a_city_with_one_level_or_none() -> None:
     one = a_city(levels=[{"level": 1, "name": "街道", "name_en": "", "zoom_min": 9}])
     assert [step["topology"][-10:] for step in level_steps(one, NET)] == ["1.topojson"]
-    assert level_steps(one, NET, "en")[0]["name"] == "街道"
+    assert level_steps(one, NET, ViewOptions(lang="en"))[0]["name"] == "街道"
     empty = a_city(levels=[], bbox=None, station_kinds=[])
     assert Elements(frame_of(empty).html).options("net")["levels"] == []
     assert Elements(frame_of(empty, only="grids").html).options("net")["levels"] == []

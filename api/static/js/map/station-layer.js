@@ -22,8 +22,13 @@ function stationIcon(stage) {
   return L.divIcon({ html: box, className: "station-icon", iconSize: [26, 26] });
 }
 
+// From afar the counts stand back behind the names.
+const FROM_AFAR = 14;
+
 function clusterIcon(cluster) {
-  const box = textElement("span", "station-cluster", String(cluster.getChildCount()));
+  const far = cluster._zoom < FROM_AFAR;
+  const look = far ? "station-cluster is-far" : "station-cluster";
+  const box = textElement("span", look, String(cluster.getChildCount()));
   return L.divIcon({ html: box, className: "station-icon", iconSize: [26, 26] });
 }
 
