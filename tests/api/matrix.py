@@ -1,0 +1,324 @@
+"""What is expected of every route for every role and territory, and how each is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Engine, text
+
+from geo.terms import Role
+from tests.api.conftest import AWAY, HOME
+from tests.api.conftest import DEPARTMENT as ORGANISATION
+
+PLANNER, WORKER, COMMUNITY, DEPARTMENT, LEADER, ADMINISTRATOR, PUBLIC = Role
+TERRITORIES = ("own", "sibling", "parent", "other")
+"""The own area; the one beside it; the one above it; the own area's number in another city."""
+
+DAY = "2026-06-15"
+OF_A_WORKER: Mapping[str, int] = {"own": 111, "sibling": 112, "parent": 11, "other": 111}
+OF_A_COMMUNITY: Mapping[str, int] = {"own": 11, "sibling": 12, "parent": 1, "other": 11}
+"""Grids asked about: the worker acts in 111, the community in 11; others ask like the worker."""
+
+Expected = Mapping[Role, str]
+
+
+def all_the_same(outcome: str) -> Expected:
+    """Return one outcome for everybody everywhere."""
+    return dict.fromkeys(Role, f"{outcome} {outcome} {outcome} {outcome}")
+
+
+def by_scope(city: str, area: str, department: str, public: str) -> Expected:
+    """Return outcomes of city-wide roles, area-bound roles, departments and strangers."""
+    return {
+        **dict.fromkeys((PLANNER, LEADER, ADMINISTRATOR), city),
+        **dict.fromkeys((WORKER, COMMUNITY), area),
+        DEPARTMENT: department,
+        PUBLIC: public,
+    }
+
+
+OPEN: Final = all_the_same("open")
+PAGE: Final = all_the_same("200")
+ISSUES: Final = by_scope(
+    "every every every 403", "area none area 403", "cases cases cases 403", "401 401 401 401"
+)
+NAMES: Final = by_scope(
+    "every every every consent",
+    "area area area consent",
+    "consent consent consent consent",
+    "consent consent consent consent",
+)
+HOUSEHOLDS: Final = by_scope(
+    "every every every none", "area none area none", "none none none none", "none none none none"
+)
+
+TABLE: Final[Mapping[str, Expected]] = {
+    # ---- operation and session -------------------------------------------------------------------
+    "GET /healthz": OPEN,
+    "GET /api/v1/session": PAGE,
+    "POST /api/v1/session": all_the_same("422"),  # without a password
+    "DELETE /api/v1/session": {**all_the_same("403"), PUBLIC: "204 204 204 204"},  # without token
+    "GET /signin": {**all_the_same("303"), PUBLIC: "200 200 200 200"},
+    "POST /signin": all_the_same("403"),  # from another site
+    "POST /signout": {**all_the_same("403"), PUBLIC: "303 303 303 303"},  # without token
+    # ---- the net, open to everybody --------------------------------------------------------------
+    "GET /api/v1/cities": OPEN,
+    "GET /api/v1/cities/{city}": OPEN,
+    "GET /api/v1/cities/{city}/nets": OPEN,
+    "GET /api/v1/cities/{city}/grids": OPEN,
+    "GET /api/v1/cities/{city}/grids ?f=csv": OPEN,
+    "GET /api/v1/cities/{city}/grids ?f=geojson": OPEN,
+    "GET /api/v1/cities/{city}/nets/{seq}/levels/{level}.topojson": OPEN,
+    "GET /api/v1/cities/{city}/nets/{seq}/levels/{level}/values": OPEN,
+    "GET /api/v1/cities/{city}/nets/{seq}/tiles/{z}/{x}/{y}.mvt": OPEN,
+    "GET /api/v1/cities/{city}/stations": OPEN,
+    "GET /api/v1/cities/{city}/stations ?f=csv": OPEN,
+    "GET /api/v1/cities/{city}/stations ?f=geojson": OPEN,
+    "GET /api/v1/cities/{city}/streets": OPEN,
+    "GET /api/v1/cities/{city}/streets ?f=geojson": OPEN,
+    "GET /api/v1/cities/{city}/compounds": OPEN,
+    "GET /api/v1/cities/{city}/compounds ?f=csv": OPEN,
+    "GET /api/v1/cities/{city}/compounds ?f=geojson": OPEN,
+    "GET /api/v1/cities/{city}/organisations": OPEN,
+    "GET /api/v1/cities/{city}/search": OPEN,
+    # ---- names of workers, households of buildings -----------------------------------------------
+    "GET /api/v1/cities/{city}/grids/{grid}": NAMES,
+    "GET /api/v1/cities/{city}/where": NAMES,
+    "GET /api/v1/cities/{city}/posts": NAMES,
+    "GET /api/v1/cities/{city}/buildings": HOUSEHOLDS,
+    "GET /api/v1/cities/{city}/buildings ?f=csv": HOUSEHOLDS,
+    "GET /api/v1/cities/{city}/buildings ?f=geojson": HOUSEHOLDS,
+    "GET /api/v1/cities/{city}/workers": by_scope(
+        "every every every 403", "area area area 403", "none none none 403", "401 401 401 401"
+    ),
+    # ---- issues ----------------------------------------------------------------------------------
+    "GET /api/v1/cities/{city}/issues": ISSUES,
+    "GET /api/v1/cities/{city}/issues ?f=csv": ISSUES,
+    "GET /api/v1/cities/{city}/issues ?f=geojson": ISSUES,
+    "GET /api/v1/cities/{city}/issues/{issue}": by_scope(
+        "every every every 403", "area 404 404 403", "cases 404 404 403", "401 401 401 401"
+    ),
+    # ---- members and administrators --------------------------------------------------------------
+    "GET /api/v1/cities/{city}/plans": all_the_same("none"),
+    "GET /api/v1/cities/{city}/audit": {
+        **all_the_same("403"),
+        ADMINISTRATOR: "every every every 403",
+        PUBLIC: "401 401 401 401",
+    },
+    # ---- pages -----------------------------------------------------------------------------------
+    "GET /": all_the_same("307"),
+    "GET /net": PAGE,
+    "GET /net/table": PAGE,
+    "GET /maps/net": PAGE,
+    "GET /print/net": NAMES,
+}
+"""Outcomes in the order of `TERRITORIES`. A number is the status. `open`: 200, and not a byte more
+than a stranger is told. The others are 200 and the rows told: `every` row of the ground asked
+about, those of the own `area`, the own `cases`, those with `consent`, `none`. A form of an answer
+beside the usual one stands behind the path.
+"""
+
+
+def sensitive(entry: str) -> bool:
+    """Return whether a route tells different people different things."""
+    return any(
+        word not in ("open", "200") for line in TABLE[entry].values() for word in line.split()
+    )
+
+
+QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
+    "/api/v1/cities/{city}/grids": {"as_of": DAY, "parent": "{grid}"},
+    "/api/v1/cities/{city}/grids/{grid}": {"as_of": DAY, "geometry": "true"},
+    "/api/v1/cities/{city}/where": {"as_of": DAY, "lon": "{lon}", "lat": "{lat}"},
+    "/api/v1/cities/{city}/posts": {"as_of": DAY, "grid": "{grid}"},
+    "/api/v1/cities/{city}/buildings": {"as_of": DAY, "grid": "{grid}"},
+    "/api/v1/cities/{city}/workers": {"as_of": DAY},
+    "/api/v1/cities/{city}/issues": {"as_of": DAY, "grid": "{grid}", "limit": "1000"},
+    "/api/v1/cities/{city}/issues/{issue}": {"as_of": DAY},
+    "/api/v1/cities/{city}/stations": {"as_of": DAY, "grid": "{grid}"},
+    "/api/v1/cities/{city}/search": {"q": "第一"},
+    "/net": {"city": "{city}", "grid": "{grid}"},
+    "/net/table": {"city": "{city}", "parent": "{grid}"},
+    "/maps/net": {"city": "{city}"},
+    "/print/net": {"city": "{city}", "grid": "{grid}", "as_of": DAY},
+}
+
+
+# ---- what the owner knows ------------------------------------------------------------------------
+
+_AREAS = "array_remove(ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6], NULL)"
+_CITY = "g.city_id = (SELECT city_id FROM city WHERE slug = :slug)"
+_QUESTIONS: Final = {
+    "issues": f"SELECT issue_id, {_AREAS}, organisation_id FROM issue AS g WHERE {_CITY}",
+    "workers": f"SELECT worker_id, name, name_consent, areas FROM worker AS g WHERE {_CITY}",
+    "posts": f"SELECT post_id, worker_id, grid_id FROM post AS g WHERE {_CITY}"
+    " AND valid_from <= CAST(:day AS date) AND (valid_to IS NULL OR valid_to > CAST(:day AS date))",
+    "buildings": f"SELECT building_id, {_AREAS} FROM building"
+    " JOIN net_cell USING (city_id, cell_id)"
+    f" JOIN net_grid AS g USING (city_id, grid_id) WHERE {_CITY}",
+    "points": "SELECT grid_id, ST_X(label_point), ST_Y(label_point)"
+    f" FROM net_grid AS g WHERE {_CITY}",
+    "audit": f"SELECT n FROM audit AS g WHERE {_CITY}",
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """A worker as the owner knows it."""
+
+    name: str
+    consents: bool
+    areas: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is true in one city: asked by the owner, past policies and `visible`."""
+
+    issues: Mapping[int, tuple[tuple[int, ...], int | None]]
+    workers: Mapping[int, Person]
+    posts: Mapping[int, tuple[int | None, int]]
+    buildings: Mapping[int, tuple[int, ...]]
+    points: Mapping[int, tuple[float, float]]
+    audit: frozenset[int]
+
+
+def learn(engine: Engine, slug: str) -> Facts:
+    """Return what is true in a city."""
+    with engine.connect() as connection:
+        rows = {
+            name: connection.execute(text(question), {"slug": slug, "day": DAY}).all()
+            for name, question in _QUESTIONS.items()
+        }
+    return Facts(
+        {row[0]: (tuple(row[1]), row[2]) for row in rows["issues"]},
+        {row[0]: Person(row[1], row[2], tuple(row[3])) for row in rows["workers"]},
+        {row[0]: (row[1], row[2]) for row in rows["posts"]},
+        {row[0]: tuple(row[1]) for row in rows["buildings"]},
+        {row[0]: (row[1], row[2]) for row in rows["points"]},
+        frozenset(row[0] for row in rows["audit"]),
+    )
+
+
+# ---- how each is asked ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table, asked by one role about one territory."""
+
+    entry: str
+    role: Role
+    territory: str
+
+    @property
+    def route(self) -> str:
+        """Method and path as the application knows them."""
+        return self.entry.partition(" ?")[0]
+
+    @property
+    def path(self) -> str:
+        """Path with its gaps."""
+        return self.route.partition(" ")[2]
+
+    @property
+    def form(self) -> str:
+        """Format that is asked for; empty for the usual one."""
+        return self.entry.partition(" ?f=")[2]
+
+    @property
+    def city(self) -> str:
+        """Short name of the city asked about."""
+        return AWAY if self.territory == "other" else HOME
+
+    @property
+    def ground(self) -> Mapping[str, int]:
+        """Grids of all territories, as seen by the role."""
+        return OF_A_COMMUNITY if self.role is COMMUNITY else OF_A_WORKER
+
+    @property
+    def grid(self) -> int:
+        """Grid asked about."""
+        return self.ground[self.territory]
+
+    @property
+    def outcome(self) -> str:
+        """What the table says."""
+        return TABLE[self.entry][self.role].split()[TERRITORIES.index(self.territory)]
+
+    def request(self, facts: Facts, **changed: Any) -> tuple[str, str, dict[str, Any]]:
+        """Return method, path and further arguments of the question."""
+        lon, lat = facts.points[self.grid]
+        gaps = {"city": self.city, "grid": self.grid, "issue": self.issue(facts), "seq": 1}
+        gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
+        query = {key: value.format(**gaps) for key, value in QUERIES.get(self.path, {}).items()}
+        more: dict[str, Any] = {"params": query | ({"f": self.form} if self.form else {})}
+        if self.route == "POST /signin":
+            more["headers"] = {"Origin": "https://evil.example"}
+        if self.route == "POST /api/v1/session":
+            more["json"] = {"login": "x"}
+        return self.route.partition(" ")[0], self.path.format(**gaps), more
+
+    def issue(self, facts: Facts) -> int:
+        """Return an issue of the territory: no department's, save the department's own one."""
+        for number, (areas, organisation) in facts.issues.items():
+            if self.role is DEPARTMENT:
+                if (organisation == ORGANISATION) == (self.territory in ("own", "other")):
+                    return number
+            elif organisation is None and self._holds(areas):
+                return number
+        raise AssertionError(f"no issue for {self}")
+
+    def _holds(self, areas: tuple[int, ...]) -> bool:
+        """Return whether a leaf's ancestors lie in the territory; the parent's is what is left."""
+        if self.territory != "parent":
+            return self.grid in areas
+        others = {self.ground["own"], self.ground["sibling"], 11, 111, 112}
+        return not others & set(areas)
+
+    def may(self, areas: tuple[int, ...]) -> bool:
+        """Return whether the outcome tells of something that lies in these grids."""
+        if self.outcome == "every":
+            return True
+        return self.outcome == "area" and self.ground["own"] in areas
+
+
+def truth(case: Case, facts: Facts, listed: frozenset[Any]) -> frozenset[Any]:
+    """Return the rows that an answer has to tell, no more and no less.
+
+    Parameters
+    ----------
+    case : Case
+    facts : Facts
+        Of the city asked about.
+    listed : frozenset
+        Numbers of the open rows of the answer (posts, buildings) of which a part is told.
+    """
+    subject = case.path.rpartition("{city}/")[2]
+    if subject == "plans":
+        return frozenset()
+    if subject == "audit":
+        return facts.audit
+    if subject == "workers":
+        return frozenset(
+            (number, person.name)
+            for number, person in facts.workers.items()
+            if case.may(person.areas)
+        )
+    if subject == "buildings":
+        return frozenset(one for one in listed if case.may(facts.buildings[one]))
+    if subject.startswith("issues"):
+        return frozenset(
+            number
+            for number, (areas, organisation) in facts.issues.items()
+            if (number == case.issue(facts) if "{issue}" in subject else case.grid in areas)
+            and (case.may(areas) or (case.outcome == "cases" and organisation == ORGANISATION))
+        )
+    return frozenset(
+        facts.workers[worker].name
+        for worker, _ in (facts.posts[post] for post in listed)
+        if worker is not None
+        and (facts.workers[worker].consents or case.may(facts.workers[worker].areas))
+    )
