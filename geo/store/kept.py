@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -64,10 +65,10 @@ class Kept:
             return None
         try:
             content = (self._folder / f"{key}.gz").read_bytes()
-            gzip.decompress(content)
-        except (OSError, EOFError):
+            whole = len(gzip.decompress(content)) > 0
+        except (OSError, EOFError, zlib.error):
             return None
-        return content
+        return content if whole else None
 
     def _write(self, key: str, content: bytes) -> None:
         if self._folder is None:
