@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geo.demo.ground import ROUND_M, Ground, node_numbers
-from geo.terms import JOINING_BORDER_M
+from geo.demo.ground import METRE_SRID, Ground
+from geo.topology import adjacency
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,7 +60,7 @@ def as_coverage(cells: Array) -> Array:
 
 
 def borders_of(cells: Array, cell_block: Ints, ground: Ground) -> Borders:
-    """Return the borders of `JOINING_BORDER_M` or more between cells of a valid coverage.
+    """Return the joining borders between cells of a valid coverage.
 
     Parameters
     ----------
@@ -70,25 +71,9 @@ def borders_of(cells: Array, cell_block: Ints, ground: Ground) -> Borders:
     ground : Ground
         Whose edges name the lines between blocks.
     """
-    ring, owner = shapely.get_rings(cells, return_index=True)
-    points, of_ring = shapely.get_coordinates(ring, return_index=True)
-    number = node_numbers(points, ROUND_M)
-    inner = of_ring[:-1] == of_ring[1:]
-    start, stop = number[:-1][inner], number[1:][inner]
-    step = np.hypot(*(points[1:] - points[:-1])[inner].T)
-    holder = owner[of_ring[:-1]][inner]
-    key = np.minimum(start, stop) * (int(number.max()) + 1) + np.maximum(start, stop)
-    order = np.argsort(key, kind="stable")
-    twin = np.flatnonzero(key[order][:-1] == key[order][1:])
-    one, other = order[twin], order[twin + 1]
-    a = np.minimum(holder[one], holder[other])
-    b = np.maximum(holder[one], holder[other])
-    pair, inverse = np.unique(a * len(cells) + b, return_inverse=True)
-    length = np.asarray(np.bincount(inverse, weights=step[one]), dtype=np.float64)
-    long_enough = length >= JOINING_BORDER_M
-    first, second = (pair // len(cells))[long_enough], (pair % len(cells))[long_enough]
-    kinds = _kinds(cell_block[first], cell_block[second], ground)
-    return Borders(first, second, length[long_enough], kinds)
+    found = adjacency(gpd.GeoSeries(cells, crs=METRE_SRID))
+    kinds = _kinds(cell_block[found.left], cell_block[found.right], ground)
+    return Borders(found.left, found.right, found.length_m, kinds)
 
 
 def _kinds(block_a: Ints, block_b: Ints, ground: Ground) -> Array:

@@ -21,8 +21,8 @@ from geo.demo import people, places, requests, stations
 from geo.demo.cells import as_coverage, borders_of
 from geo.demo.division import Pieces, divide, totals
 from geo.demo.fill import Block, Filled, fill_blocks, joined
-from geo.demo.ground import Ground, bend, stretched
-from geo.demo.hierarchy import METRE_SRID, Counts, Net, build_net
+from geo.demo.ground import METRE_SRID, Ground, bend, stretched
+from geo.demo.hierarchy import Counts, Net, build_net
 from geo.demo.landuse import Use, stretch, uses_of
 from geo.demo.layout import draw_board, draw_waves
 from geo.demo.requests import Truth

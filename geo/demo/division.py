@@ -1,4 +1,4 @@
-"""Cut the city into sub-districts, communities, grids and units, each of one piece; colour them."""
+"""Cut the city into sub-districts, communities, grids and units, each of one piece."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-
-from geo.dataset import COLOURS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -293,61 +291,3 @@ def shared_out(weight: Floats, total: int, least: int = 1) -> Ints:
     short = rest - int(given.sum())
     given[np.argsort(given - wish, kind="stable")[:short]] += 1
     return given + least
-
-
-def colours(count: int, a: Ints, b: Ints, given: Ints | None = None, palette: int = 6) -> Ints:
-    """Colour things so that neighbours differ, using all colours about equally often.
-
-    Parameters
-    ----------
-    count : int
-        Number of things.
-    a, b : ndarray of int, shape (m,)
-        Neighbours.
-    given : ndarray of int, shape (count,), optional
-        Colours that are settled; -1 where free.
-    palette : int
-        Colours to try first; more, up to `COLOURS`, only where these do not do.
-
-    Returns
-    -------
-    ndarray of int, shape (count,), 0 .. COLOURS - 1
-    """
-    near: list[set[int]] = [set() for _ in range(count)]
-    for one, other in zip(a.tolist(), b.tolist(), strict=True):
-        if one != other:
-            near[one].add(other)
-            near[other].add(one)
-    colour = np.full(count, -1, dtype=np.int64) if given is None else given.copy()
-    used = np.bincount(colour[colour >= 0], minlength=COLOURS).astype(np.int64)
-    for thing in _smallest_last(near):
-        if colour[thing] >= 0:
-            continue
-        taken = {int(colour[other]) for other in near[thing]}
-        free = [c for c in range(palette) if c not in taken]
-        free = free or [c for c in range(COLOURS) if c not in taken] or [0]
-        colour[thing] = min(free, key=lambda c: (used[c], c))
-        used[colour[thing]] += 1
-    return colour
-
-
-def _smallest_last(near: list[set[int]]) -> list[int]:
-    """Order in which a planar map is coloured greedily with at most six colours."""
-    degree = [len(neighbours) for neighbours in near]
-    buckets: dict[int, list[int]] = {}
-    for thing in range(len(near) - 1, -1, -1):
-        buckets.setdefault(degree[thing], []).append(thing)
-    removed = [False] * len(near)
-    order: list[int] = []
-    while len(order) < len(near):
-        least = min(d for d, things in buckets.items() if things)
-        thing = buckets[least].pop()
-        if removed[thing] or degree[thing] != least:
-            continue
-        removed[thing] = True
-        order.append(thing)
-        for other in near[thing]:
-            if not removed[other]:
-                degree[other] -= 1
-                buckets.setdefault(degree[other], []).append(other)
-    return order[::-1]

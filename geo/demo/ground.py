@@ -17,6 +17,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Array = NDArray[Any]
 
+METRE_SRID: Final = 4549
+"""CGCS2000, 3-degree zone around 120 E."""
+
 STREETS: Final = ("arterial", "collector", "local", "path", "promenade")
 #: Lines that may be left out where they would fence in a scrap of ground, in this order.
 DISPENSABLE: Final = ("wall", "path", "local", "collector", "promenade", "arterial")

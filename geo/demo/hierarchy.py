@@ -15,21 +15,19 @@ from geo.codes import numbering_order
 from geo.demo.cells import Borders
 from geo.demo.division import (
     Pieces,
-    colours,
     components,
     divide,
     shared_out,
     smoothed,
     totals,
 )
-from geo.demo.ground import Ground
+from geo.demo.ground import METRE_SRID, Ground
 from geo.demo.landuse import Use
+from geo.topology import Adjacency, colours
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Array = NDArray[Any]
-
-METRE_SRID: Final = 4549
 
 #: What a metre of border costs where the net is cut: least along water, most through a block.
 CUT_COST: Final = {
@@ -45,6 +43,7 @@ CUT_COST: Final = {
 #: Weight of open ground in households, so that a grid of fields does not become boundless.
 HOUSEHOLDS_PER_M2: Final = 4.0 / 10_000.0
 UNIT_HOUSEHOLDS: Final = 100.0
+UNIT_LEVEL: Final = 4
 DEDICATED_M2: Final = 60_000.0
 DEDICATED_SHARE: Final = 0.03
 DEDICATED_USES: Final = {
@@ -320,9 +319,10 @@ def _assemble(cells: Array, borders: Borders, levels: list[Ints], themes: dict[i
         inside = of_cell >= 0
         groups, index = np.unique(of_cell[inside], return_inverse=True)
         cell_number = np.flatnonzero(inside)
-        shapes = np.array(
-            [shapely.coverage_union_all(cells[cell_number[index == g]]) for g in range(len(groups))]
+        members = np.split(
+            cell_number[np.argsort(index, kind="stable")], np.cumsum(np.bincount(index))[:-1]
         )
+        shapes = np.array([shapely.coverage_union_all(cells[m]) for m in members])
         parent = above[cell_number[np.unique(index, return_index=True)[1]]]
         order, number = _numbered(shapes, parent)
         row = np.empty(len(groups), dtype=np.int64)
@@ -369,10 +369,25 @@ def _colours(leaf: Ints, level: Ints, parent: Ints, borders: Borders) -> Ints:
     for depth in range(deepest, 1, -1):
         row = rows[0]
         rows.insert(0, np.where(level[row] == depth, parent[row], row))
-    colour = np.full(len(level), -1, dtype=np.int64)
-    for depth, row in enumerate(rows, start=1):
-        a, b = row[borders.a], row[borders.b]
-        fixed = colour if depth == deepest else np.full(len(level), -1, dtype=np.int64)
-        mine = level == depth
-        colour[mine] = colours(len(level), a, b, fixed)[mine]
+    colour = np.zeros(len(level), dtype=np.int64)
+    for depth in range(1, deepest + 1):
+        mine, seen = level == depth, [rows[depth - 1]]
+        if deepest > UNIT_LEVEL - 1 and depth == UNIT_LEVEL - 1:
+            mine, seen = mine | (level == UNIT_LEVEL), [*seen, leaf]
+        elif depth == UNIT_LEVEL:
+            continue
+        colour[mine] = colours(_neighbours(seen, mine, borders))
     return colour
+
+
+def _neighbours(rows: list[Ints], mine: NDArray[np.bool_], borders: Borders) -> Adjacency:
+    """Return which of the rows of the net that are `mine` border each other in any of `rows`."""
+    index = np.cumsum(mine) - 1
+    a = np.concatenate([row[borders.a] for row in rows])
+    b = np.concatenate([row[borders.b] for row in rows])
+    kept = (a != b) & mine[a] & mine[b]
+    a, b = index[a[kept]], index[b[kept]]
+    length = np.tile(borders.length_m, len(rows))[kept]
+    count = int(mine.sum())
+    pair, inverse = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
+    return Adjacency(count, pair // count, pair % count, totals(inverse, length))

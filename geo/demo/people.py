@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from geo.dataset import shaped
 from geo.demo import names
 from geo.demo.division import shared_out
-from geo.demo.hierarchy import METRE_SRID, Net
+from geo.demo.ground import METRE_SRID
+from geo.demo.hierarchy import Net
 from geo.demo.places import Compounds, Labels
 
 Ints = NDArray[np.int64]

@@ -16,8 +16,8 @@ from shapely.ops import substring
 from geo.dataset import shaped
 from geo.demo import names
 from geo.demo.fill import Block, Filled, buildable
-from geo.demo.ground import STREETS, Ground
-from geo.demo.hierarchy import METRE_SRID, Net
+from geo.demo.ground import METRE_SRID, STREETS, Ground
+from geo.demo.hierarchy import Net
 from geo.demo.landuse import COMPOUND_USES, Use
 
 Floats = NDArray[np.float64]

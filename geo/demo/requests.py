@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from geo.dataset import shaped
 from geo.demo import names
-from geo.demo.hierarchy import METRE_SRID, Net
+from geo.demo.ground import METRE_SRID
+from geo.demo.hierarchy import Net
 from geo.profiles import Profile
 
 Floats = NDArray[np.float64]
