@@ -15,7 +15,7 @@ PACKAGES := geo maps api
 
 export PYTHONUTF8 := 1
 
-.PHONY: help run test test-pages check bench docs lint format types arrows migrations \
+.PHONY: help run test test-pages check bench docs bundle lint format types arrows migrations \
 	setup setup-dev assets browser db-up db-down lock clean distclean
 
 help: ## Explain every target
@@ -29,6 +29,7 @@ help: ## Explain every target
 	@echo '         CERT=file KEY=file            a certificate, to serve beyond this machine'
 	@echo '         LOCAL_CERTIFICATE=1           or let a local one be made'
 	@echo '         TESTS=tests/geo  JOBS=2       which tests, in how many processes'
+	@echo '         ARCHES="amd64 arm64"          for which machines to bundle'
 	@echo '         DATABASE_URL=postgresql://... an own PostGIS instead of the private one'
 
 run: setup ## Set up, start the database, load the demo city once, serve the map
@@ -50,6 +51,9 @@ bench: setup-dev browser ## Run every benchmark beside its peers; writes benchma
 
 docs: setup-dev ## Build the documentation in site/; warnings are errors
 	@$(BIN)/python -m mkdocs build --strict --quiet && echo 'The documentation is in site/index.html'
+
+bundle: setup ## One archive that installs without a network: dist/wangge-VERSION-ARCH.tar.gz
+	@sh setup/bundle.sh
 
 lint: setup-dev ## Formatter and linter, changing nothing
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
@@ -82,7 +86,7 @@ db-down: setup ## Stop the private database
 	@$(BIN)/wangge db down
 
 clean: ## Remove what builds and tests leave; the environment and the data stay
-	@rm -rf site build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find $(PACKAGES) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Remove the environment and the browser libraries too; the data stay
