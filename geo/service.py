@@ -397,20 +397,6 @@ def ping(session: Session) -> None:
     session.execute(select(1))
 
 
-def post_roles(profile: str) -> list[dict[str, str]]:
-    """Return code, name and English name of the roles that posts have in a country's profile.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such profile.
-    """
-    return [
-        {"code": role.code, "name": role.name.zh, "name_en": role.name.en}
-        for role in load_profile(profile).roles
-    ]
-
-
 def audit_rows(
     session: Session, viewer: Viewer, *, before: int | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -99,12 +98,6 @@ def _raster(settings: Settings) -> RasterTiles | None:
     return RasterTiles(settings.tile_url, settings.tile_datum, settings.tile_attribution)
 
 
-@cache
-def _roles(profile: str) -> list[dict[str, str]]:
-    """Return what the posts' roles are called in a country's profile."""
-    return service.post_roles(profile)
-
-
 def get_sight(
     request: Request,
     database: DatabaseDep,
@@ -136,7 +129,6 @@ def get_sight(
     with open_access(database, auth.session_token(request), choose) as access:
         asked = service.Asked(int(access.city_id or 0), as_of)
         _, card = service.show_city(access.session, asked)
-        card["roles"] = _roles(card["profile"])
         if card["net"] is None:
             raise NetNotFoundError("The city has no net on this day.", city=card["slug"])
         yield Sight(request, settings, access, as_of, card, cities)

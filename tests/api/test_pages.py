@@ -1,0 +1,275 @@
+"""Pages: both languages, what they bring, where they lead, and names that stay text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+
+from api import rendering
+from api.app import create_app
+from api.routes import pages
+from geo import service
+from geo.db import owner_transaction
+from geo.settings import Settings
+from geo.terms import Role
+from tests.api.conftest import AWAY, HOME, PASSWORD, World, login_of, serving
+from tests.cities import HOSTILE, tiny_dataset
+from tests.conftest import MigratedDatabase
+
+PAGES = ("/net", "/net/table", "/maps/net", "/print/net?grid=111", "/signin")
+PAGE = {"Accept": "text/html"}
+OUTSIDE = re.compile(r"https?://|(?<![\w:])//[a-z]")
+
+
+class Elements(HTMLParser):
+    """All elements of a page with their attributes, and the texts of scripts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def get(client: httpx.Client, path: str, status: int = 200) -> httpx.Response:
+    answer = client.get(path, headers=PAGE)
+    assert answer.status_code == status, (path, answer.status_code, answer.text[:500])
+    return answer
+
+
+# ---- what they are -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(("lang", "html"), [("zh", "zh-CN"), ("en", "en")])
+def test_pages_speak_both_languages(world: World, path: str, lang: str, html: str) -> None:
+    answer = get(world.client(**{"Accept-Language": lang}), path)
+    assert f'<html lang="{html}">' in answer.text
+    assert answer.headers["content-language"] == html
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_run_nothing_without_the_nonce(reader: httpx.Client, path: str) -> None:
+    answer = get(reader, path)
+    nonce = re.search(r"'nonce-([^']+)'", answer.headers["content-security-policy"])
+    assert nonce is not None
+    page = Elements(answer.text)
+    for script in page.of("script"):
+        assert script.get("nonce") == nonce[1] or script.get("type") == "application/json"
+    assert page.of("style") == []
+    for tag, attributes in page.found:
+        assert "style" not in attributes, tag
+        assert not [name for name in attributes if name.startswith("on")], tag
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_ask_this_host_alone_and_what_they_ask_is_there(
+    world: World, reader: httpx.Client, path: str
+) -> None:
+    page = Elements(get(reader, path).text)
+    links = [one.get("href") for one in page.of("link")] + [
+        one.get("src") for one in page.of("script")
+    ]
+    files = [link for link in links if link]
+    assert len(files) >= 3
+    for link in files:
+        assert link.startswith(world.app.state.assets.base), f"{link} is not kept for ever"
+        assert reader.get(link).status_code == 200, link
+    for _, attributes in page.found:
+        for name in ("src", "href", "action"):
+            assert not OUTSIDE.search(attributes.get(name) or "")
+
+
+def test_the_first_page_leads_to_the_net(reader: httpx.Client) -> None:
+    answer = reader.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/net")
+
+
+# ---- which city, which date ----------------------------------------------------------------------
+
+
+def shown_city(answer: httpx.Response) -> str:
+    found = re.search(r"/api/v1/cities/(\w+)", answer.text)
+    assert found is not None
+    return found[1]
+
+
+def test_the_city_is_the_one_asked_for_then_the_own_then_the_first(world: World) -> None:
+    stranger, member = world.client(), world.signed(login_of(Role.LEADER, HOME))
+    assert shown_city(get(stranger, "/net")) == AWAY, "the first by short name"
+    assert shown_city(get(member, "/net")) == HOME
+    assert shown_city(get(member, f"/net?city={AWAY}")) == AWAY
+    with serving(create_app(Settings(default_city=HOME), world.database)) as url:
+        assert shown_city(httpx.get(f"{url}/net")) == HOME
+    with serving(create_app(Settings(default_city="nowhere"), world.database)) as url:
+        assert shown_city(httpx.get(f"{url}/net")) == AWAY
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/net?city=nowhere", 404, "There is no such city"),
+        ("/net?as_of=1999-12-31", 404, "There is no net on this date"),
+        ("/net?as_of=0001-01-01", 422, "A value cannot be used"),
+        ("/net?as_of=tomorrow", 422, "A value cannot be used"),
+        ("/net?level=9", 422, "A value cannot be used"),
+        ("/net/table?sort=password", 422, "A value cannot be used"),
+        ("/net/table?after=AAAA", 422, "A value cannot be used"),
+        ("/print/net", 422, "A value cannot be used"),
+        ("/print/net?grid=999", 404, "The net of this date has no such grid"),
+        ("/maps/net?only=everything", 422, "A value cannot be used"),
+    ],
+)
+def test_wrong_questions_get_a_page_that_says_so(
+    world: World, path: str, status: int, words: str
+) -> None:
+    answer = get(world.client(**{"Accept-Language": "en"}), path, status)
+    assert words in answer.text and "<h1>" in answer.text
+
+
+def test_fields_that_a_form_left_empty_say_nothing(reader: httpx.Client) -> None:
+    get(reader, "/net?city=&as_of=&level=&grid=&lang=&table=")
+    get(reader, "/net/table?city=&as_of=&level=&q=&sort=&after=&parent=")
+
+
+def test_the_table_filters_sorts_and_pages(
+    reader: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = get(reader, f"/net/table?city={HOME}").text
+    assert whole.count('<th scope="row">') == 15
+    assert get(reader, f"/net/table?city={HOME}&level=2").text.count('<th scope="row">') == 3
+    assert get(reader, f"/net/table?city={HOME}&q=松岭").text.count('<th scope="row">') == 1
+    assert "No grid" in get(reader, f"/net/table?city={HOME}&q=xyz&lang=en").text
+    monkeypatch.setattr(pages, "ROWS", 10)
+    first = get(reader, f"/net/table?city={HOME}&sort=-households").text
+    assert first.count('<th scope="row">') == 10
+    onward = [one for one in Elements(first).of("a") if one.get("rel") == "next"]
+    assert len(onward) == 1 and onward[0]["href"] is not None
+    rest = get(reader, f"/net/table{onward[0]['href']}").text
+    assert rest.count('<th scope="row">') == 5
+    grids = re.findall(r"grid=(\d+)", first + rest)
+    assert len(set(grids)) == 15
+
+
+def test_no_city_at_all_is_said(
+    template: str, new_database: Callable[[str], MigratedDatabase]
+) -> None:
+    empty = new_database(template)
+    database = empty.application()
+    with serving(create_app(Settings(), database)) as url:
+        answer = httpx.get(f"{url}/net?lang=en", headers=PAGE)
+        assert answer.status_code == 404
+        assert "There is no city yet" in answer.text and "wangge demo" in answer.text
+    database.close()
+
+
+# ---- signing in ----------------------------------------------------------------------------------
+
+
+def test_signing_in_by_form_and_out_again(world: World) -> None:
+    client = world.client(**{"Accept-Language": "en"})
+    form = Elements(get(client, "/signin?next=/net/table%3Flevel%3D2").text)
+    fields = {one["name"]: one.get("value") for one in form.of("input") if one.get("name")}
+    assert fields["next"] == "/net/table?level=2"
+    data = {**fields, "login": login_of(Role.PLANNER, HOME), "password": PASSWORD}
+    answer = client.post("/signin", data={key: value or "" for key, value in data.items()})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/net/table?level=2")
+    page = get(client, "/net")
+    assert "planner (home)" in page.text and "Planner" in page.text
+    assert get(client, "/signin", 303).headers["location"] == "/net"
+    token = next(one for one in Elements(page.text).of("input") if one.get("name") == "csrf_token")
+    answer = client.post("/signout", data={"csrf_token": token["value"] or ""})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/net")
+    assert "planner (home)" not in get(client, "/net").text
+
+
+def test_a_failed_sign_in_says_so_on_the_form(world: World) -> None:
+    client = world.client(**{"Accept-Language": "en"})
+    wrong = {"login": "<b>nobody</b>", "password": "wrong", "next": "/net"}
+    answer = client.post("/signin", data=wrong)
+    assert answer.status_code == 401
+    assert "Account and password do not match" in answer.text
+    assert "<b>nobody" not in answer.text and "wrong" not in answer.text
+    for _ in range(4):
+        client.post("/signin", data=wrong)
+    held = client.post("/signin", data=wrong)
+    assert held.status_code == 429 and int(held.headers["retry-after"]) >= 1
+    assert "Too many attempts" in held.text
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/net\r\nSet-Cookie: x=y",
+        "javascript:alert(1)",
+        "net",
+        "",
+    ],
+)
+def test_signing_in_leads_nowhere_else(world: World, wish: str) -> None:
+    assert rendering.own_path(wish) == "/net"
+    data = {"login": login_of(Role.PLANNER, HOME), "password": PASSWORD, "next": wish}
+    assert world.client().post("/signin", data=data).headers["location"] == "/net"
+
+
+def test_the_accounts_of_a_demo_are_offered_on_a_demo_alone(world: World) -> None:
+    assert "wangge-demo" not in get(world.client(), "/signin").text
+    account = {"login": "leader", "role": "leader", "password": "wangge-demo"}
+    app = create_app(Settings(), world.database, demo_accounts=[account])
+    with serving(app) as url:
+        page = httpx.get(f"{url}/signin?lang=en", headers=PAGE).text
+    assert "wangge-demo" in page and "Leader" in page
+
+
+# ---- names that are markup elsewhere -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hostile(template: str, new_database: Callable[[str], MigratedDatabase]) -> Iterator[str]:
+    """The application on a city whose every name is an injection."""
+    migrated = new_database(template)
+    with owner_transaction(migrated.engine) as session:
+        service.load_dataset(session, tiny_dataset("hostile", hostile=True))
+    database = migrated.application()
+    with serving(create_app(Settings(), database)) as url:
+        yield url
+    database.close()
+
+
+@pytest.mark.parametrize("path", ["/net", "/net/table", "/maps/net", "/print/net?grid=111"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_hostile_names_stay_text(hostile: str, path: str, lang: str) -> None:
+    mark = "&" if "?" in path else "?"
+    answer = httpx.get(f"{hostile}{path}{mark}lang={lang}", headers=PAGE)
+    assert answer.status_code == 200
+    assert "1337" not in answer.text, "nothing is worked out"
+    page = Elements(answer.text)
+    assert [one for one in page.of("img") if "onerror" in one] == []
+    assert "alert(1)" not in "".join(re.findall(r"<script[^>]*>([^<]*)</script>", answer.text))
+    assert "</script><script>" not in answer.text
+
+
+def test_hostile_names_come_back_as_they_are(hostile: str) -> None:
+    page = httpx.get(f"{hostile}/net/table", headers=PAGE).text
+    told = HTMLParser()
+    texts: list[str] = []
+    told.handle_data = texts.append  # type: ignore[method-assign]
+    told.feed(page)
+    whole = "".join(texts)
+    for name in HOSTILE:
+        assert name in whole
