@@ -5,30 +5,66 @@ from __future__ import annotations
 import sys
 import traceback
 from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
 
 import typer
-from sqlalchemy.exc import OperationalError
+from typer.core import TyperGroup
 
-from api.commands import city, database, demo, importing, keeping, serve
 from api.commands.terminal import report_failure
 from geo.errors import WanggeError
 from geo.settings import Settings
 
+COMMANDS = {
+    "run": "api.commands.serve:run",
+    "serve": "api.commands.serve:serve",
+    "demo": "api.commands.demo:demo",
+    "city": "api.commands.city:app",
+    "import": "api.commands.importing:app",
+    "check": "api.commands.city:check",
+    "db": "api.commands.database:app",
+    "backup": "api.commands.keeping:backup",
+    "restore": "api.commands.keeping:restore",
+    "upgrade": "api.commands.keeping:upgrade",
+    "doctor": "api.commands.keeping:doctor",
+}
+"""Each command, and where it lies: a module and a function or a group."""
+
+
+class Commands(TyperGroup):
+    """Commands whose modules are loaded when they are asked for, since some are heavy."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load a command; None where there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(module), name)
+        if isinstance(found, typer.Typer):
+            group = typer.main.get_group(found)
+            group.name = cmd_name
+            return group
+        alone = typer.Typer(add_completion=False)
+        alone.command(name=cmd_name)(found)
+        return typer.main.get_command(alone)
+
+
 app = typer.Typer(
     name="wangge",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="The exact, dated net of grids of a city: drawn, served and read on one map.",
 )
-app.add_typer(database.app, name="db")
-app.add_typer(city.app, name="city")
-app.add_typer(importing.app, name="import")
-app.command()(city.check)
-app.command()(demo.demo)
-app.command()(serve.run)
-app.command()(serve.serve)
-for command in (keeping.backup, keeping.restore, keeping.upgrade, keeping.doctor):
-    app.command()(command)
+
+
+@app.callback()
+def wangge() -> None:
+    """Draw, serve and read the exact, dated net of grids of a city on one map."""
 
 
 def main() -> None:
@@ -40,11 +76,17 @@ def main() -> None:
         sys.exit(report_failure(error.code, error.message, error.data, as_json=as_json))
     except KeyboardInterrupt:
         sys.exit(130)
-    except OperationalError as error:
-        message = f"The database cannot be reached: {str(error.orig).strip()}"
-        sys.exit(report_failure("database_away", message, {}, as_json=as_json))
     except Exception as error:
-        sys.exit(report_failure("unexpected", _noted(error), {}, as_json=as_json))
+        code, message = _explained(error)
+        sys.exit(report_failure(code, message, {}, as_json=as_json))
+
+
+def _explained(error: Exception) -> tuple[str, str]:
+    from sqlalchemy.exc import OperationalError  # heavy, and seldom needed
+
+    if isinstance(error, OperationalError):
+        return "database_away", f"The database cannot be reached: {str(error.orig).strip()}"
+    return "unexpected", _noted(error)
 
 
 def _noted(error: Exception) -> str:

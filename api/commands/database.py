@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from api.commands.opening import addresses, bring_up_to_date, open_engine
+from api.commands.address import addresses
 from api.commands.terminal import Json, answer, say
 from geo.cluster import DATABASE, Cluster
 from geo.errors import SetupError
@@ -44,6 +44,8 @@ def private_cluster(settings: Settings) -> Cluster:
 @app.command()
 def up(as_json: Json = False) -> None:
     """Start the private database, leave it running, and bring its schema up to date."""
+    from api.commands.opening import bring_up_to_date, open_engine  # heavy, for this one alone
+
     cluster = private_cluster(Settings())
     cluster.keep(True)
     started = cluster.start(say)

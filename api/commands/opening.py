@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from api.commands.address import Addresses, addresses
 from geo.cluster import Cluster
 from geo.db import migrate, owner_engine, owner_transaction
 from geo.errors import SetupError
@@ -21,28 +22,11 @@ MIGRATING = 7_229_001
 
 
 @dataclass(frozen=True)
-class Addresses:
-    """Where the database is: for migrations and loading, and for the application."""
-
-    owner: str
-    app: str
-
-
-@dataclass(frozen=True)
 class Opened:
     """A database that runs and is up to date."""
 
     engine: Engine
     addresses: Addresses
-
-
-def addresses(settings: Settings) -> Addresses:
-    """Return the addresses of the database in use."""
-    if settings.database_url:
-        app_url = _with_driver(settings.database_url)
-        return Addresses(_with_driver(settings.database_owner_url or app_url), app_url)
-    cluster = Cluster(settings.project_dir)
-    return Addresses(cluster.url("owner"), cluster.url("app"))
 
 
 @contextmanager
@@ -153,10 +137,3 @@ def alone(engine: Engine) -> Iterator[None]:
 
 def _first_line(error: DBAPIError) -> str:
     return str(error.orig).strip().partition("\n")[0]
-
-
-def _with_driver(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    if scheme in ("postgres", "postgresql"):
-        return f"postgresql+psycopg{mark}{rest}"
-    return url

@@ -75,7 +75,8 @@ def run(
     settings = Settings()
     place = _place(settings, host, port, cert, key, local_certificate)
     if demo is not DemoChoice.NONE:
-        serving.refuse_demo_accounts(host, ["the demo city's"])
+        made = ["the demo city's"]
+        serving.refuse_demo_accounts(host, made, behind_proxy=settings.behind_proxy)
     with _orders_end_cleanly(), open_database(settings, say) as opened:
         if demo is not DemoChoice.NONE:
             load_demo_once(opened, Wish(Size(demo.value)))
@@ -99,7 +100,8 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
     from api.app import create_app  # the web is loaded by the commands that serve alone
 
     accounts = demo_accounts(opened.engine)
-    serving.refuse_demo_accounts(place.host, [login for _, login in accounts])
+    logins = [login for _, login in accounts]
+    serving.refuse_demo_accounts(place.host, logins, behind_proxy=settings.behind_proxy)
     listening = serving.bind(place.host, place.port)
     address = serving.address_of(listening, place.host, place.certificate)
 
@@ -114,7 +116,9 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
     names = {*settings.host_names, place.host, socket.gethostname()}
     settings = settings.model_copy(
         update={
-            "secure_cookies": settings.secure_cookies or place.certificate is not None,
+            "secure_cookies": settings.secure_cookies
+            or settings.behind_proxy
+            or place.certificate is not None,
             "hosts": ",".join(sorted(names)),
         }
     )
@@ -127,7 +131,11 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
             for role, login in accounts
         ]
         app = create_app(settings, database, demo_accounts=offered)
-        serving.make_server(app, place.certificate, ready=ready).run(sockets=[listening])
+        server = serving.make_server(
+            app, place.certificate, behind_proxy=settings.behind_proxy, ready=ready
+        )
+        signal.signal(signal.SIGHUP, lambda *_: server.handle_exit(signal.SIGTERM, None))
+        server.run(sockets=[listening])
     finally:
         database.close()
         listening.close()
