@@ -145,6 +145,7 @@ def net_frame(
             "minZoom": 8,
             "maxZoom": 20,
             "attribution": chosen.attribution,
+            "single": chosen.only is not None or chosen.bounds is not None,
             "zoomIn": chosen.words.get("zoom_in", "+"),
             "zoomOut": chosen.words.get("zoom_out", "\N{MINUS SIGN}"),
         },
@@ -255,6 +256,7 @@ def _base_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOp
             "bounds": [*city["bbox"]] if city.get("bbox") else None,
             "only": [*only],
             "labels": not only,
+            "off": [] if only else ["density"],
             "households": options.words.get("households", ""),
         },
     )

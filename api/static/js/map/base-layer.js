@@ -1,18 +1,20 @@
-// The city's own ground from vector tiles: one sheet below the grids, one with houses and names above.
+// The city's own ground from vector tiles: a sheet below the grids, one with houses above, one with names on top.
 
-import { buildingRules, groundRules, labelRules } from "./base-rules.js";
+import { upperRules, groundRules, labelRules } from "./base-rules.js";
 import { onThemeChange } from "./options.js";
 
 class BaseLayer {
   constructor(map, options) {
     this.map = map;
     this.options = options;
-    this.off = new Set();
+    this.off = new Set(options.off ?? []);
     this.state = { level: 0, leaf: false, households: options.households };
     const only = options.only ?? [];
     this.below = this.#sheet(only.length ? "above" : "ground");
     this.above = only.length ? null : this.#sheet("above");
-    if (this.above) this.above.views = this.below.views;
+    this.names = only.length || !options.labels ? null : this.#sheet("places");
+    this.sheets = [this.below, this.above, this.names].filter(Boolean);
+    for (const sheet of this.sheets) sheet.views = this.below.views;
     this.#applyRules();
     onThemeChange(() => this.redraw());
   }
@@ -35,28 +37,26 @@ class BaseLayer {
   #applyRules() {
     const only = this.options.only ?? [];
     const ground = groundRules(only.length > 0);
-    const buildings = buildingRules(only.length > 0);
+    const upper = upperRules(only.length > 0);
     const kept = (name) => (only.length ? only.includes(name) : !this.off.has(name));
     const pick = (rules) => Object.entries(rules).flatMap(([name, list]) => (kept(name) ? list : []));
     if (!this.above) {
-      this.below.paintRules = [...pick(ground), ...pick(buildings)];
+      this.below.paintRules = [...pick(ground), ...pick(upper)];
       return;
     }
     this.below.paintRules = pick(ground);
-    this.above.paintRules = pick(buildings);
-    this.above.labelRules = this.options.labels && kept("place") ? labelRules(this.state) : [];
+    this.above.paintRules = pick(upper);
+    if (this.names) this.names.labelRules = kept("place") ? labelRules(this.state) : [];
   }
 
   show() {
-    this.below.addTo(this.map);
-    this.above?.addTo(this.map);
+    for (const sheet of this.sheets) sheet.addTo(this.map);
     return this;
   }
 
-  redraw() {
+  redraw(sheets = this.sheets) {
     this.#applyRules();
-    for (const sheet of [this.below, this.above]) {
-      if (!sheet) continue;
+    for (const sheet of sheets) {
       sheet.clearLayout();
       if (sheet._map) sheet.rerenderTiles();
     }
@@ -67,7 +67,7 @@ class BaseLayer {
     if (this.state.level === level && this.state.leaf === leaf) return;
     this.state.level = level;
     this.state.leaf = leaf;
-    this.redraw();
+    if (this.names) this.redraw([this.names]);
   }
 
   toggle(name, on) {

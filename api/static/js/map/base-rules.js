@@ -37,8 +37,12 @@ function densityFill(alone) {
   };
 }
 
+function waterRule(colour) {
+  return { dataLayer: "water", symbolizer: new protomapsL.PolygonSymbolizer({ fill: token(colour) }) };
+}
+
 export function groundRules(alone) {
-  const water = { dataLayer: "water", symbolizer: new protomapsL.PolygonSymbolizer({ fill: token("--map-water") }) };
+  const water = alone ? [] : [waterRule("--map-water")];
   const compound = {
     dataLayer: "compound",
     minzoom: 13,
@@ -65,12 +69,13 @@ export function groundRules(alone) {
   };
   const colour = token("--map-street");
   const streets = ["path", "local", "collector", "arterial"].map((kind) => street(kind, colour));
-  return { density: [density], compound: [compound], water: [water], railway, street: streets, wall: [wall] };
+  return { density: [density], compound: [compound], water, railway, street: streets, wall: [wall] };
 }
 
-// Footprints lie above the grids' colours, so that a grid is read through its houses.
-export function buildingRules(alone) {
+// Water and footprints lie above the grids' colours, so that a grid is read through its houses.
+export function upperRules(alone) {
   return {
+    water: [waterRule("--map-water-above")],
     building: [
       {
         dataLayer: "building",

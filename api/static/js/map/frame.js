@@ -9,7 +9,7 @@ const MAKERS = {
   raster: async (map, options) => (await import("./raster-layer.js")).rasterLayer(map, options),
 };
 
-const PANES = { raster: 180, ground: 220, grids: 400, above: 440, marks: 460, places: 480 };
+const PANES = { raster: 180, ground: 220, grids: 400, above: 440, marks: 460, places: 620 };
 
 function firstView(map, options) {
   const query = new URLSearchParams(location.search);
@@ -20,7 +20,11 @@ function firstView(map, options) {
   }
   const bounds = options.bounds;
   if (bounds) {
-    map.fitBounds([[bounds[1], bounds[0]], [bounds[3], bounds[2]]], { padding: [12, 12] });
+    const top = options.single ? 12 : map.getSize().x < 640 ? 124 : 56;
+    map.fitBounds([[bounds[1], bounds[0]], [bounds[3], bounds[2]]], {
+      paddingTopLeft: [12, top],
+      paddingBottomRight: [12, 12],
+    });
   } else {
     map.setView([0, 0], 2);
   }
@@ -49,7 +53,7 @@ function createMap(element, options) {
   for (const [name, order] of Object.entries(PANES)) {
     map.createPane(name).style.zIndex = String(order);
   }
-  for (const name of ["raster", "ground", "grids", "above", "marks"]) {
+  for (const name of ["raster", "ground", "grids", "above", "marks", "places"]) {
     map.getPane(name).style.pointerEvents = "none";
   }
   addCredit(map, options.attribution);
@@ -80,6 +84,10 @@ async function boot(element) {
   element.dataset.ready = "true";
   return { map, layers, options, element };
 }
+
+// The crosshair and the map's outline are for those who came by keyboard.
+document.addEventListener("keydown", () => document.body.classList.add("by-keyboard"), true);
+document.addEventListener("pointerdown", () => document.body.classList.remove("by-keyboard"), true);
 
 // The page's first map with its layers; a promise, since layers are modules of their own.
 export const frame = boot(document.querySelector(".folium-map"));

@@ -264,7 +264,8 @@ class NetLayer extends L.Evented {
     if (id === this.hovered) return;
     this.hovered = id;
     this.marks.repaint();
-    this.fire("hover", { feature, values: this.values.get(id) });
+    const parent = this.#find(feature?.parent ?? null)?.feature;
+    this.fire("hover", { feature, parent, values: this.values.get(id) });
   }
 
   // Outlines a grid; its level's shapes are fetched when they are not here yet.

@@ -23,7 +23,7 @@ function stationIcon(stage) {
 }
 
 // From afar the counts stand back behind the names.
-const FROM_AFAR = 14;
+const FROM_AFAR = 16;
 
 function clusterIcon(cluster) {
   const far = cluster._zoom < FROM_AFAR;
@@ -64,7 +64,7 @@ class StationLayer {
     this.options = options;
     this.group = L.markerClusterGroup({
       disableClusteringAtZoom: options.maxZoom,
-      maxClusterRadius: (zoom) => (zoom < 14 ? 90 : 50),
+      maxClusterRadius: (zoom) => (zoom < 14 ? 90 : 44),
       showCoverageOnHover: false,
       animate: false,
       iconCreateFunction: clusterIcon,
@@ -87,6 +87,9 @@ class StationLayer {
   }
 
   show() {
+    const size = () => this.map.getContainer().classList.toggle("is-far", this.map.getZoom() < FROM_AFAR);
+    this.map.on("zoomend", size);
+    size();
     this.group.addTo(this.map);
     this.loading ??= this.#load();
     return this;

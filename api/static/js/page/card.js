@@ -34,13 +34,22 @@ export function postRows(posts, { withGrid = false } = {}) {
         : [h("b", { class: "figure" }, post.duty_number ?? "–"), post.name ? ` ${post.name}` : null])))));
 }
 
+const STATIONS_AT_FIRST = 5;
+
 export function stationRows(stations, kinds, onStation) {
   if (!stations?.length) return h("p", { class: "quiet" }, t("No station nearby."));
-  return h("ul", { class: "stack" }, stations.map((station) => h("li", {},
+  const row = (station) => h("li", {},
     h("button", { class: "link", type: "button", onclick: () => onStation(station) }, station.name),
     h("span", { class: "far" }, station.inside ? t("inside") : distance(station.distance_m)),
     h("small", {}, [kinds[station.kind] ?? station.kind, station.address].filter(Boolean).join(" · ")),
-    h("small", { class: "far" }, openHours(station.open_hours)))));
+    h("small", { class: "far" }, openHours(station.open_hours)));
+  const rest = stations.slice(STATIONS_AT_FIRST);
+  return [
+    h("ul", { class: "stack" }, stations.slice(0, STATIONS_AT_FIRST).map(row)),
+    rest.length
+      ? h("details", { class: "more" }, h("summary", {}, t("%(n)s more", { n: rest.length })), h("ul", { class: "stack" }, rest.map(row)))
+      : null,
+  ];
 }
 
 function vintageRows(rows) {

@@ -14,7 +14,7 @@ export function layersMenu(holder, { base, net, stations, raster }, initial, onC
     ["stations", t("Stations"), (on) => (on ? stations.show() : stations.hide())],
   ];
   if (raster) all.push(["raster", t("Base map from outside"), (on) => (on ? raster.show() : raster.hide())]);
-  const usual = new Set(all.map(([name]) => name).filter((name) => name !== "raster"));
+  const usual = new Set(all.map(([name]) => name).filter((name) => !["raster", "density"].includes(name)));
   const on = initial === null ? new Set(usual) : new Set(initial.split(",").filter(Boolean));
   holder.prepend(h("h2", {}, t("Layers")));
   const foot = holder.lastElementChild;

@@ -223,12 +223,12 @@ search(byId("search"), byId("search-list"), api, (item) => {
 });
 
 net.on("failed", ({ error }) => show([h("p", { class: "notice is-bad", role: "alert" }, error.message)]));
-net.on("hover", ({ feature, values }) => {
+net.on("hover", ({ feature, parent, values }) => {
   const chip = byId("hover");
   chip.hidden = !feature;
   if (!feature) return;
   const facts = values ? ` · ${t("%(n)s households", { n: number(values[0]) })}` : "";
-  chip.replaceChildren(h("b", {}, feature.name), facts);
+  chip.replaceChildren(parent ? `${parent.name} › ` : "", h("b", {}, feature.name), facts);
 });
 
 function pickAt(latlng) {
