@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Double,
+    Text,
     and_,
     any_,
     bindparam,
+    cast,
     column,
     func,
     literal,
@@ -232,11 +235,17 @@ def _items(session: Session, at: Moment, rows: Sequence[Mapping[Any, Any]]) -> l
     return items
 
 
+def braced(ids: Iterable[int]) -> str:
+    """Return ids as PostgreSQL writes an array: one text is bound much faster than many numbers."""
+    return "{" + ",".join(str(int(number)) for number in ids) + "}"
+
+
 def names(session: Session, at: Moment, grids: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Return grid, code, name and level of some grids of a net, by their ids."""
+    wanted = cast(literal(braced(sorted(grids)), Text), ARRAY(BigInteger))
     rows = session.execute(
         select(NetGrid.grid_id.label("grid"), NetGrid.code, NetGrid.name, NetGrid.level).where(
-            of_net(NetGrid, at), NetGrid.grid_id.in_(list(grids))
+            of_net(NetGrid, at), NetGrid.grid_id == any_(wanted)
         )
     )
     return {row["grid"]: dict(row) for row in rows.mappings()}
@@ -293,7 +302,7 @@ def _question(at: Moment, grids: Sequence[int] | None) -> dict[str, Any]:
         "seq": at.seq,
         "vintage": at.vintage,
         "day": at.day,
-        "grids": None if grids is None else list(grids),
+        "grids": None if grids is None else braced(grids),
     }
 
 

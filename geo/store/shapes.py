@@ -36,10 +36,17 @@ def quoted(wanted: str) -> str:
     return wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def has_case(wanted: str) -> bool:
+    """Say whether a text has a letter that can be written large or small."""
+    return wanted.lower() != wanted or wanted.upper() != wanted
+
+
 def contains_text(column: Any, wanted: str) -> ColumnElement[bool]:
     """Return the condition that a text holds `wanted` literally, whatever the case.
 
     Written so that a trigram index on the column serves it.
     """
-    found: ColumnElement[bool] = column.ilike(f"%{quoted(wanted)}%", escape="\\")
+    pattern = f"%{quoted(wanted)}%"
+    like = column.ilike if has_case(wanted) else column.like
+    found: ColumnElement[bool] = like(pattern, escape="\\")
     return found

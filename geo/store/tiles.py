@@ -33,7 +33,7 @@ SQUARE_SIDES_M: Final = ((9, 2000), (10, 1000), (11, 500), (12, 250), (13, 125))
 """Greatest zoom at which squares of density have this side."""
 
 BUILDINGS_FROM_ZOOM: Final = 13
-MOST_BUILDINGS: Final = {13: 900, 14: 1800}
+MOST_BUILDINGS: Final = {13: 500, 14: 1800}
 """Most buildings of a tile, the largest; at other zooms `ALL_BUILDINGS`."""
 ALL_BUILDINGS: Final = 6000
 LEAST_BUILDING_PX2: Final = 4.0
@@ -123,11 +123,11 @@ _TILE = text(
             GROUP BY name, kind
         ) AS s
     ), compound_drawn AS (
-        SELECT c.compound_id, c.name,
+        SELECT c.compound_id, CASE WHEN :z >= 14 THEN c.name END AS name,
                ST_AsMVTGeom(ST_Simplify(ST_Transform(c.geom, 3857), :step, true), t.frame,
                             4096, 64, true) AS geom
         FROM tile AS t, compound AS c
-        WHERE :z >= 12 AND c.city_id = :city
+        WHERE :z >= 13 AND c.city_id = :city
           AND c.geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326)
     ), compound_label_drawn AS (
         SELECT c.compound_id, c.name,
