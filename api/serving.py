@@ -84,17 +84,20 @@ def demand_certificate(host: str, certificate: Certificate | None) -> None:
         ) from None
 
 
-def refuse_demo_accounts(host: str, logins: list[str]) -> None:
+def refuse_demo_accounts(host: str, logins: list[str], *, behind_proxy: bool = False) -> None:
     """Refuse to listen beyond this machine while accounts with well-known passwords exist.
+
+    A proxy in front lets others in, whatever the address behind it.
 
     Raises
     ------
     SetupError
         With what to do.
     """
-    if logins and not is_loopback(host):
+    if logins and (behind_proxy or not is_loopback(host)):
+        where = "The proxy" if behind_proxy else host
         raise SetupError(
-            f"{host} can be reached from other machines, and {len(logins)} demo accounts with "
+            f"{where} can be reached from other machines, and {len(logins)} demo accounts with "
             "passwords that everybody knows are in the database. Drop the demo city first, or "
             "listen on 127.0.0.1.",
             command=".venv/bin/wangge city drop DEMO_CITY   # names: .venv/bin/wangge city list",
@@ -155,15 +158,21 @@ def make_server(
     app: FastAPI,
     certificate: Certificate | None = None,
     *,
+    behind_proxy: bool = False,
     ready: Callable[[], None] = lambda: None,
 ) -> Server:
-    """Return a server of `app`; run it with the socket from `bind`."""
+    """Return a server of `app`; run it with the socket from `bind`.
+
+    Behind a proxy of this machine, its word for the caller's address and scheme is taken; nobody
+    else's ever is.
+    """
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=behind_proxy,
+        forwarded_allow_ips=["127.0.0.1", "::1"],
         timeout_graceful_shutdown=SHUTDOWN_S,
         ssl_certfile=certificate.cert if certificate else None,
         ssl_keyfile=str(certificate.key) if certificate else None,
