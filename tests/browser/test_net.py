@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 READY = "body[data-ready=true]"
@@ -369,3 +370,38 @@ def test_the_page_is_light(page: Page) -> None:
     open_net(page)
     page.wait_for_timeout(500)
     assert 50_000 < sum(sizes) < 700_000
+
+
+def test_a_base_map_in_gcj02_is_moved_to_meet_our_lines(page: Page) -> None:
+    open_net(page)
+    moved = page.evaluate(
+        """async () => {
+            const frame = document.querySelector('script[src*="map/frame.js"]').src;
+            const { toGcj02 } = await import(new URL('datum.js', frame));
+            return toGcj02(116.404, 39.915);
+        }"""
+    )
+    published = (116.41024449916938, 39.91640428150164)
+    assert moved == [pytest.approx(value, abs=1e-9) for value in published]
+    found: dict[str, Any] = page.evaluate(
+        """async () => {
+            const source = document.querySelector('script[src*="map/frame.js"]').src;
+            const { frame } = await import(source);
+            const { map } = await frame;
+            const { rasterLayer } = await import(new URL('raster-layer.js', source));
+            const tiles = '/static/img/icon.svg?{z}/{x}/{y}';
+            const place = async datum => {
+                const layer = rasterLayer(map, { tiles, datum, attribution: '' }).show();
+                await new Promise(done => setTimeout(done, 600));
+                const [first] = Object.values(layer.layer._tiles);
+                const { x, y, z } = first.coords;
+                const at = L.DomUtil.getPosition(first.el).add(map.getPixelOrigin());
+                layer.hide();
+                return [at.x - x * 256, at.y - y * 256, z];
+            };
+            return { plain: await place('WGS84'), moved: await place('GCJ02') };
+        }"""
+    )
+    assert found["plain"][:2] == [0, 0]
+    metres = [part * 156_543 * 0.79 / 2 ** found["moved"][2] for part in found["moved"][:2]]
+    assert 300 < (metres[0] ** 2 + metres[1] ** 2) ** 0.5 < 800
