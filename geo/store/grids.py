@@ -43,6 +43,8 @@ SORTS: Final = (
 )  # fmt: skip
 """What a list of grids can be ordered by."""
 
+FEW = 100
+"""Up to so many grids it pays to look only at what lies in them."""
 CHILDREN_SHOWN = 200
 """Most children that a card lists."""
 
@@ -258,10 +260,13 @@ _FIGURES = text(
                ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6] AS line
         FROM net_grid AS g
         WHERE g.city_id = :city AND g.from_seq <= :seq AND g.to_seq > :seq
+          AND (CAST(:few AS bigint[]) IS NULL
+               OR ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]
+                  && CAST(:few AS bigint[]))
     ), part AS (
         SELECT p.grid_id, count(*) AS posts,
                count(*) FILTER (WHERE p.worker_id IS NULL) AS vacant, 0 AS stations
-        FROM post AS p
+        FROM post AS p JOIN named AS g ON g.grid_id = p.grid_id
         WHERE p.city_id = :city AND p.valid_from <= :day
           AND (p.valid_to IS NULL OR p.valid_to > :day)
         GROUP BY p.grid_id
@@ -269,6 +274,7 @@ _FIGURES = text(
         SELECT c.grid_id, 0, 0, count(*)
         FROM station AS s
         JOIN net_cell AS c ON c.city_id = s.city_id AND c.cell_id = s.cell_id
+        JOIN named AS g ON g.grid_id = c.grid_id
         WHERE s.city_id = :city AND s.stage = 'open' AND c.from_seq <= :seq AND c.to_seq > :seq
         GROUP BY c.grid_id
     ), summed AS (
@@ -303,6 +309,7 @@ def _question(at: Moment, grids: Sequence[int] | None) -> dict[str, Any]:
         "vintage": at.vintage,
         "day": at.day,
         "grids": None if grids is None else braced(grids),
+        "few": braced(grids) if grids is not None and len(grids) <= FEW else None,
     }
 
 
