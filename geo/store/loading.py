@@ -343,8 +343,9 @@ def demo_place(session: Session, city_id: int) -> DemoPlace:
         text(
             "SELECT min(p.worker_id) AS worker_id, p.grid_id, g.parent_id FROM post AS p"
             " JOIN net_grid AS g ON g.city_id = p.city_id AND g.grid_id = p.grid_id"
-            " JOIN (SELECT owner_grid, count(*) AS cases FROM issue WHERE city_id = :city"
-            "       GROUP BY owner_grid) AS i ON i.owner_grid = p.grid_id"
+            " JOIN (SELECT grid, count(*) AS cases FROM issue,"
+            "       unnest(ARRAY[area_1, area_2, area_3, area_4, area_5, area_6]) AS grid"
+            "       WHERE city_id = :city GROUP BY grid) AS i ON i.grid = p.grid_id"
             " WHERE p.city_id = :city AND p.role = 'worker' AND NOT p.part_time"
             " AND p.valid_to IS NULL AND p.worker_id IN (SELECT worker_id FROM post"
             " WHERE city_id = :city GROUP BY worker_id HAVING count(*) = 1)"
