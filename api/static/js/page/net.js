@@ -180,7 +180,7 @@ const openHelp = helpDialog(byId("help"), [
   [["0", ...page.steps.map((step, index) => index + 1)].join(" "), t("Level: automatic, or one of them")],
   ["V", t("Select a grid by click")],
   ["W", t("Who is responsible here? By click")],
-  ["L", t("Who is responsible here?")],
+  ["L", t("Who is responsible here? By position")],
   ["F", t("Whole city")],
   ["C", t("Layers")],
   ["G", t("Legend")],
@@ -196,7 +196,7 @@ const toTable = () => location.assign(byId("to-table").href);
 const rail = tools(byId("rail"), [
   { icon: "select", key: "V", caption: t("Select"), name: t("Select a grid by click"), toggles: true, run: () => setPicking(false) },
   { icon: "who", key: "W", caption: t("Who"), name: t("Who is responsible here? By click"), toggles: true, run: () => setPicking(!picking) },
-  { icon: "locate", key: "L", caption: t("Locate"), name: t("Who is responsible here?"), run: locate },
+  { icon: "locate", key: "L", caption: t("Locate"), name: t("Who is responsible here? By position"), run: locate },
   { icon: "city", key: "F", caption: t("All"), name: t("Whole city"), phone: true, run: wholeCity },
   { icon: "layers", key: "C", caption: t("Layers"), name: t("Layers"), opens: "layers-menu", phone: true, run: (button) => togglePart("layers-menu", button) },
   { icon: "legend", key: "G", caption: t("Legend"), name: t("Legend"), opens: "legend", run: (button) => toggleLegend(button) },
