@@ -192,6 +192,13 @@ _TILE = text(
 )
 
 
+_ALONE = text(
+    "SELECT set_config('max_parallel_workers_per_gather', '0', true),"
+    " set_config('jit', 'off', true)"
+)
+"""A tile is done before a second process has started to help with it."""
+
+
 def vector_tile(session: Session, at: Moment, tile: Tile) -> bytes:
     """Return a Mapbox Vector Tile of the ground and of the net's names; empty where nothing is.
 
@@ -212,6 +219,7 @@ def vector_tile(session: Session, at: Moment, tile: Tile) -> bytes:
         "square": next((side for zoom, side in SQUARE_SIDES_M if tile.z <= zoom), 0),
         "ahead": PLACE_ZOOMS_AHEAD, "most_places": MOST_PLACES,
     }  # fmt: skip
+    session.execute(_ALONE)
     return bytes(session.execute(_TILE, asked).scalar_one())
 
 
