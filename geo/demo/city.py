@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -127,6 +128,7 @@ def generate_with_truth(
         in_cell = totals(filled.building_cell, homes.astype(np.float64), len(cells))
         tell("cells", 1.0)
         tell("net", 0.0)
+        spans = iter(((0.1, 0.6), (0.7, 0.2)))
         net = build_net(
             cells,
             filled.cell_block,
@@ -135,7 +137,7 @@ def generate_with_truth(
             land.ground,
             land.uses,
             _counts(wanted.grids),
-            lambda jobs: _divide_all(jobs, pool, tell),
+            lambda jobs: _divide_all(jobs, pool, tell, *next(spans)),
         )
         tell("net", 1.0)
     return _City(seed, wanted, land, filled, cells, homes, in_cell, net, tell).dataset()
@@ -209,8 +211,15 @@ def _pool(processes: int | None, blocks: int) -> Iterator[Executor | None]:
     if count <= 1 or (processes is None and blocks < SPAWN_FROM):
         yield None
         return
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _leave_stopping_to_the_parent)
+    try:
         yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_stopping_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _fill(land: _Land, seed: int, pool: Executor | None, tell: Progress) -> Filled:
@@ -231,13 +240,18 @@ def _divide_one(job: tuple[Pieces, int]) -> Ints:
 
 
 def _divide_all(
-    jobs: list[tuple[Pieces, int]], pool: Executor | None, tell: Progress
+    jobs: list[tuple[Pieces, int]],
+    pool: Executor | None,
+    tell: Progress,
+    done_share: float,
+    span: float,
 ) -> list[Ints]:
+    """Divide many areas; they are the part of the step from `done_share` on, `span` long."""
     results = map(_divide_one, jobs) if pool is None else pool.map(_divide_one, jobs, chunksize=4)
     done = []
     for number, part in enumerate(results, start=1):
         done.append(part)
-        tell("net", 0.1 + 0.8 * number / max(len(jobs), 1))
+        tell("net", done_share + span * number / len(jobs))
     return done
 
 

@@ -227,7 +227,7 @@ def _plant(
         radius = float(rng.uniform(160.0, 260.0))
         away = np.hypot(*(place - place[heart]).T)
         near = np.flatnonzero((away < radius) & (homes > 0))
-        n = max(6, int(count * share))
+        n = int(count * share)
         weight = homes[near] * np.exp(-((away[near] / (0.6 * radius)) ** 2))
         cell.append(near[_draw(weight, n, rng)])
         category.append(np.full(n, code, dtype=object))

@@ -17,13 +17,13 @@ from geo.dataset import (
     EXAMPLES,
     FRAMES,
     LOAD_ORDER,
-    OPTIONAL,
     CityDataset,
     dtype_of,
     empty_frame,
     shaped,
 )
 from geo.errors import DatasetError
+from geo.frames import OPTIONAL
 from tests.cities import METRE_SRID, tiny_dataset
 
 
