@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Path, Query, Request
 from sqlalchemy.orm import Session
 
 from api import auth
+from api.errors import NoCityError
 from geo import service
 from geo.db import Database, Viewer
 from geo.errors import CityNotFoundError, ForbiddenError, InvalidInputError, NotSignedInError
 from geo.settings import Settings
 from geo.signin import Account
-from geo.terms import Role
+from geo.terms import CITY_WIDE, Role
 
 Bbox: TypeAlias = tuple[float, float, float, float]
 
@@ -116,6 +117,41 @@ def get_access(request: Request) -> Iterator[Access]:
 
     with open_access(get_database(request), auth.session_token(request), choose) as access:
         yield access
+
+
+@contextmanager
+def open_page(request: Request, wish: str | None) -> Iterator[tuple[Access, list[dict[str, Any]]]]:
+    """Open a page's transaction in the city wished for; else the reader's, the default, the first.
+
+    Parameters
+    ----------
+    request : Request
+    wish : str, optional
+        Short name of a city.
+
+    Yields
+    ------
+    (Access, list of dict)
+        The transaction, and all cities to choose from.
+
+    Raises
+    ------
+    CityNotFoundError
+        If no city has this short name, or there is none at all.
+    """
+    cities: list[dict[str, Any]] = []
+
+    def choose(session: Session, account: Account | None) -> int:
+        cities.extend(service.list_cities(session))
+        known = [one["slug"] for one in cities]
+        wishes = (account.city if account else None, get_settings(request).default_city, *known)
+        slug = wish or next((one for one in wishes if one in known), None)
+        if slug is None:
+            raise NoCityError("There is no city in the database yet.")
+        return service.city_id_of(session, slug)
+
+    with open_access(get_database(request), auth.session_token(request), choose) as access:
+        yield access, cities
 
 
 AccessDep = Annotated[Access, Depends(get_access, scope="function")]
@@ -244,6 +280,8 @@ CityDep = Annotated[int, Depends(get_city_id)]
 """The city's id; the path holds its short name as ``{city}``."""
 StaffDep = Annotated[Viewer, Depends(demand())]
 """Like `ViewerDep`, but only for people who work for the city."""
+CityWideDep = Annotated[Viewer, Depends(demand(*CITY_WIDE))]
+"""Like `StaffDep`, but only for roles that read the whole city."""
 AdministratorDep = Annotated[Viewer, Depends(demand(Role.ADMINISTRATOR))]
 AsOfDep = Annotated[date | None, Depends(get_as_of)]
 BboxDep = Annotated[Bbox | None, Depends(get_bbox)]

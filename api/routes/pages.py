@@ -10,16 +10,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BeforeValidator, Field
-from sqlalchemy.orm import Session
 
-from api import auth, i18n, rendering
-from api.deps import Access, DatabaseDep, SettingsDep, check_day, open_access
-from api.errors import NoCityError
+from api import i18n, rendering
+from api.deps import Access, SettingsDep, check_day, open_page
 from api.i18n import marked
 from geo import service
 from geo.errors import InvalidInputError, NetNotFoundError
 from geo.settings import Settings
-from geo.signin import Account
 from maps.views import RasterTiles, ViewOptions, net_frame, net_page
 
 router = APIRouter(include_in_schema=False)
@@ -100,7 +97,6 @@ def _raster(settings: Settings) -> RasterTiles | None:
 
 def get_sight(
     request: Request,
-    database: DatabaseDep,
     settings: SettingsDep,
     city: Word = None,
     as_of: Day = None,
@@ -115,18 +111,7 @@ def get_sight(
         If the city has no net on this day.
     """
     check_day(as_of)
-    cities: list[dict[str, Any]] = []
-
-    def choose(session: Session, account: Account | None) -> int:
-        cities.extend(service.list_cities(session))
-        known = [one["slug"] for one in cities]
-        wishes = (account.city if account else None, settings.default_city, *known)
-        slug = city or next((wish for wish in wishes if wish in known), None)
-        if slug is None:
-            raise NoCityError("There is no city in the database yet.")
-        return service.city_id_of(session, slug)
-
-    with open_access(database, auth.session_token(request), choose) as access:
+    with open_page(request, city) as (access, cities):
         asked = service.Asked(int(access.city_id or 0), as_of)
         _, card = service.show_city(access.session, asked)
         if card["net"] is None:

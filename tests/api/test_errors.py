@@ -121,9 +121,10 @@ def _add_failing_routes(app: FastAPI) -> None:
         found = {error.code: error for error in every_error()}
         if name not in found:
             raise RuntimeError(f"{CANARY} postgresql://wangge_owner:secret@db/x")
-        if issubclass(found[name], errors.DatasetError):
-            raise found[name](["first defect", "second defect"])
-        raise found[name]("What happened.", place=7, status=299, retry_after_s=9)
+        error = found[name]
+        if issubclass(error, errors.DatasetError):
+            raise error(["first defect", "second defect"])
+        raise error("What happened.", place=7, status=299, retry_after_s=9)
 
     @app.get("/fails")
     def fails_as_a_page() -> None:

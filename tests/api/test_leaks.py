@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from geo import service
 from geo.db import Database, Viewer, owner_transaction
 from geo.errors import DatabaseAwayError
+from geo.tables import Issue
 from geo.terms import Role
 from tests.api.conftest import AWAY, DEPARTMENT, GRID_OF, HOME, World
 
@@ -55,8 +56,8 @@ def issues(session: Session) -> Seen:
 def expected(world: World, viewer: Viewer) -> Seen:
     """Return what a viewer may see, worked out by the owner without any policy of the roles."""
     with owner_transaction(world.migrated.engine) as session:
-        condition = service.visible(service.Issue, viewer)
-        rows = session.query(service.Issue.city_id, service.Issue.issue_id).where(condition).all()
+        condition = service.visible(Issue, viewer)
+        rows = session.query(Issue.city_id, Issue.issue_id).where(condition).all()
     return frozenset((row.city_id, row.issue_id) for row in rows)
 
 
