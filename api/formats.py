@@ -24,6 +24,7 @@ MVT = "application/vnd.mapbox-vector-tile"
 IMMUTABLE = "public, max-age=31536000, immutable"
 SHORT = "public, max-age=60, stale-while-revalidate=86400"
 ASK_AGAIN = "no-cache"
+PRIVATE = "private, no-cache"
 ZIP_LEVEL = 6
 SMALLEST_ZIPPED_BYTES = 500
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -68,12 +69,8 @@ def listing(
     """
     items = [form.model_validate(row) for row in rows]
     if f == "csv":
-        name = f"{request.path_params['city']}-{key}-{as_of.day}-net{as_of.net.seq}.csv"
-        response = Response(
-            table(items, list(form.model_fields), as_of),
-            media_type=CSV,
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        name = f"{request.path_params['city']}-{key}-{as_of.day}-net{as_of.net.seq}"
+        response = csv_file(table(items, list(form.model_fields), as_of), name)
     elif f == "geojson":
         features = [
             Feature[Any](
@@ -103,14 +100,25 @@ def table(items: Iterable[BaseModel], columns: Sequence[str], as_of: AsOf) -> st
 
     A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
+    dumped = (item.model_dump(mode="json") for item in items)
+    return sheet(columns, ([values[name] for name in columns] for values in dumped), as_of)
+
+
+def sheet(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_of: AsOf) -> str:
+    """Return plain rows as CSV with the dates of the answer behind each; see `table`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([*columns, "as_of", "net", "vintage"])
     dates = [as_of.day.isoformat(), as_of.net.seq, as_of.vintage]
-    for item in items:
-        values = item.model_dump(mode="json")
-        writer.writerow([cell(value) for value in (*(values[name] for name in columns), *dates)])
+    for row in rows:
+        writer.writerow([cell(value) for value in (*row, *dates)])
     return BYTE_ORDER_MARK + out.getvalue()
+
+
+def csv_file(content: str, name: str) -> Response:
+    """Return CSV as a file to keep."""
+    disposition = f'attachment; filename="{name}.csv"'
+    return Response(content, media_type=CSV, headers={"Content-Disposition": disposition})
 
 
 def cell(value: Any) -> Any:

@@ -27,6 +27,8 @@ from geo.errors import (
 )
 from geo.profiles import load_profile
 from geo.store import accounts, audit, checking, derived, loading, reading
+from geo.store import requests as request_squares
+from geo.store.four_maps import coverage, coverage_squares, patrol_areas, station_density
 from geo.store.grids import SORTS as GRID_SORTS
 from geo.store.grids import GridFilter
 from geo.store.issues import IssueFilter
@@ -52,6 +54,7 @@ from geo.store.reading import (
     show_city,
     vector_tile,
 )
+from geo.store.requests import RequestFilter, Requests
 from geo.store.signing import (
     account_of_session,
     admit_sign_in,
@@ -63,7 +66,7 @@ from geo.store.signing import (
     refuse_sign_in,
     set_password,
 )
-from geo.tables import Audit, City, Issue, Net, NetGrid, Plan, UserAccount, Worker
+from geo.tables import Audit, City, Issue, IssueSquare, Net, NetGrid, Plan, UserAccount, Worker
 from geo.terms import Role
 
 __all__ = [
@@ -76,10 +79,14 @@ __all__ = [
     "Moment",
     "PlaceFilter",
     "PostFilter",
+    "RequestFilter",
+    "Requests",
     "Turn",
     "account_of_session",
     "admit_sign_in",
     "close_session",
+    "coverage",
+    "coverage_squares",
     "create_account",
     "disable_account",
     "enable_account",
@@ -93,10 +100,12 @@ __all__ = [
     "net_topology",
     "net_values",
     "open_session",
+    "patrol_areas",
     "refuse_sign_in",
     "search_city",
     "set_password",
     "show_city",
+    "station_density",
     "vector_tile",
 ]
 """Reading that is open to everybody; protected reading stands below."""
@@ -110,7 +119,7 @@ def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
 
     This is the one place that decides; a table that is not named here is open to everybody.
     """
-    if table not in (Issue, Worker, Plan, UserAccount, Audit):
+    if table not in (Issue, IssueSquare, Worker, Plan, UserAccount, Audit):
         return true()
     if viewer.city_id is None:
         return false()
@@ -125,6 +134,8 @@ def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
         return and_(own_city, true() if viewer.role is Role.ADMINISTRATOR else own_row)
     if viewer.city_wide:
         return own_city
+    if table is IssueSquare:
+        return false()
     if table is Worker:
         return and_(own_city, or_(Worker.name_consent, Worker.areas.op("&&")(areas)))
     own_case = Issue.organisation_id.in_(viewer.organisations) if viewer.organisations else false()
@@ -462,6 +473,22 @@ def list_issues(
 ) -> tuple[Moment, Rows]:
     """Return a page of the issues that the viewer may see, the newest first."""
     return reading.list_issues(session, asked, narrow, turn, visible(Issue, viewer))
+
+
+def map_requests(
+    session: Session, viewer: Viewer, asked: Asked, narrow: RequestFilter
+) -> tuple[Moment, Requests]:
+    """Return requests on fixed squares by month, for roles that read the whole city.
+
+    Raises
+    ------
+    NetNotFoundError
+        If the city has no net yet on that day.
+    InvalidInputError
+        If there is no such side, main category or vintage, or the period cannot be shown.
+    """
+    at = asked.moment(session)
+    return at, request_squares.requests(session, at, narrow, visible(IssueSquare, viewer))
 
 
 def show_issue(
