@@ -31,6 +31,7 @@ CSRF_FIELD = "csrf_token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SIGN_IN_PATHS = frozenset({"/signin", "/api/v1/session"})
 TOKEN_BYTES = 32
+CSRF_BYTES = 24
 COMPARED_AT_ONCE = 2
 WAITING_AT_MOST = 8
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -56,9 +57,32 @@ def token_hash(token: str) -> bytes:
 
 
 def csrf_token(token: str) -> str:
-    """Return the token that pages of this session send with every change."""
-    digest = hmac.new(token.encode(), b"wangge csrf", hashlib.sha256).digest()
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+    """Return a token that pages of this session send with every change.
+
+    It looks different each time, so that the length of compressed pages tells nothing about it.
+    """
+    mask = secrets.token_bytes(CSRF_BYTES)
+    return urlsafe_b64encode(mask + _xor(mask, _csrf_secret(token))).decode()
+
+
+def csrf_token_fits(token: str, sent: str) -> bool:
+    """Return whether a token that was sent with a change is one of this session."""
+    try:
+        plain = urlsafe_b64decode(sent.encode("ascii"))
+    except (ValueError, Base64Error):
+        return False
+    mask, masked = plain[:CSRF_BYTES], plain[CSRF_BYTES:]
+    return len(masked) == CSRF_BYTES and hmac.compare_digest(
+        _xor(mask, masked), _csrf_secret(token)
+    )
+
+
+def _csrf_secret(token: str) -> bytes:
+    return hmac.new(token.encode(), b"wangge csrf", hashlib.sha256).digest()[:CSRF_BYTES]
+
+
+def _xor(left: bytes, right: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(left, right, strict=True))
 
 
 def session_token(request: Request) -> str | None:
@@ -171,7 +195,7 @@ async def guard_changes(request: Request) -> None:
     if sent is None and request.headers.get("content-type", "").startswith(_FORMS):
         field = (await request.form()).get(CSRF_FIELD)
         sent = field if isinstance(field, str) else None
-    if sent is None or not hmac.compare_digest(sent.encode(), csrf_token(token).encode()):
+    if sent is None or not csrf_token_fits(token, sent):
         raise CrossSiteError("The page is out of date; load it again and repeat.")
 
 

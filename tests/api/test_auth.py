@@ -272,7 +272,17 @@ def test_our_own_origin_may_sign_in(world: World) -> None:
         assert attempt(client, PLANNER, PASSWORD).status_code == 201
 
 
-@pytest.mark.parametrize("token", [None, "", "x", "ä"])
+def test_the_token_looks_different_each_time_and_fits_its_session_alone() -> None:
+    session, other = auth.new_token(), auth.new_token()
+    made = [auth.csrf_token(session) for _ in range(3)]
+    assert len(set(made)) == 3
+    assert all(auth.csrf_token_fits(session, token) for token in made)
+    assert not any(auth.csrf_token_fits(other, token) for token in made)
+    assert not auth.csrf_token_fits(session, made[0][:-4])
+    assert not auth.csrf_token_fits(session, made[0] + "AAAA")
+
+
+@pytest.mark.parametrize("token", [None, "", "x", "ä", "A" * 64, "A" * 5000])
 def test_a_change_without_the_token_is_refused(world: World, token: str | None) -> None:
     client = world.sign_in(PLANNER)
     del client.headers["X-CSRF-Token"]
