@@ -22,6 +22,7 @@ TEXTS = {"marked": None, "gettext": None, "_": None, "ngettext": (1, 2)}
 CALLED = re.compile(r"""\bt\(\s*(["'`])((?:(?!\1).)*)\1""")
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 HAN = re.compile(r"[一-鿿]")
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:?!]|[,;:?!(][\u4e00-\u9fff]")
 SAME_IN_CHINESE = {"m", "km", "km²", "Wangge"}
 """Messages whose Chinese form need not hold a Chinese character."""
 
@@ -56,6 +57,8 @@ def faults(catalogue: Catalog, wanted: Iterable[str]) -> list[str]:
             told.append(f"fuzzy: {message.id}")
         elif sorted(PLACEHOLDER.findall(text)) != sorted(PLACEHOLDER.findall(str(message.id))):
             told.append(f"other placeholders: {message.id}")
+        elif HALF_WIDTH.search(text):
+            told.append(f"half-width punctuation: {message.id}")
         elif not HAN.search(text) and message.id not in SAME_IN_CHINESE:
             told.append(f"no Chinese: {message.id}")
     return told
@@ -89,15 +92,19 @@ msgstr "丙"
 
 msgid "d"
 msgstr "d"
+
+msgid "f"
+msgstr "\u5df1, \u5df2"
 """
     catalogue = read_po(BytesIO(text.encode()), locale="zh")
-    assert faults(catalogue, ["a %(n)s", "b", "c", "e"]) == [
+    assert faults(catalogue, ["a %(n)s", "b", "c", "e", "f"]) == [
         "missing: e",
         "used nowhere: d",
         "other placeholders: a %(n)s",
         "empty: b",
         "fuzzy: c",
         "no Chinese: d",
+        "half-width punctuation: f",
     ]
 
 
