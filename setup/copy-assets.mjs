@@ -9,6 +9,8 @@ const modules = join(root, "node_modules");
 const vendor = join(root, "api", "static", "vendor");
 
 const ASSETS = {
+  "htmx/htmx.min.js": "htmx.org/dist/htmx.min.js",
+  "htmx/LICENSE": "htmx.org/LICENSE",
   "leaflet/leaflet.js": "leaflet/dist/leaflet.js",
   "leaflet/leaflet.css": "leaflet/dist/leaflet.css",
   "leaflet/images/layers.png": "leaflet/dist/images/layers.png",
