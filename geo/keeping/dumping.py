@@ -171,5 +171,7 @@ def _started(
 
 def _without_password(url: URL) -> str:
     """Return the address as PostgreSQL's programs take it; the password goes another way."""
-    plain = url.set(drivername="postgresql", password=None)
+    plain = URL.create(
+        "postgresql", url.username, None, url.host, url.port, url.database, url.query
+    )
     return plain.render_as_string(hide_password=False)
