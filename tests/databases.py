@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 from sqlalchemy import make_url
 
 from geo.cluster import Cluster
@@ -47,7 +48,13 @@ class Server:
     def create(self, name: str, template: str = "template1") -> None:
         """Create a database as a copy of another one, which nobody may be connected to."""
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        self._say(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        for again in (True, True, True, False):
+            try:
+                return self._say(statement.format(sql.Identifier(name), sql.Identifier(template)))
+            except (errors.UndefinedFile, errors.ObjectInUse):
+                if not again:
+                    raise
+                time.sleep(0.5)  # the server was still tidying the template up
 
     def drop(self, name: str) -> None:
         """Drop a database and everybody in it."""
