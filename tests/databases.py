@@ -50,7 +50,8 @@ class Server:
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
         for again in (True, True, True, False):
             try:
-                return self._say(statement.format(sql.Identifier(name), sql.Identifier(template)))
+                self._say(statement.format(sql.Identifier(name), sql.Identifier(template)))
+                return
             except (errors.UndefinedFile, errors.ObjectInUse):
                 if not again:
                     raise
