@@ -1,4 +1,4 @@
-"""Every named error of the subject: a stable code and plain data; no HTTP status, no translated text."""
+"""Every named error: a stable code and plain data; no HTTP status, no translated text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The field's words as constants: levels' kinds, roles, states; the only room without any import of ours."""
+"""The field's words as constants: kinds, roles, states; the only room without imports of ours."""
 
 from __future__ import annotations
 
@@ -80,6 +80,16 @@ class IssueState(StrEnum):
     SUSPENDED = "suspended"
     VOID = "void"
     PARKED = "parked"
+
+
+class NoticeKind(StrEnum):
+    """What a notice at the doors is about."""
+
+    WATER = "water"
+    POWER = "power"
+    HEATING = "heating"
+    WORKS = "works"
+    OTHER = "other"
 
 
 class BarrierKind(StrEnum):

@@ -28,7 +28,8 @@ class Bar:
         if self.live:
             filled = round(share * BAR_WIDTH)
             elapsed_s = time.monotonic() - self.start_s
-            line = f"{what:<11} {'━' * filled}{'·' * (BAR_WIDTH - filled)} {done}/{total} {elapsed_s:4.0f} s  {detail}"
+            bar = "━" * filled + "·" * (BAR_WIDTH - filled)
+            line = f"{what:<11} {bar} {done}/{total} {elapsed_s:4.0f} s  {detail}"
             sys.stderr.write(f"\r\x1b[2K{line[:118]}")
             sys.stderr.flush()
         else:
@@ -97,7 +98,7 @@ def main(lock: Path, log: Path) -> int:
     print("\n".join(tail), file=sys.stderr)
     print(
         f"The Python packages could not be installed; pip's words are above and in {log}.\n"
-        "Is there a network, or a mirror in pip's own configuration? Then run the same command again.",
+        "Is there a network, or a mirror in pip's own configuration? Then run the command again.",
         file=sys.stderr,
     )
     return code

@@ -16,7 +16,10 @@ OURS = set(Base.metadata.tables)
 def _ours(thing: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
     if kind == "table" and reflected and compare_to is None:
         return name in OURS
-    return bool(alembic_helpers.include_object(thing, name, kind, reflected, compare_to))
+    kept = alembic_helpers.include_object(  # type: ignore[no-untyped-call]
+        thing, name, kind, reflected, compare_to
+    )
+    return bool(kept)
 
 
 connection = context.config.attributes["connection"]

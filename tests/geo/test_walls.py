@@ -19,7 +19,8 @@ from tests.cities import tiny_dataset
 from tests.conftest import MigratedDatabase
 
 PROTECTED = (
-    "app_secret", "area_grant", "audit", "audit_head", "issue", "issue_square", "plan", "plan_cell", "plan_edit",
+    "app_secret", "area_grant", "audit", "audit_head", "issue", "issue_square", "plan",
+    "plan_cell", "plan_edit",
     "plan_grid", "sign_in_attempt", "user_account", "user_session", "worker",
 )  # fmt: skip
 
