@@ -5,14 +5,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 from sqlalchemy import make_url
 
 from geo.cluster import Cluster
@@ -48,14 +47,7 @@ class Server:
     def create(self, name: str, template: str = "template1") -> None:
         """Create a database as a copy of another one, which nobody may be connected to."""
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        for again in (True, True, True, False):
-            try:
-                self._say(statement.format(sql.Identifier(name), sql.Identifier(template)))
-                return
-            except (errors.UndefinedFile, errors.ObjectInUse):
-                if not again:
-                    raise
-                time.sleep(0.5)  # the server was still tidying the template up
+        self._say(statement.format(sql.Identifier(name), sql.Identifier(template)))
 
     def drop(self, name: str) -> None:
         """Drop a database and everybody in it."""
@@ -87,7 +79,8 @@ class Server:
         with _one_at_a_time("sweep"):
             with psycopg.connect(_libpq(self.admin_address), autocommit=True) as connection:
                 rows = connection.execute(
-                    "SELECT datname FROM pg_database, pg_stat_file('base/' || oid || '/PG_VERSION')"
+                    "SELECT datname FROM pg_database,"
+                    " pg_stat_file('base/' || oid || '/PG_VERSION', true)"
                     " WHERE datname ~ '^wangge_(test|template|unfinished)_'"
                     " AND modification < now() - %s::interval",
                     [OLD],

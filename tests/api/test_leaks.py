@@ -11,17 +11,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from api.app import create_app
 from geo import service
 from geo.db import Database, Viewer, owner_transaction
 from geo.errors import DatabaseAwayError
 from geo.tables import Issue
 from geo.terms import Role
-from tests.api.conftest import AWAY, DEPARTMENT, GRID_OF, HOME, World
+from tests.api.conftest import AWAY, DEPARTMENT, GRID_OF, HOME, PLAIN, World, login_of, serving
 
 TRANSACTIONS = int(os.environ.get("WANGGE_LEAK_TRANSACTIONS", "3000"))
 THREADS = 4
@@ -191,3 +193,37 @@ def test_a_leak_would_be_counted(world: World, narrow_door: Database) -> None:
             text("SELECT set_config('wangge.context', current_setting('wangge.context'), false)")
         )
     assert bare(narrow_door) == 1
+
+
+def test_answers_never_carry_another_readers_rows(world: World) -> None:
+    """Readers of two cities and strangers ask at once, through few connections."""
+    narrow = Database(world.migrated.app_url, world.migrated.key, pool_size=POOL)
+    asked = ("/issues?limit=5", "/issues?state=nonsense", "/workers", "/nets/1/levels/leaf/values")
+    kept = [
+        (slug, role, dict(world.signed(login_of(role, slug)).cookies))
+        for slug in (HOME, AWAY)
+        for role in (Role.LEADER, Role.WORKER, Role.DEPARTMENT)
+    ]
+    kept.append((HOME, Role.PUBLIC, {}))
+
+    def ask(seed: int) -> Counter[str]:
+        rng = random.Random(seed)
+        counted: Counter[str] = Counter()
+        for _ in range(max(TRANSACTIONS // 40, 20)):
+            slug, role, cookies = rng.choice(kept)
+            asked_city, path = rng.choice((HOME, AWAY)), rng.choice(asked)
+            with httpx.Client(cookies=cookies, timeout=30, verify=PLAIN) as client:
+                answer = client.get(f"{url}/api/v1/cities/{asked_city}{path}")
+            counted[str(answer.status_code)] += 1
+            foreign = AWAY if asked_city == HOME else HOME
+            told = asked_city == slug and role is not Role.PUBLIC
+            counted["leaks"] += f'"{foreign}"' in answer.text or f"({foreign})" in answer.text
+            counted["leaks"] += '"reported_at"' in answer.text and not told
+        return counted
+
+    with serving(create_app(world.settings, narrow)) as url, ThreadPoolExecutor(THREADS) as pool:
+        counted = sum(pool.map(ask, range(THREADS)), Counter[str]())
+    narrow.close()
+    assert counted["leaks"] == 0, counted
+    assert {"200", "401", "403", "422"} <= set(counted), counted
+    assert not {"500", "503"} & set(counted), counted

@@ -25,7 +25,7 @@ from geo import service
 from geo.db import Database, Viewer
 from geo.settings import Settings
 from geo.terms import Role
-from tests.api.conftest import AWAY, HOME, World, login_of, serving
+from tests.api.conftest import AWAY, HOME, PLAIN, World, login_of, serving
 from tests.api.matrix import (
     ADMINISTRATOR,
     PUBLIC,
@@ -141,7 +141,7 @@ def asking(world: World, sessions: Mapping[Role, Mapping[str, str]]) -> Iterator
 def _asking(world: World, url: str, sessions: Mapping[Role, Mapping[str, str]]) -> Iterator[Asking]:
     facts = {slug: learn(world.migrated.engine, slug) for slug in (HOME, AWAY)}
     readers = {
-        role: httpx.Client(base_url=url, cookies=dict(kept), timeout=30)
+        role: httpx.Client(base_url=url, cookies=dict(kept), timeout=30, verify=PLAIN)
         for role, kept in sessions.items()
     }
     yield Asking(facts, readers)
