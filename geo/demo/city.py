@@ -42,6 +42,8 @@ SUBDISTRICTS_PER_GRID: Final = 5 / 454
 COMMUNITIES_PER_GRID: Final = 39 / 454
 HOUSEHOLDS_PER_GRID: Final = 230_000 / 454
 BUILDINGS_PER_GRID: Final = 48_000 / 454
+RIM_BUILDINGS: Final = 70
+"""What a small city needs on top, as the blocks that its outline cuts hold less."""
 #: Communities with units, for each community.
 UNITS_PER_COMMUNITY: Final = 2 / 39
 OUT_OF_SEASON: Final = 0.5
@@ -181,7 +183,7 @@ def _draw_land(size: Size, seed: int) -> _Land:
     area = shapely.area(ground.blocks)
     thin = 4 * np.pi * area / shapely.length(ground.blocks) ** 2 < THIN
     uses = uses_of(ground.character, area, thin, rng)
-    ground = stretched(ground, stretch(uses, area, size.grids * BUILDINGS_PER_GRID))
+    ground = stretched(ground, stretch(uses, area, size.grids * BUILDINGS_PER_GRID + RIM_BUILDINGS))
     around: list[list[int]] = [[] for _ in ground.blocks]
     for edge, sides in enumerate(zip(ground.left, ground.right, strict=True)):
         for side in sides:

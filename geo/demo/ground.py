@@ -26,6 +26,9 @@ DISPENSABLE: Final = ("wall", "path", "local", "collector", "promenade", "arteri
 SCRAP_M2: Final = 2_600.0
 #: Scraps below this may take a piece of a promenade or of an arterial street with them.
 SLIVER_M2: Final = 900.0
+#: Junctions nearer than this are one.
+JUNCTION_M: Final = 7.0
+FIRMNESS: Final = {"outline": 4, "promenade": 3, "railway": 2, "arterial": 1}
 DENSE_M: Final = 60.0
 STRAIGHT_M: Final = 0.25
 ROUND_M: Final = 0.001
@@ -75,6 +78,7 @@ def bend(board: Board, waves: Floats) -> Ground:
     """
     edges, kind, street = _node(board)
     edges, kind, street = _without_scraps(edges, kind, street)
+    edges, kind, street = _contracted(edges, kind, street)
     edges, kind, street = _chains(edges, kind, street)
     flat = shapely.get_parts(shapely.polygonize(edges))
     bent = _bend_edges(edges, board.radius_m, waves)
@@ -165,6 +169,44 @@ def _without_scraps(edges: Array, kind: Array, street: Ints) -> tuple[Array, Arr
             break
         edges, kind, street = edges[~drop], kind[~drop], street[~drop]
     return edges, kind, street
+
+
+def _contracted(edges: Array, kind: Array, street: Ints) -> tuple[Array, Array, Ints]:
+    """Draw junctions together that are less than `JUNCTION_M` apart.
+
+    The place of the one that is hardest to move stays: on the outline, at water, on an arterial.
+    Where lines would come to cross, the junctions stay as they are.
+    """
+    points, owner = shapely.get_coordinates(edges, return_index=True)
+    first = np.searchsorted(owner, np.arange(len(edges)))
+    last = np.append(first[1:], len(owner)) - 1
+    node = node_numbers(points[np.concatenate([first, last])], NODE_GRID_M)
+    a, b = node[: len(edges)], node[len(edges) :]
+    firm = np.array([FIRMNESS.get(k, 0) for k in kind])
+    rank = np.zeros(int(node.max()) + 1)
+    np.maximum.at(rank, a, firm)
+    np.maximum.at(rank, b, firm)
+    place = np.empty((len(rank), 2))
+    place[a], place[b] = points[first], points[last]
+    short = shapely.length(edges) < JUNCTION_M
+    while True:
+        anchor = _anchors(len(rank), a[short], b[short], rank)
+        points[first], points[last] = place[anchor[a]], place[anchor[b]]
+        moved = np.asarray(shapely.linestrings(points, indices=owner)[~short], dtype=object)
+        tangled = np.unique(shapely.STRtree(moved).query(moved, predicate="crosses"))
+        if len(tangled) == 0:
+            return moved, kind[~short], street[~short]
+        knots = np.concatenate([anchor[a[~short][tangled]], anchor[b[~short][tangled]]])
+        short &= ~(np.isin(anchor[a], knots) | np.isin(anchor[b], knots))
+
+
+def _anchors(count: int, a: Ints, b: Ints, rank: Floats) -> Ints:
+    """Return for each of `count` nodes the firmest node it is joined with over `a`, `b`."""
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(count, count))
+    _, group = connected_components(graph, directed=False)
+    order = np.lexsort((np.arange(count), -rank, group))
+    firmest = order[np.unique(group[order], return_index=True)[1]]
+    return np.asarray(firmest[group], dtype=np.int64)
 
 
 def _chains(edges: Array, kind: Array, street: Ints) -> tuple[Array, Array, Ints]:

@@ -58,10 +58,10 @@ SHARES: Final[dict[Character, float]] = {
 
 #: The same for a city so small that it is one neighbourhood.
 SHARES_SMALL: Final[dict[Character, float]] = {
-    Character.CORE: 0.13,
+    Character.CORE: 0.12,
     Character.ESTATE: 0.37,
-    Character.TOWERS: 0.07,
-    Character.VILLAGE: 0.34,
+    Character.TOWERS: 0.11,
+    Character.VILLAGE: 0.31,
     Character.INDUSTRY: 0.0,
     Character.CAMPUS: 0.03,
     Character.PARK: 0.04,
