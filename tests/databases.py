@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -30,11 +30,14 @@ class Server:
         SQLAlchemy addresses; the name of the database in them is replaced.
     admin_address : str, optional
         Login of an administrator, on the private server alone.
+    guests : list of str
+        Databases to drop at the end, on a server of somebody's own.
     """
 
     owner_address: str
     app_address: str
     admin_address: str | None = None
+    guests: list[str] = field(default_factory=list)
 
     def owner_url(self, name: str) -> str:
         """Return the address for migrations and loading."""
@@ -60,8 +63,14 @@ class Server:
             return found.rowcount > 0
 
     def template(self, purpose: str, fingerprint: str, fill: Callable[[str], None]) -> str:
-        """Return the name of a template; the first process that asks builds it with `fill`."""
+        """Return the name of a template; the first process that asks builds it with `fill`.
+
+        On a server of somebody's own it is built by each process and dropped at its end.
+        """
         name = f"wangge_template_{purpose}_{fingerprint}"
+        if self.admin_address is None:
+            name = f"wangge_test_{purpose}_{os.getpid()}"
+            self.guests.append(name)
         with _one_at_a_time(f"template-{purpose}"):
             if not self.exists(name):
                 unfinished = f"wangge_unfinished_{purpose}_{os.getpid()}"
@@ -116,7 +125,12 @@ def server() -> Iterator[Server]:
     """
     url = os.environ.get("DATABASE_URL")
     if url:
-        yield Server(os.environ.get("DATABASE_OWNER_URL", url), url)
+        found = Server(os.environ.get("DATABASE_OWNER_URL", url), url)
+        try:
+            yield found
+        finally:
+            for name in found.guests:
+                found.drop(name)
         return
     with Cluster(ROOT, "test", durable=False).session() as cluster:
         yield Server(cluster.url("owner"), cluster.url("app"), cluster.url("admin", "postgres"))
