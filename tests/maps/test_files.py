@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from api import i18n
-from maps import layers
+from maps import figure_layers, layers
 from maps.page import LOCAL_COPIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,8 @@ def words_of_templates() -> set[str]:
 
 
 def test_every_word_of_the_scripts_is_handed_to_them() -> None:
-    listed = set(MARKED.findall((TEMPLATES / "_strings.html").read_text("utf-8")))
+    sheets = [sheet.read_text("utf-8") for sheet in TEMPLATES.glob("_strings*.html")]
+    listed = {word for sheet in sheets for word in MARKED.findall(sheet)}
     assert words_of_scripts() - listed == set()
     assert listed - words_of_scripts() == set()
 
@@ -94,13 +95,32 @@ def test_templates_are_local_and_without_inline_code(path: Path) -> None:
         assert "nonce=" in script or 'type="application/json"' in script
 
 
+def fetched_early(template: str) -> list[str]:
+    named = re.findall(r"for name in (\[[^\]]+\])", (TEMPLATES / template).read_text("utf-8"))
+    names: list[str] = json.loads(named[0])
+    return names
+
+
+def imported_by(script: str) -> set[str]:
+    """Return the scripts of pages that a script needs, at any depth, itself left out."""
+    found: set[str] = set()
+    waiting = [script]
+    while waiting:
+        path = STATIC / "js" / "page" / f"{waiting.pop()}.js"
+        for address in IMPORTED.findall(path.read_text("utf-8")):
+            name = Path(address).stem
+            if address == f"./{name}.js" and name not in found:
+                found.add(name)
+                waiting.append(name)
+    return found
+
+
 def test_modules_that_are_fetched_early_exist() -> None:
-    named = re.findall(r"for name in (\[[^\]]+\])", (TEMPLATES / "net.html").read_text("utf-8"))
-    names = json.loads(named[0])
-    assert sorted(path.stem for path in (STATIC / "js" / "page").glob("*.js")) == sorted(
-        [*names, "net", "print"]
-    )
-    for layer in (layers.NetLayer, layers.BaseLayer, layers.StationLayer, layers.RasterLayer):
+    assert set(fetched_early("net.html")) == imported_by("net")
+    for script in ("heat", "reach", "density", "patrol-areas"):
+        assert set(fetched_early("figures.html")) <= imported_by(script)
+    assert figure_layers.SquaresLayer in layers.PageLayer.__subclasses__()
+    for layer in layers.PageLayer.__subclasses__():
         for module in layer.modules:
             assert (STATIC / "js" / module).is_file()
 

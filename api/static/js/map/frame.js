@@ -6,10 +6,15 @@ const MAKERS = {
   net: async (map, options) => (await import("./net-layer.js")).netLayer(map, options),
   base: async (map, options) => (await import("./base-layer.js")).baseLayer(map, options),
   stations: async (map, options) => (await import("./station-layer.js")).stationLayer(map, options),
+  "later-base": async (map, options) => (await import("./later-base-layer.js")).laterBaseLayer(map, options),
+  squares: async (map, options) => (await import("./squares-layer.js")).squaresLayer(map, options),
+  areas: async (map, options) => (await import("./areas-layer.js")).areasLayer(map, options),
+  names: async (map, options) => (await import("./names-layer.js")).namesLayer(map, options),
+  dots: async (map, options) => (await import("./dots-layer.js")).dotsLayer(map, options),
   raster: async (map, options) => (await import("./raster-layer.js")).rasterLayer(map, options),
 };
 
-const PANES = { raster: 180, ground: 220, grids: 400, above: 440, marks: 460, places: 620 };
+const PANES = { raster: 180, ground: 220, squares: 300, grids: 400, above: 440, marks: 460, places: 620, signs: 630 };
 
 function firstView(map, options) {
   const query = new URLSearchParams(location.search);
@@ -45,6 +50,7 @@ function createMap(element, options) {
     attributionControl: false,
     minZoom: options.minZoom ?? 0,
     maxZoom: options.maxZoom ?? 20,
+    zoomSnap: options.zoomSnap ?? 1,
     preferCanvas: true,
     zoomAnimation: !reduced,
     fadeAnimation: false,
@@ -53,7 +59,7 @@ function createMap(element, options) {
   for (const [name, order] of Object.entries(PANES)) {
     map.createPane(name).style.zIndex = String(order);
   }
-  for (const name of ["raster", "ground", "grids", "above", "marks", "places"]) {
+  for (const name of ["raster", "ground", "squares", "grids", "above", "marks", "places", "signs"]) {
     map.getPane(name).style.pointerEvents = "none";
   }
   addCredit(map, options.attribution);
@@ -77,9 +83,10 @@ async function boot(element) {
       layers[holder.dataset.layer] = await MAKERS[holder.dataset.layer](map, optionsOf(holder));
     }),
   );
+  layers.base ??= layers["later-base"];
   layers.net?.on("level", ({ level, leaf }) => layers.base?.setLevel(level, leaf));
   for (const [kind, layer] of Object.entries(layers)) {
-    if (kind !== "raster") layer.show();
+    if (layer && kind !== "raster" && !(kind === "base" && layer === layers["later-base"])) layer.show();
   }
   element.dataset.ready = "true";
   return { map, layers, options, element };

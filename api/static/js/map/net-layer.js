@@ -19,7 +19,7 @@ class NetLayer extends L.Evented {
     this.options = options;
     this.steps = options.levels;
     this.fixedLevel = options.level || 0;
-    this.fills = true;
+    this.fills = options.fills !== false;
     this.shown = NOTHING_SHOWN;
     this.selected = null;
     this.hovered = null;

@@ -196,6 +196,37 @@ export class Topology {
     return inside;
   }
 
+  // The middle of the greatest ring of a feature, for its name.
+  middle(feature) {
+    if (feature.middle) return feature.middle;
+    let greatest = 0;
+    let found = centre(feature.box);
+    for (const ring of feature.rings) {
+      let [area, x, y] = [0, 0, 0];
+      let last = null;
+      const take = (px, py) => {
+        if (last) {
+          const cross = last[0] * py - px * last[1];
+          area += cross;
+          x += (last[0] + px) * cross;
+          y += (last[1] + py) * cross;
+        }
+        last = [px, py];
+      };
+      for (const arc of ring) {
+        const points = this.arcs[arc < 0 ? ~arc : arc];
+        if (arc >= 0) for (let i = 0; i < points.length; i += 2) take(points[i], points[i + 1]);
+        else for (let i = points.length - 2; i >= 0; i -= 2) take(points[i], points[i + 1]);
+      }
+      if (Math.abs(area) > greatest) {
+        greatest = Math.abs(area);
+        found = [x / (3 * area), y / (3 * area)];
+      }
+    }
+    feature.middle = found;
+    return found;
+  }
+
   // The grid whose middle lies nearest in a direction (dx, dy in screen sense) from another one.
   beside(feature, dx, dy) {
     const [cx, cy] = centre(feature.box);
