@@ -41,6 +41,10 @@ def by_scope(city: str, area: str, department: str, public: str) -> Expected:
 
 OPEN: Final = all_the_same("open")
 PAGE: Final = all_the_same("200")
+STAFF: Final = by_scope("200 200 200 403", "200 200 200 403", "200 200 200 403", "401 401 401 401")
+WHOLE_CITY: Final = by_scope(
+    "200 200 200 403", "403 403 403 403", "403 403 403 403", "401 401 401 401"
+)
 ISSUES: Final = by_scope(
     "every every every 403", "area none area 403", "cases cases cases 403", "401 401 401 401"
 )
@@ -100,6 +104,20 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/issues/{issue}": by_scope(
         "every every every 403", "area 404 404 403", "cases 404 404 403", "401 401 401 401"
     ),
+    # ---- figures of maps -------------------------------------------------------------------------
+    "GET /api/v1/cities/{city}/figures/patrol": OPEN,
+    "GET /api/v1/cities/{city}/figures/patrol ?f=csv": OPEN,
+    "GET /api/v1/cities/{city}/figures/stations": OPEN,
+    "GET /api/v1/cities/{city}/figures/stations ?f=csv": OPEN,
+    "GET /api/v1/cities/{city}/figures/coverage": STAFF,
+    "GET /api/v1/cities/{city}/figures/coverage ?f=csv": STAFF,
+    "GET /api/v1/cities/{city}/figures/coverage/squares": WHOLE_CITY,
+    "GET /api/v1/cities/{city}/figures/requests": WHOLE_CITY,
+    "GET /api/v1/cities/{city}/figures/requests ?f=csv": WHOLE_CITY,
+    "GET /heat": WHOLE_CITY,
+    "GET /stations": STAFF,
+    "GET /stations/density": STAFF,
+    "GET /staff/map": STAFF,
     # ---- members and administrators --------------------------------------------------------------
     "GET /api/v1/cities/{city}/plans": all_the_same("none"),
     "GET /api/v1/cities/{city}/audit": {
@@ -139,6 +157,10 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/api/v1/cities/{city}/issues/{issue}": {"as_of": DAY},
     "/api/v1/cities/{city}/stations": {"as_of": DAY, "grid": "{grid}"},
     "/api/v1/cities/{city}/search": {"q": "第一"},
+    "/heat": {"city": "{city}"},
+    "/stations": {"city": "{city}"},
+    "/stations/density": {"city": "{city}"},
+    "/staff/map": {"city": "{city}"},
     "/net": {"city": "{city}", "grid": "{grid}"},
     "/net/table": {"city": "{city}", "parent": "{grid}"},
     "/maps/net": {"city": "{city}"},
