@@ -179,7 +179,7 @@ class _Land:
 def _draw_land(size: Size, seed: int) -> _Land:
     rng = np.random.default_rng([seed, 1])
     board = draw_board(size.grids, rng)
-    ground = bend(board, draw_waves(board.radius_m, rng))
+    ground = bend(board, draw_waves(rng))
     area = shapely.area(ground.blocks)
     thin = 4 * np.pi * area / shapely.length(ground.blocks) ** 2 < THIN
     uses = uses_of(ground.character, area, thin, rng)

@@ -54,8 +54,6 @@ class Ground:
     blocks: Array
     character: Array
     river: Ints
-    outline: Any
-    streets: int
 
     @property
     def length_m(self) -> Floats:
@@ -81,11 +79,11 @@ def bend(board: Board, waves: Floats) -> Ground:
     edges, kind, street = _contracted(edges, kind, street)
     edges, kind, street = _chains(edges, kind, street)
     flat = shapely.get_parts(shapely.polygonize(edges))
-    bent = _bend_edges(edges, board.radius_m, waves)
+    bent = _bend_edges(edges, waves)
     blocks = shapely.get_parts(shapely.polygonize(bent))
     probe = shapely.get_coordinates(shapely.point_on_surface(flat))
     leaf = _containing(np.array(board.blocks), shapely.points(probe))
-    held = _containing(blocks, shapely.points(warp(probe, board.radius_m, waves)))
+    held = _containing(blocks, shapely.points(warp(probe, waves)))
     if len(blocks) != len(flat) or len(np.unique(held)) != len(blocks):
         raise AssertionError("the ground folded: waves of the warp are too steep for this board")
     character = np.empty(len(blocks), dtype=object)
@@ -93,12 +91,11 @@ def bend(board: Board, waves: Floats) -> Ground:
     river = np.full(len(blocks), -1, dtype=np.int64)
     for number, (_, water) in enumerate(board.water):
         river[held[shapely.contains_xy(water, probe[:, 0], probe[:, 1])]] = number
-    kind, street, streets = _joined(bent, kind, street, board.streets)
+    kind, street = _joined(bent, kind, street, board.streets)
     first, last = shapely.get_point(bent, 0), shapely.get_point(bent, -1)
     ends = np.concatenate([shapely.get_coordinates(first), shapely.get_coordinates(last)])
     node = node_numbers(ends, ROUND_M)
     left, right = _sides(bent, blocks, ROUND_M)
-    outline = shapely.get_parts(shapely.polygonize(bent[(left < 0) | (right < 0)]))
     return Ground(
         edges=bent,
         kind=kind,
@@ -110,8 +107,6 @@ def bend(board: Board, waves: Floats) -> Ground:
         blocks=blocks,
         character=character,
         river=river,
-        outline=outline[int(np.argmax(shapely.area(outline)))],
-        streets=streets,
     )
 
 
@@ -125,7 +120,6 @@ def stretched(ground: Ground, factor: float) -> Ground:
         ground,
         edges=pull(ground.edges),
         blocks=pull(ground.blocks),
-        outline=pull(ground.outline),
     )
 
 
@@ -234,9 +228,9 @@ def _chains(edges: Array, kind: Array, street: Ints) -> tuple[Array, Array, Ints
     return merged, kind[first], street[first]
 
 
-def _bend_edges(edges: Array, radius_m: float, waves: Floats) -> Array:
+def _bend_edges(edges: Array, waves: Floats) -> Array:
     dense = shapely.segmentize(edges, DENSE_M)
-    bent = shapely.transform(dense, lambda points: warp(points, radius_m, waves))
+    bent = shapely.transform(dense, lambda points: warp(points, waves))
     return np.asarray(shapely.simplify(bent, STRAIGHT_M), dtype=object)
 
 
@@ -278,7 +272,7 @@ def _look_up(keys: Ints, values: Ints, wanted: Ints) -> Ints:
     return np.where(keys[at] == wanted, values[at], OUTSIDE).astype(np.int64)
 
 
-def _joined(edges: Array, kind: Array, street: Ints, streets: int) -> tuple[Array, Ints, int]:
+def _joined(edges: Array, kind: Array, street: Ints, streets: int) -> tuple[Array, Ints]:
     """Turn fences, railway paths and the rim into paths where streets would hang alone."""
     first, last = shapely.get_point(edges, 0), shapely.get_point(edges, -1)
     ends = np.concatenate([shapely.get_coordinates(first), shapely.get_coordinates(last)])
@@ -294,7 +288,7 @@ def _joined(edges: Array, kind: Array, street: Ints, streets: int) -> tuple[Arra
         main = int(np.argmax(np.bincount(part[on_street])))
         lone = on_street[part[on_street] != main]
         if len(lone) == 0:
-            return kind, street, streets
+            return kind, street
         cost = np.where(built, 0.001, shapely.length(edges))
         roads = coo_array((cost, (a, b)), shape=(count, count)).tocsr()
         start = int(on_street[part[on_street] == main][0])

@@ -338,15 +338,13 @@ class _Cutter:
             self._mouth_line.append(len(self.lines) - 1)
 
 
-def warp(points: Floats, radius_m: float, waves: Floats) -> Floats:
+def warp(points: Floats, waves: Floats) -> Floats:
     """Bend the board into the ground: a turn, then long waves that keep streets from being rulers.
 
     Parameters
     ----------
     points : ndarray, shape (n, 2)
         Metres on the board.
-    radius_m : float
-        Radius of the city.
     waves : ndarray, shape (k, 5)
         Direction (radians), length (m), phase, and height (m) along x and y of each wave.
 
@@ -371,7 +369,7 @@ def warp(points: Floats, radius_m: float, waves: Floats) -> Floats:
     return rounded
 
 
-def draw_waves(radius_m: float, rng: Rng) -> Floats:
+def draw_waves(rng: Rng) -> Floats:
     """Draw the waves of `warp`: lengths of 1.5 to 5 km, slopes that never fold the ground."""
     lengths = np.array([1500.0, 2300.0, 3600.0, 5200.0])
     slopes = np.array([0.035, 0.055, 0.08, 0.10])
