@@ -154,12 +154,22 @@ def account_of(database: Database, token: str) -> Account | None:
         return service.account_of_session(session, token_hash(token))
 
 
-def set_cookie(response: Response, token: str, settings: Settings) -> None:
-    """Give the browser its session."""
+def sign_in_by_link(database: Database, link: str, device: str) -> str | None:
+    """Use a link that signs in once; return the token of the new session, None if it is over."""
+    token = new_token()
+    with database.sign_in_transaction() as session:
+        went = service.desk.use_link(session, token_hash(link), token_hash(token), device)
+    return token if went else None
+
+
+def set_cookie(
+    response: Response, token: str, settings: Settings, life: timedelta | None = None
+) -> None:
+    """Give the browser its session; it lasts as the settings say unless `life` is given."""
     response.set_cookie(
         COOKIE,
         token,
-        max_age=settings.session_hours * 3600,
+        max_age=int(life.total_seconds()) if life else settings.session_hours * 3600,
         path="/",
         secure=settings.secure_cookies,
         httponly=True,

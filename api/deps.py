@@ -283,6 +283,14 @@ StaffDep = Annotated[Viewer, Depends(demand())]
 CityWideDep = Annotated[Viewer, Depends(demand(*CITY_WIDE))]
 """Like `StaffDep`, but only for roles that read the whole city."""
 AdministratorDep = Annotated[Viewer, Depends(demand(Role.ADMINISTRATOR))]
+OfficeDep = Annotated[Viewer, Depends(demand(Role.ADMINISTRATOR, Role.PLANNER))]
+"""They keep workers."""
+PostKeepersDep = Annotated[
+    Viewer, Depends(demand(Role.ADMINISTRATOR, Role.PLANNER, Role.COMMUNITY))
+]
+"""They keep posts, communities those of their areas."""
+KeepersDep = Annotated[Viewer, Depends(demand(Role.ADMINISTRATOR, Role.COMMUNITY))]
+"""They keep notices and phones, communities those of their areas."""
 AsOfDep = Annotated[date | None, Depends(get_as_of)]
 BboxDep = Annotated[Bbox | None, Depends(get_bbox)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows of one page.")]

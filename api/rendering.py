@@ -97,6 +97,13 @@ def shown_viewer(request: Request, account: Account | None) -> dict[str, Any]:
     }
 
 
+def own_address(request: Request) -> str:
+    """Return the address under which this server was asked, without a slash at its end."""
+    secure = request.app.state.settings.secure_cookies
+    scheme = "https" if secure else request.url.scheme
+    return f"{scheme}://{request.url.netloc}"
+
+
 def sign_in_address(request: Request) -> str:
     """Return the address of the sign-in page that leads back to what was asked for."""
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -26,9 +26,30 @@ from geo.errors import (
     InvalidInputError,
 )
 from geo.profiles import load_profile
-from geo.store import accounts, audit, checking, derived, loading, reading
+from geo.store import (
+    accounts,
+    audit,
+    checking,
+    derived,
+    desk,
+    founding,
+    kinds,
+    loading,
+    notices,
+    office,
+    reading,
+    roster,
+    teams,
+)
+from geo.store import issues as issue_rows
 from geo.store import requests as request_squares
-from geo.store.four_maps import coverage, coverage_squares, patrol_areas, station_density
+from geo.store.four_maps import (
+    coverage,
+    coverage_squares,
+    grid_sizes,
+    patrol_areas,
+    station_density,
+)
 from geo.store.grids import SORTS as GRID_SORTS
 from geo.store.grids import GridFilter
 from geo.store.issues import IssueFilter
@@ -88,8 +109,12 @@ __all__ = [
     "coverage",
     "coverage_squares",
     "create_account",
+    "desk",
     "disable_account",
     "enable_account",
+    "founding",
+    "grid_sizes",
+    "kinds",
     "list_cities",
     "list_compounds",
     "list_grids",
@@ -99,16 +124,21 @@ __all__ = [
     "list_streets",
     "net_topology",
     "net_values",
+    "notices",
+    "office",
     "open_session",
     "patrol_areas",
     "refuse_sign_in",
+    "roster",
     "search_city",
     "set_password",
     "show_city",
     "station_density",
+    "teams",
     "vector_tile",
 ]
-"""Reading that is open to everybody; protected reading stands below."""
+"""Reading that is open to everybody, and the rooms of the office, which demand their rights
+themselves; protected reading stands below."""
 
 IMPORTED = "city.import"
 """Action of the log's row that names the delivery a city was read from."""
@@ -130,8 +160,10 @@ def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
     if table is Audit:
         return own_city if viewer.role is Role.ADMINISTRATOR else false()
     if table is UserAccount:
+        if viewer.role is Role.ADMINISTRATOR:
+            return own_city
         own_row = UserAccount.user_id == viewer.user_id
-        return and_(own_city, true() if viewer.role is Role.ADMINISTRATOR else own_row)
+        return and_(own_city, or_(own_row, _phones(viewer, areas)))
     if viewer.city_wide:
         return own_city
     if table is IssueSquare:
@@ -140,6 +172,26 @@ def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
         return and_(own_city, or_(Worker.name_consent, Worker.areas.op("&&")(areas)))
     own_case = Issue.organisation_id.in_(viewer.organisations) if viewer.organisations else false()
     return and_(own_city, or_(_in_areas(Issue, viewer), own_case))
+
+
+def _phones(viewer: Viewer, areas: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition of accounts of workers whose phones a community signs in."""
+    if viewer.role is not Role.COMMUNITY:
+        return false()
+    near = select(Worker.worker_id).where(
+        Worker.city_id == viewer.city_id, Worker.areas.op("&&")(areas)
+    )
+    return and_(UserAccount.role == Role.WORKER.value, UserAccount.worker_id.in_(near))
+
+
+def seen_accounts(viewer: Viewer) -> ColumnElement[bool]:
+    """Return which accounts the viewer may see."""
+    return visible(UserAccount, viewer)
+
+
+def seen_workers(viewer: Viewer) -> ColumnElement[bool]:
+    """Return which workers' names the viewer may see."""
+    return visible(Worker, viewer)
 
 
 def _in_areas(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
@@ -158,9 +210,12 @@ def load_dataset(
     dataset: CityDataset,
     *,
     demo: bool = False,
+    fill: bool = False,
     progress: loading.Progress = lambda step, share: None,
 ) -> int:
     """Write a whole city with its first net; return its id. For the owner.
+
+    With `fill`, a city of this short name that has no ground yet is filled.
 
     Raises
     ------
@@ -169,7 +224,7 @@ def load_dataset(
     DatasetError
         If the dataset has defects; all are listed.
     """
-    city_id = loading.load(session, dataset, demo=demo, progress=progress)
+    city_id = loading.load(session, dataset, demo=demo, fill=fill, progress=progress)
     progress("figures for maps", 0.0)
     derived.refresh(session, city_id, dataset.metre_srid)
     progress("figures for maps", 1.0)
@@ -191,6 +246,8 @@ def import_city(
     progress: loading.Progress = lambda step, share: None,
 ) -> bool:
     """Write a city that was read from files, unless this very delivery is there already.
+
+    A city that was begun in the guide and has no ground yet is filled.
 
     Two imports of one city wait for each other. For the owner.
 
@@ -216,11 +273,12 @@ def import_city(
         city_id = city_id_of(session, dataset.slug)
         if (audit.latest(session, city_id, IMPORTED) or {}).get("digest") == digest:
             return False
-        raise ConflictError(
-            f"A city '{dataset.slug}' exists with other contents. Give the recipe another slug, or "
-            f"delete the city first: wangge city drop {dataset.slug}",
-            slug=dataset.slug,
-        )
+        if not loading.is_empty(session, city_id):
+            raise ConflictError(
+                f"A city '{dataset.slug}' exists with other contents. Give the recipe another "
+                f"slug, or delete the city first: wangge city drop {dataset.slug}",
+                slug=dataset.slug,
+            )
     city_id = load_dataset(session, dataset, progress=progress)
     audit.append(session, city_id, IMPORTED, f"city/{dataset.slug}", {"digest": digest})
     return True
@@ -462,10 +520,15 @@ def list_posts(
     return reading.list_posts(session, asked, narrow, turn, visible(Worker, viewer))
 
 
-def list_workers(session: Session, viewer: Viewer, asked: Asked, turn: Turn) -> tuple[Moment, Rows]:
-    """Return a page of the workers of the viewer's areas."""
+def list_workers(
+    session: Session, viewer: Viewer, asked: Asked, turn: Turn, q: str | None = None
+) -> tuple[Moment, Rows]:
+    """Return a page of the workers of the viewer's areas; the reading is a row of the log."""
     areas = None if viewer.city_wide else viewer.areas
-    return reading.list_workers(session, asked, turn, visible(Worker, viewer), areas)
+    at, page = reading.list_workers(session, asked, turn, visible(Worker, viewer), areas, q)
+    what = {"rows": len(page.items), "by": "list"}
+    audit.append(session, at.city_id, "workers.read", "workers", what)
+    return at, page
 
 
 def list_issues(
@@ -473,6 +536,11 @@ def list_issues(
 ) -> tuple[Moment, Rows]:
     """Return a page of the issues that the viewer may see, the newest first."""
     return reading.list_issues(session, asked, narrow, turn, visible(Issue, viewer))
+
+
+def count_open_issues(session: Session, viewer: Viewer, asked: Asked) -> int:
+    """Return how many open issues the viewer may see, those set aside left out."""
+    return issue_rows.open_count(session, asked.moment(session), visible(Issue, viewer))
 
 
 def map_requests(

@@ -16,7 +16,7 @@ from geo import service
 from geo.errors import KeepingError, WanggeError
 from geo.tables import City
 
-LEFT_OUT: Final = ("app_secret", "user_session", "sign_in_attempt")
+LEFT_OUT: Final = ("app_secret", "user_session", "sign_in_attempt", "sign_in_link")
 """Tables whose rows stay out of backups.
 
 The key that signs contexts is made anew when a backup is restored. A sign-in that was ended after

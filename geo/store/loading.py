@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from psycopg import sql
 from pyproj import Transformer
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from geo import grids as topology
@@ -27,7 +27,7 @@ from geo.grids import AREA_COLUMNS
 from geo.profiles import Profile, load_profile
 from geo.seal import net_hash
 from geo.store import derived
-from geo.tables import SRID, Base, City, Level, Net
+from geo.tables import SRID, Base, Category, Cell, City, Level, Net, StationKind
 
 Progress = Callable[[str, float], None]
 """Takes what is being done and the share of it that is done, 0 to 1."""
@@ -57,9 +57,16 @@ def load(
     dataset: CityDataset,
     *,
     demo: bool = False,
+    fill: bool = False,
     progress: Progress = lambda step, share: None,
 ) -> int:
     """Write `dataset` as a new city with its first net; return the city's id.
+
+    Parameters
+    ----------
+    fill : bool
+        Take a city of this short name that has no ground yet: its accounts and its log stay, all
+        else is the dataset's.
 
     Raises
     ------
@@ -68,7 +75,8 @@ def load(
     DatasetError
         If the dataset has defects; all are listed.
     """
-    if session.scalar(select(City.city_id).where(City.slug == dataset.slug)) is not None:
+    known = session.scalar(select(City.city_id).where(City.slug == dataset.slug))
+    if known is not None and not (fill and is_empty(session, known)):
         raise ConflictError(
             f"A city '{dataset.slug}' exists already; drop it first or choose another short name.",
             slug=dataset.slug,
@@ -78,7 +86,7 @@ def load(
     progress("check", 1.0)
     profile = load_profile(dataset.profile)
     net = derive_net(dataset, profile, progress)
-    city_id = _insert_city(session, dataset, profile, net, demo)
+    city_id = _put_city(session, dataset, profile, net, demo, known)
     _Loader(session, city_id, dataset, net, progress).run()
     return city_id
 
@@ -168,31 +176,44 @@ def _levels(dataset: CityDataset, profile: Profile) -> pd.DataFrame:
     return _profile_levels(profile, int(dataset.grids["level"].max()))
 
 
-def _insert_city(
-    session: Session, dataset: CityDataset, profile: Profile, net: gpd.GeoDataFrame, demo: bool
+def is_empty(session: Session, city_id: int) -> bool:
+    """Return whether a city has no ground yet."""
+    return session.scalar(select(Cell.cell_id).where(Cell.city_id == city_id).limit(1)) is None
+
+
+def _put_city(
+    session: Session,
+    dataset: CityDataset,
+    profile: Profile,
+    net: gpd.GeoDataFrame,
+    demo: bool,
+    known: int | None,
 ) -> int:
+    """Write the city's own row, or that of a city without ground anew; return its id."""
     to_lonlat = lonlat(dataset.metre_srid)
     outline = shapely.coverage_union_all(net.loc[net["level"] == 1].geometry.to_numpy())
     min_x, min_y, max_x, max_y = dataset.cells.total_bounds
-    city_id: int = session.execute(
-        insert(City)
-        .values(
-            slug=dataset.slug,
-            name=dataset.name,
-            name_en=dataset.name_en,
-            profile=dataset.profile,
-            timezone=dataset.timezone,
-            metre_srid=dataset.metre_srid,
-            origin_x=float(np.round((min_x + max_x) / 2)),
-            origin_y=float(np.round((min_y + max_y) / 2)),
-            county_code=dataset.county_code,
-            code_scheme=profile.default_scheme,
-            demo=demo,
-            outline=f"SRID={SRID};" + shapely.to_wkt(_multi(to_lonlat([outline])[0]), -1),
-        )
-        .returning(City.city_id)
-    ).scalar_one()
-    return city_id
+    values = {
+        "slug": dataset.slug,
+        "name": dataset.name,
+        "name_en": dataset.name_en,
+        "profile": dataset.profile,
+        "timezone": dataset.timezone,
+        "metre_srid": dataset.metre_srid,
+        "origin_x": float(np.round((min_x + max_x) / 2)),
+        "origin_y": float(np.round((min_y + max_y) / 2)),
+        "county_code": dataset.county_code,
+        "code_scheme": profile.default_scheme,
+        "demo": demo,
+        "outline": f"SRID={SRID};" + shapely.to_wkt(_multi(to_lonlat([outline])[0]), -1),
+    }
+    if known is not None:
+        for table in (Level, StationKind, Category):
+            session.execute(delete(table).where(table.city_id == known))
+        session.execute(update(City).where(City.city_id == known).values(**values))
+        return known
+    made: int = session.execute(insert(City).values(**values).returning(City.city_id)).scalar_one()
+    return made
 
 
 class _Loader:

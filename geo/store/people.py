@@ -104,6 +104,7 @@ def workers(
     seen: ColumnElement[bool],
     areas: Sequence[int] | None,
     *,
+    q: str | None = None,
     limit: int = 100,
     after: str | None = None,
 ) -> Page[dict[str, Any]]:
@@ -117,6 +118,8 @@ def workers(
         Which workers the viewer may see.
     areas : sequence of int, optional
         Only workers of these grids and of those below them.
+    q : str, optional
+        Part of the name, or the worker's number.
     limit : int
     after : str, optional
         Cursor of the page before.
@@ -132,7 +135,11 @@ def workers(
     if areas is not None:
         held = literal(list(areas), ARRAY(BigInteger))
         statement = statement.where(Worker.areas.op("&&")(held))
-    order = Order((Key(Worker.worker_id, int),), {"list": "workers", "areas": areas})
+    if q:
+        named = Worker.name.contains(q, autoescape=True)
+        numbered = q.isascii() and q.isdecimal() and len(q) <= 18
+        statement = statement.where(or_(named, Worker.worker_id == int(q)) if numbered else named)
+    order = Order((Key(Worker.worker_id, int),), {"list": "workers", "areas": areas, "q": q})
     page = order.fetch(session, statement, limit=limit, after=after)
     held_by = _held_by(session, at, [row["worker"] for row in page.items])
     return Page([{**row, "posts": held_by.get(row["worker"], [])} for row in page.items], page.next)

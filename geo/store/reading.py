@@ -410,7 +410,12 @@ def list_posts(
 
 
 def list_workers(
-    session: Session, asked: Asked, turn: Turn, seen: Condition, areas: Sequence[int] | None
+    session: Session,
+    asked: Asked,
+    turn: Turn,
+    seen: Condition,
+    areas: Sequence[int] | None,
+    q: str | None = None,
 ) -> tuple[Moment, Rows]:
     """Return a page of workers with their posts on the day; of some areas alone if given.
 
@@ -422,7 +427,7 @@ def list_workers(
         If the cursor does not belong to this list.
     """
     at = asked.moment(session)
-    page = people.workers(session, at, seen, areas, limit=turn.limit, after=turn.after)
+    page = people.workers(session, at, seen, areas, q=q, limit=turn.limit, after=turn.after)
     return at, Page([{**row, "posts": _worded(at, row["posts"])} for row in page.items], page.next)
 
 

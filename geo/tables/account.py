@@ -86,14 +86,40 @@ class UserSession(Base):
             ondelete="CASCADE",
         ),
         Index("ix_user_session_user", "city_id", "user_id"),
+        UniqueConstraint("session_id"),
     )
 
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    session_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     city_id: Mapped[SmallInt]
     user_id: Mapped[BigInt]
     created_at: Mapped[Now]
     expires_at: Mapped[Moment]
     revoked_at: Mapped[datetime | None]
+    remembered: Mapped[bool] = mapped_column(server_default=text("false"))
+    device: Mapped[str | None]
+
+
+class SignInLink(Base):
+    """A link that signs one account in once; only the hash of its token is kept."""
+
+    __tablename__ = "sign_in_link"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["city_id", "user_id"],
+            ["user_account.city_id", "user_account.user_id"],
+            ondelete="CASCADE",
+        ),
+        Index("ix_sign_in_link_user", "city_id", "user_id"),
+    )
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    city_id: Mapped[SmallInt]
+    user_id: Mapped[BigInt]
+    created_by: Mapped[BigInt]
+    created_at: Mapped[Now]
+    expires_at: Mapped[Moment]
+    used_at: Mapped[datetime | None]
 
 
 class SignInAttempt(Base):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.tables.base import (
@@ -16,6 +23,7 @@ from geo.tables.base import (
     IdKey,
     Ids,
     Moment,
+    Now,
     SmallInt,
     TextKey,
     gist,
@@ -23,7 +31,7 @@ from geo.tables.base import (
     refers_to,
     shape,
 )
-from geo.terms import IssueState, SetAside, StationStage
+from geo.terms import IssueState, NoticeKind, SetAside, StationStage
 
 
 class Building(Base):
@@ -147,12 +155,16 @@ class Worker(Base):
 
 
 class Post(Areas, Base):
-    """A role in a grid, dated; without a worker it is vacant. `valid_to` is excluded."""
+    """A role in a grid, dated; without a worker it is vacant. `valid_to` is excluded.
+
+    A stand-in is a post of its own for a while, and names the post that it stands in for.
+    """
 
     __tablename__ = "post"
     __table_args__ = (
         refers_to("worker", "worker_id"),
         refers_to("grid", "grid_id"),
+        refers_to("post", "stand_in_for"),
         CheckConstraint("valid_to IS NULL OR valid_from < valid_to", name="dates"),
         Index("ix_post_grid", "city_id", "grid_id"),
         Index("ix_post_worker", "city_id", "worker_id"),
@@ -167,6 +179,32 @@ class Post(Areas, Base):
     valid_from: Mapped[date]
     valid_to: Mapped[date | None]
     part_time: Mapped[bool] = mapped_column(server_default=text("false"))
+    stand_in_for: Mapped[BigInt | None]
+
+
+class Notice(Areas, Base):
+    """Something that people of a place should know: kept by the community, read at every door."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        refers_to("city"),
+        refers_to("grid", "grid_id"),
+        one_of("kind", NoticeKind),
+        CheckConstraint("ends_at IS NULL OR begins_at < ends_at", name="dates"),
+        Index("ix_notice_grid", "city_id", "grid_id"),
+    )
+
+    city_id: Mapped[CityKey]
+    notice_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    grid_id: Mapped[BigInt]
+    kind: Mapped[str]
+    title: Mapped[str]
+    body: Mapped[str]
+    begins_at: Mapped[Moment]
+    ends_at: Mapped[datetime | None]
+    author: Mapped[BigInt]
+    created_at: Mapped[Now]
+    withdrawn_at: Mapped[datetime | None]
 
 
 class StationKind(Base):

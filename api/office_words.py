@@ -1,0 +1,95 @@
+"""Why something cannot be taken, in sentences of the office: what, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from api.errors import KINDS
+from api.i18n import marked
+from geo import errors
+
+REASONS: Mapping[str, str] = {
+    "empty": marked("Nothing stands here; fill it in."),
+    "too_long": marked("This is too long; at most %(most)s characters in one line."),
+    "no_grid": marked(
+        "Your area has no grid “%(value)s” today. Copy the code from the table of grids."
+    ),
+    "several_grids": marked("Several grids are called “%(value)s”. Give the code instead."),
+    "no_worker": marked(
+        "Nobody in your area is “%(value)s”. Choose from the list, or enter the worker first."
+    ),
+    "several_workers": marked("Several workers are called “%(value)s”. Give the number instead."),
+    "no_role": marked("There is no role “%(value)s”. Choose one from the list."),
+    "no_date": marked("“%(value)s” is no date. Write it as 2026-03-01."),
+    "no_truth": marked("“%(value)s” is neither yes nor no."),
+    "dates": marked("The end comes before the beginning. Correct one of the two."),
+    "not_on_day": marked("The post does not exist on %(value)s. Choose a day within its dates."),
+    "held_already": marked(
+        "This worker holds the post already (post %(value)s). End that one first."
+    ),
+    "stands_in_already": marked("A stand-in cannot have a stand-in. Choose the post itself."),
+    "no_post": marked("Your area has no post “%(value)s”. Export the roster again."),
+    "twice": marked("Post %(value)s stands in two rows. Keep one of them."),
+    "other_grid": marked("Post %(value)s lies in another grid. End it and open a new one there."),
+    "other_role": marked("Post %(value)s has another role. End it and open a new one."),
+    "other_name": marked("The number belongs to somebody not called “%(value)s”. Check both."),
+    "no_workbook": marked("This is no readable workbook. Save it as XLSX and choose it again."),
+    "has_macros": marked("Workbooks with macros are not taken. Save it as XLSX without them."),
+    "too_large": marked("The file is too large. Divide it into several."),
+    "too_many_rows": marked("The file has too many rows. Divide it into several."),
+    "no_file": marked("Choose a file first."),
+    "missing_columns": marked(
+        "The table lacks these columns: %(value)s. Export the roster and fill in that table."
+    ),
+    "no_kind": marked("Choose what the notice is about."),
+    "zooms": marked("Zooms are whole numbers from 0 to %(most)s, the first not above the last."),
+    "no_kind_code": marked("A code has small letters, digits and _, such as day_care."),
+    "no_category_code": marked("A code is a capital letter and digits, such as A0105."),
+    "no_parent": marked("There is no category “%(value)s” to put it under."),
+    "code_taken": marked("This code is taken. Choose another."),
+    "login_taken": marked("The account name “%(value)s” is taken. Choose another."),
+    "slug_taken": marked("A city “%(value)s” exists already. Choose another short name."),
+    "own_account": marked("Nobody shuts the own account. Another administrator can."),
+    "no_phone": marked("Only an open account of a worker gets a phone."),
+    "no_demo": marked("That is no demo city; only those are dropped here."),
+    "no_number": marked("“%(value)s” is no number."),
+    "no_slug": marked("A short name has a-z, 0-9 and -, such as longkou."),
+    "no_zone": marked("There is no time zone “%(value)s”. Write it as Asia/Shanghai."),
+    "no_place": marked("That is no place on the globe: longitude -180 to 180, latitude -90 to 90."),
+    "no_metre_crs": marked(
+        "No system of coordinates in metres is known for this place. Check longitude and latitude."
+    ),
+    "no_metres": marked("EPSG:%(value)s is no system in metres that holds this place."),
+    "no_county": marked("The code has 1 to 12 letters and digits, such as 370681."),
+    "no_preset": marked("Choose one of the presets."),
+    "levels": marked("Choose at least two levels, from the top."),
+    "wrong_code": marked(
+        "The setup code is another one. It stands on the server's terminal; type it once more."
+    ),
+    "login": marked("An account name has letters, digits and . _ @ + -, up to 64 of them."),
+    "password": marked(
+        "A password has 10 to 256 characters, and is not the account name with a few more."
+    ),
+    "grid_ids": marked("This role needs the code of at least one grid."),
+    "organisation_id": marked("A department needs its organisation."),
+    "worker": marked("Nobody in your area is “%(value)s”. Choose from the list."),
+}
+"""Reason of an error, or else the field that it names -> what is told."""
+
+
+def sentence(word: Callable[[str], str], reason: str, value: object = "", most: object = "") -> str:
+    """Return why something cannot be taken, in the reader's language."""
+    message = REASONS.get(reason, KINDS[errors.InvalidInputError].title)
+    return word(message) % {"value": value, "most": most} if "%(" in message else word(message)
+
+
+def told(word: Callable[[str], str], error: errors.WanggeError) -> str:
+    """Return an error of the office as a sentence in the reader's language."""
+    data = error.data
+    reason = str(data.get("reason") or data.get("field") or "")
+    if reason in REASONS:
+        return sentence(word, reason, data.get("value", ""), data.get("most", ""))
+    kind = next((KINDS[base] for base in type(error).__mro__ if base in KINDS), None)
+    if kind is None:
+        return error.message
+    return f"{word(kind.title)} {word(kind.advice)}"

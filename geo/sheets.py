@@ -1,0 +1,218 @@
+"""Spreadsheets (XLSX) in and out: written so that no cell is a formula, read so that none can harm.
+
+Pure: bytes in, bytes out. A file from outside is looked at before it is opened: its list of parts,
+their sizes, and that no part declares entities.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from openpyxl import Workbook, load_workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.styles import Font
+from openpyxl.utils import get_column_letter
+
+from geo.errors import InvalidInputError
+
+MEDIA_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+MOST_PARTS: Final = 200
+MOST_BYTES: Final = 32 * 2**20
+"""Of all parts together, unpacked."""
+MOST_RATIO: Final = 200
+MOST_ROWS: Final = 10_000
+MOST_COLUMNS: Final = 60
+MOST_CHARACTERS: Final = 500
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_DECLARES = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table of a workbook.
+
+    Parameters
+    ----------
+    title : str
+        Name of the sheet.
+    header : sequence of str
+        Names of the columns.
+    rows : iterable of sequence
+        str, int, float, bool, date or None.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Iterable[Sequence[Any]]
+
+
+def write(sheets: Sequence[Sheet]) -> bytes:
+    """Return a workbook; a text stays a text, whatever it begins with.
+
+    A text that a spreadsheet could take for a formula is stored as text and carries the mark of a
+    quoted cell, so that it stays one when somebody edits it.
+    """
+    book = Workbook(write_only=True)
+    for sheet in sheets:
+        page = book.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", sheet.title)[:31])
+        page.freeze_panes = "A2"
+        for number, name in enumerate(sheet.header, 1):
+            width = 2 * sum(1 + (ord(letter) > 0x2E80) for letter in name)
+            page.column_dimensions[get_column_letter(number)].width = min(40, max(10, width))
+        page.append([_cell(page, name, bold=True) for name in sheet.header])
+        for row in sheet.rows:
+            page.append([_cell(page, value) for value in row])
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def _cell(page: Any, value: Any, *, bold: bool = False) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = _UNWRITABLE.sub("", value)
+    cell = WriteOnlyCell(page, text)
+    cell.data_type = "s"
+    if text.startswith(FORMULA_STARTS):
+        cell.quotePrefix = True
+    if bold:
+        cell.font = Font(bold=True)
+    return cell
+
+
+def read(content: bytes) -> list[list[Any]]:
+    """Return the rows of a workbook's first sheet, without those that are empty at the end.
+
+    Texts are stripped, a leading apostrophe taken away; dates are dates; a formula is its last
+    value.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no workbook, has macros, declares entities, or is larger than it may be; `reason`
+        says which.
+    """
+    _demand_harmless(content)
+    try:
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+        page = book.worksheets[0]
+        page.reset_dimensions()
+        rows: list[list[Any]] = []
+        for row in page.iter_rows(max_col=MOST_COLUMNS, values_only=True):
+            if len(rows) > MOST_ROWS:
+                raise _refused("too_many_rows", f"At most {MOST_ROWS} rows are taken.")
+            rows.append([_value(value) for value in row])
+    except InvalidInputError:
+        raise
+    except Exception as error:
+        raise _refused("no_workbook", "The file is no readable workbook (XLSX).") from error
+    while rows and not any(value not in (None, "") for value in rows[-1]):
+        rows.pop()
+    return rows
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.date() if value.time() == datetime.min.time() else value
+    if isinstance(value, str):
+        return value.strip().removeprefix("'")[:MOST_CHARACTERS]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _demand_harmless(content: bytes) -> None:
+    """Look at a workbook's parts before anything is opened."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            parts = archive.infolist()
+            names = {part.filename for part in parts}
+            if len(parts) > MOST_PARTS or "xl/workbook.xml" not in names:
+                raise _refused("no_workbook", "The file is no readable workbook (XLSX).")
+            if any(name.endswith(("vbaProject.bin", ".exe", ".dll")) for name in names):
+                raise _refused("has_macros", "Workbooks with macros are not taken.")
+            unpacked = sum(part.file_size for part in parts)
+            if unpacked > MOST_BYTES or unpacked > MOST_RATIO * max(len(content), 1):
+                raise _refused("too_large", "The workbook is too large once unpacked.")
+            for part in parts:
+                if part.filename.endswith((".xml", ".rels", ".vml")):
+                    _demand_plain(archive, part)
+    except zipfile.BadZipFile as error:
+        raise _refused("no_workbook", "The file is no readable workbook (XLSX).") from error
+    except (RuntimeError, NotImplementedError, OSError) as error:
+        raise _refused("no_workbook", "The file is locked or damaged.") from error
+
+
+def _demand_plain(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    """Refuse a part that is larger than it says, or declares what an XML reader would follow."""
+    with archive.open(part) as stream:
+        text = stream.read(part.file_size + 1)
+    if len(text) > part.file_size:
+        raise _refused("too_large", "A part of the workbook is larger than it says.")
+    if _DECLARES.search(text) or text[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise _refused("no_workbook", "The workbook declares entities, which none needs.")
+
+
+def _refused(reason: str, message: str) -> InvalidInputError:
+    return InvalidInputError(message, field="file", reason=reason)
+
+
+def day(value: Any) -> date | None:
+    """Return a cell's date, None for an empty one.
+
+    Raises
+    ------
+    ValueError
+        If it is no date between 1900 and 2999.
+
+    Examples
+    --------
+    >>> day("2026-03-01"), day("2026/3/1"), day("2026年3月1日"), day("")
+    (datetime.date(2026, 3, 1), datetime.date(2026, 3, 1), datetime.date(2026, 3, 1), None)
+    """
+    if value in (None, ""):
+        return None
+    if isinstance(value, datetime):
+        found = value.date()
+    elif isinstance(value, date):
+        found = value
+    else:
+        parts = re.fullmatch(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", str(value))
+        if parts is None:
+            raise ValueError(value)
+        found = date(*(int(part) for part in parts.groups()))
+    if not 1900 <= found.year <= 2999:
+        raise ValueError(value)
+    return found
+
+
+YES: Final = frozenset({"是", "y", "yes", "true", "1", "兼职", "✓", "√"})
+NO: Final = frozenset({"", "否", "n", "no", "false", "0", "专职", "none"})
+
+
+def truth(value: Any) -> bool:
+    """Return a cell's yes or no; an empty one is no.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    Examples
+    --------
+    >>> truth("是"), truth("no"), truth(None), truth(True)
+    (True, False, False, True)
+    """
+    word = str(value if value is not None else "").strip().casefold()
+    if word in YES:
+        return True
+    if word in NO:
+        return False
+    raise ValueError(value)
