@@ -12,11 +12,12 @@ from maps.page import Frame, Map
 from maps.styles import CATEGORY_COLOURS, SELECTED_WEIGHT_PX
 from maps.views import ViewOptions, level_steps, net_page
 
-SUBJECTS = ("requests", "coverage", "density", "patrol")
-"""What a map of figures shows."""
+SUBJECTS = ("requests", "coverage", "density", "patrol", "zone")
+"""What a map of figures shows; a zone is the own area of somebody who walks it."""
 
 GROUND_FROM_ZOOM = 15
 """First zoom that shows streets and buildings below the figures."""
+_ZONE_FROM_ZOOM = 13
 _OPACITY = {"requests": 0.92, "coverage": 0.82}
 _SIDES = {"requests": 250, "coverage": 125}
 
@@ -60,15 +61,16 @@ def figure_frame(
             "zoomOut": chosen.words.get("zoom_out", "\N{MINUS SIGN}"),
         },
     )
-    page.add_child(_ground(city, net, chosen))
+    from_zoom = _ZONE_FROM_ZOOM if subject == "zone" else GROUND_FROM_ZOOM
+    page.add_child(_ground(city, net, chosen, from_zoom))
     if subject in ("requests", "coverage"):
         page.add_child(
             SquaresLayer(_address(subject, city, chosen), {"opacity": _OPACITY[subject]})
         )
-    if subject in ("coverage", "density", "patrol"):
-        page.add_child(AreasLayer({"opacity": 0.6}))
+    if subject != "requests":
+        page.add_child(AreasLayer({"opacity": 0.25 if subject == "zone" else 0.6}))
     page.add_child(_borders(city, net, chosen))
-    if subject in ("coverage", "density"):
+    if subject in ("coverage", "density", "zone"):
         query = urlencode({"f": "geojson", "limit": 1000} | _dated(chosen))
         page.add_child(DotsLayer(f"{_api(city)}/stations?{query}"))
     page.add_child(NamesLayer({}))
@@ -148,13 +150,13 @@ def _borders(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptio
 
 
 def _ground(
-    city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptions
+    city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptions, from_zoom: int
 ) -> LaterBaseLayer:
     version = f"?{urlencode({'v': net['version']})}" if net.get("version") else ""
     return LaterBaseLayer(
         f"{_api(city)}/nets/{int(net['seq'])}/tiles/{{z}}/{{x}}/{{y}}.mvt{version}",
         {
-            "from": GROUND_FROM_ZOOM,
+            "from": from_zoom,
             "maxDataZoom": 15,
             "bounds": [*city["bbox"]] if city.get("bbox") else None,
             "only": [],

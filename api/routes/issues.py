@@ -53,6 +53,9 @@ def list_issues(
         Literal["none", "default_geocode", "duplicate"] | None,
         Query(description="Why it was set aside; `none` for those that were not."),
     ] = None,
+    is_open: Annotated[
+        bool | None, Query(alias="open", description="Neither closed nor void.")
+    ] = None,
     f: Format = "json",
 ) -> Response:
     """List the issues that one may see, the newest first.
@@ -67,7 +70,7 @@ def list_issues(
     for name, day in (("from", since), ("to", until)):
         if day is not None and not FIRST_DAY <= day <= LAST_DAY:
             raise InvalidInputError("A date lies between 1900 and 2999.", field=name)
-    narrow = service.IssueFilter(since, until, category, grid, state, set_aside, bbox)
+    narrow = service.IssueFilter(since, until, category, grid, state, set_aside, bbox, is_open)
     at, page = service.list_issues(session, viewer, asked, narrow, turn)
     period = (since, until) if since or until else None
     dates = AsOf.of(at, period)

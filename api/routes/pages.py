@@ -8,7 +8,6 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import RedirectResponse
 from pydantic import BeforeValidator, Field
 
 from api import i18n, rendering
@@ -120,12 +119,6 @@ def get_sight(
 
 
 SightDep = Annotated[Sight, Depends(get_sight, scope="function")]
-
-
-@router.get("/")
-def go_to_the_net() -> Response:
-    """Lead to the page of the net."""
-    return RedirectResponse("/net", 307)
 
 
 @router.get("/net")

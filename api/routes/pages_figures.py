@@ -45,7 +45,7 @@ def _subject_page(
     sight: Sight, subject: Literal["requests", "coverage", "density", "patrol"]
 ) -> Response:
     word = i18n.translations(i18n.get_language(sight.request)).gettext
-    path, title, script = SUBJECTS[subject]
+    _, title, script = SUBJECTS[subject]
     options = sight.options(label=word(title))
     page = figure_page(subject, sight.city, sight.net, options)
     page["wholeCity"] = sight.access.viewer.city_wide

@@ -5,6 +5,7 @@ What a map, its table and its file show comes from one function here.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from geo.store.standing import (
     whole,
 )
 from geo.tables import NetGrid
+from geo.terms import GridKind
 
 # ---- coverage ------------------------------------------------------------------------------------
 
@@ -268,4 +270,39 @@ def _dense(stations: int, households: float, area_m2: float) -> Row:
         "area_km2": round(area_m2 / 1e6, 3),
         "per_10000_households": rate(stations, households, 1e4, 2),
         "per_km2": rate(stations, area_m2, 1e6, 2),
+    }
+
+
+# ---- sizes ---------------------------------------------------------------------------------------
+
+SIZE_TOLERANCE: Final = 0.5
+"""How far a grid's households may lie from the median, as a share of it."""
+
+
+def sizes(session: Session, at: Moment, level: int) -> Row:
+    """Return the basic grids of a level whose households lie far from the median.
+
+    A city that has no rule of its own is measured by itself: the median of its basic grids of the
+    level, give or take `SIZE_TOLERANCE` of it.
+
+    Returns
+    -------
+    dict
+        `items` (the grids out of range, the largest first), `count` of basic grids, `median`,
+        `least`, `most`, `too_large`, `too_small`.
+    """
+    people = households_of(session, at, level)
+    basic = [row for row in listed(session, at, level) if row["kind"] == GridKind.BASIC]
+    counted = [row | {"households": whole(people.get(row["grid"], 0.0))} for row in basic]
+    median = float(np.median([row["households"] for row in counted])) if counted else 0.0
+    least, most = (median * (1 + sign * SIZE_TOLERANCE) for sign in (-1, 1))
+    outside = [row for row in counted if not least <= row["households"] <= most]
+    return {
+        "items": sorted(outside, key=lambda row: -row["households"]),
+        "count": len(counted),
+        "median": whole(median),
+        "least": math.ceil(least),
+        "most": math.floor(most),
+        "too_large": sum(row["households"] > most for row in outside),
+        "too_small": sum(row["households"] < least for row in outside),
     }

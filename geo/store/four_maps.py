@@ -87,3 +87,17 @@ def station_density(
     """
     at, name = _opened(session, asked, level, kinds)
     return at, figures.station_density(session, at, level, kinds, name)
+
+
+def grid_sizes(session: Session, asked: Asked, level: int) -> Answer:
+    """Return the basic grids of a level whose households lie far from the median.
+
+    Raises
+    ------
+    NetNotFoundError
+        If the city has no net yet on that day.
+    InvalidInputError
+        If there is no such level or vintage.
+    """
+    at, _ = _opened(session, asked, level, ())
+    return at, figures.sizes(session, at, level)

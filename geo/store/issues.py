@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, not_, select
 from sqlalchemy.orm import Session, aliased
 
 from geo.errors import NotFoundError
@@ -16,6 +16,7 @@ from geo.store.nets import Moment
 from geo.store.paging import Key, Order, Page, Statement
 from geo.store.shapes import Box, intersects
 from geo.tables import Category, Issue, NetCell, NetGrid
+from geo.terms import IssueState
 
 NOT_SET_ASIDE = "none"
 
@@ -37,6 +38,8 @@ class IssueFilter:
         Why it was set aside; "none" for those that were not.
     bbox : tuple of float
         West, south, east, north in degrees.
+    is_open : bool
+        Those that are neither closed nor void, or the others.
     """
 
     since: date | None = None
@@ -46,6 +49,7 @@ class IssueFilter:
     state: str | None = None
     set_aside: str | None = None
     bbox: Box | None = None
+    is_open: bool | None = None
 
 
 def _midnight(day: date, zone: str) -> datetime:
@@ -68,6 +72,19 @@ def _below(city: int, category: str) -> Any:
     return select(top.union(deeper).c.category)
 
 
+def still_open() -> ColumnElement[bool]:
+    """Return the condition of issues that are neither closed nor void."""
+    return and_(Issue.closed_at.is_(None), Issue.state != IssueState.VOID)
+
+
+def open_count(session: Session, at: Moment, seen: ColumnElement[bool]) -> int:
+    """Return how many open issues a viewer may see, those set aside left out."""
+    statement = select(func.count()).where(
+        Issue.city_id == at.city_id, seen, still_open(), Issue.set_aside.is_(None)
+    )
+    return int(session.scalar(statement) or 0)
+
+
 def _narrowed(at: Moment, narrow: IssueFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if narrow.since is not None:
@@ -85,6 +102,9 @@ def _narrowed(at: Moment, narrow: IssueFilter) -> list[ColumnElement[bool]]:
         conditions.append(Issue.set_aside.is_(None))
     elif narrow.set_aside is not None:
         conditions.append(Issue.set_aside == narrow.set_aside)
+    if narrow.is_open is not None:
+        still = still_open()
+        conditions.append(still if narrow.is_open else not_(still))
     if narrow.bbox is not None:
         conditions.append(intersects(Issue.geom, narrow.bbox))
     return conditions

@@ -21,8 +21,10 @@ class NamesLayer {
   }
 
   // levels: topologies from the top down; deeper names come where a level's grids are wide enough.
-  set(levels) {
+  // `skip`: ids of grids that are named elsewhere on the page.
+  set(levels, skip = []) {
     this.levels = levels.filter(Boolean);
+    this.skip = new Set(skip);
     this.sheet.repaint();
   }
 
@@ -38,6 +40,7 @@ class NamesLayer {
       context.font = `${depth ? 500 : 700} ${size}px ${token("--font") || "sans-serif"}`;
       const widest = [...topology.features].sort((a, b) => (b.box[2] - b.box[0]) - (a.box[2] - a.box[0]));
       for (const feature of widest) {
+        if (this.skip?.has(feature.id)) continue;
         const width = context.measureText(feature.name).width;
         if (depth && (feature.box[2] - feature.box[0]) * scale < width * 0.9) continue;
         const [cx, cy] = topology.middle(feature);

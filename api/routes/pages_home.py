@@ -1,0 +1,165 @@
+"""The first page after signing in: by role, the own area's figures and what needs a hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+
+from api.routes.pages import Sight, SightDep
+from api.routes.pages_figures import require_staff
+from geo import service
+from geo.terms import Role
+from maps.figure_views import figure_frame, figure_page
+
+router = APIRouter(include_in_schema=False)
+
+SIDE_M: Final = 500
+"""Side of the squares of the small map of requests."""
+HEAT_CLASSES: Final = 7
+PATROL_ROLE: Final = "worker"
+PATROL_LEVEL: Final = 3
+LISTED: Final = 5
+"""Rows of a list of what needs a hand."""
+
+
+@router.get("/")
+def show_home(sight: SightDep) -> Response:
+    """Lead strangers to the net and workers to their zone; show others their first page."""
+    viewer = sight.access.viewer
+    if not viewer.staff:
+        return RedirectResponse("/net", 307)
+    if viewer.role is Role.WORKER and viewer.areas:
+        return RedirectResponse("/patrol", 307)
+    return _home(sight)
+
+
+def _home(sight: Sight) -> Response:
+    """Return the first page of somebody who is not a worker."""
+    if sight.access.viewer.city_wide:
+        return sight.page("home.html", own=None, open_issues=None, **_whole_city(sight))
+    return sight.page("home.html", overview=None, sizes=None, **_own_area(sight))
+
+
+def _whole_city(sight: Sight) -> dict[str, Any]:
+    """Return the headline figures of the four maps, and the sizes for those who plan."""
+    session, viewer, asked = sight.access.session, sight.access.viewer, sight.asked
+    levels = [level["level"] for level in sight.city["levels"] if level["count"]]
+    top, patrol = levels[0], min(PATROL_LEVEL, levels[-1])
+    middle = min(2, levels[-1])
+    at, reached = service.coverage(session, asked, middle)
+    _, dense = service.station_density(session, asked, top)
+    _, posts = service.patrol_areas(session, asked, patrol, PATROL_ROLE)
+    narrow = service.RequestFilter(side_m=SIDE_M)
+    _, requests = service.map_requests(session, viewer, asked, narrow)
+    plans = viewer.role in (Role.PLANNER, Role.ADMINISTRATOR)
+    sizes = service.grid_sizes(session, asked, patrol)[1] if plans else None
+    lived_in = [row for row in reached["items"] if row["households"]]
+    return {
+        "at": at,
+        "sizes": sizes,
+        "patrol_level": next(one for one in sight.city["levels"] if one["level"] == patrol),
+        "overview": {
+            "coverage": reached["total"],
+            "stations": reached["stations"],
+            "least_covered": sorted(lived_in, key=lambda row: row["share_500_m"])[:LISTED],
+            "density": dense["total"],
+            "dense": dense["items"],
+            "posts": posts["total"],
+            "states": posts["states"],
+            "vacant": [row for row in posts["items"] if row["vacant"]][:LISTED],
+            "requests": _headline(requests),
+        },
+    }
+
+
+def _headline(found: service.Requests) -> dict[str, Any]:
+    """Return sums by month, and squares with their class for a picture without a map."""
+    frame = found.frame
+    rates = frame["per_1000_households"]
+    known = rates.dropna()
+    step = max(float(known.quantile(0.95)) / HEAT_CLASSES, 1e-9) if len(known) else 1.0
+    first_column, last_row = int(frame["column"].min()), int(frame["row"].max())
+    squares = []
+    for column, row, told, rate in zip(
+        frame["column"], frame["row"], frame["shown"], rates, strict=True
+    ):
+        look = f"h{min(int(rate / step), HEAT_CLASSES - 1) + 1}" if told == "rate" else str(told)
+        squares.append((int(column) - first_column, last_row - int(row), look))
+    sums = [sum(month) for month in found.cases]
+    return {
+        "months": [f"{month:%Y-%m}" for month in found.months],
+        "sums": sums,
+        "total": sum(sums),
+        "households": float(frame["households"].sum()),
+        "left_out": found.left_out,
+        "squares": squares,
+        "width": int(frame["column"].max()) - first_column + 1,
+        "height": last_row - int(frame["row"].min()) + 1,
+    }
+
+
+def _own_area(sight: Sight) -> dict[str, Any]:
+    """Return the figures of the grids that an account acts in, and its open issues."""
+    session, viewer, asked = sight.access.session, sight.access.viewer, sight.asked
+    areas = []
+    at = asked.moment(session)
+    for grid in viewer.areas:
+        _, card = service.show_grid(session, viewer, asked, grid)
+        level = card["level"]
+        areas.append(
+            {
+                "card": card,
+                "coverage": _row(service.coverage(session, asked, level)[1]["items"], grid),
+                "density": _row(service.station_density(session, asked, level)[1]["items"], grid),
+                "patrol": _row(service.patrol_areas(session, asked, level)[1]["items"], grid),
+            }
+        )
+    return {
+        "at": at,
+        "own": areas,
+        "open_issues": service.count_open_issues(session, viewer, asked),
+    }
+
+
+def _row(rows: Sequence[dict[str, Any]], grid: int) -> dict[str, Any] | None:
+    return next((row for row in rows if row["grid"] == grid), None)
+
+
+@router.get("/patrol")
+def show_patrol(sight: SightDep) -> Response:
+    """Show the own zone to those who act in some grids: posts, stations, open issues."""
+    require_staff(sight)
+    viewer = sight.access.viewer
+    if not viewer.areas:
+        return RedirectResponse("/staff/map", 307)
+    cards = [
+        service.show_grid(sight.access.session, viewer, sight.asked, grid)[1]
+        for grid in viewer.areas
+    ]
+    boxes = [card["bbox"] for card in cards]
+    bounds = [
+        min(box[0] for box in boxes),
+        min(box[1] for box in boxes),
+        max(box[2] for box in boxes),
+        max(box[3] for box in boxes),
+    ]
+    options = sight.options(bounds=bounds, label=cards[0]["name"])
+    page = figure_page("zone", sight.city, sight.net, options)
+    page["zone"] = [
+        {
+            "grid": card["grid"],
+            "level": card["level"],
+            "name": card["name"],
+            "middle": card["label_point"],
+        }
+        for card in cards
+    ]
+    return sight.page(
+        "patrol.html",
+        cards=cards,
+        frame=figure_frame("zone", sight.city, sight.net, options),
+        page=page,
+    )
