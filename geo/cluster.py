@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import hashlib
 import os
 import pwd
@@ -32,6 +31,8 @@ from geo.programs import EXTENSIONS, Binaries, Say, find_binaries, install
 Role = Literal["owner", "app", "admin"]
 
 DATABASE = "wangge"
+SERVER_ACCOUNT = "postgres"
+"""Account that the server runs under when root starts it; packages of PostgreSQL make it."""
 LOGINS: dict[Role, str] = {
     "owner": "wangge_owner",
     "app": "wangge_app",
@@ -121,6 +122,7 @@ class Cluster:
         self.name = name
         self.durable = durable
         self.state_dir = self.project_dir / ".wangge"
+        self._data_dir: Path | None = None
         self._key = hashlib.sha256(os.fsencode(self.project_dir)).hexdigest()[:12]
 
     # -- where things lie ---------------------------------------------------------------------
@@ -130,24 +132,30 @@ class Cluster:
         """The operating system account that the server runs under."""
         if os.geteuid() != 0:
             return pwd.getpwuid(os.geteuid())
-        try:
-            return pwd.getpwnam("postgres")
-        except KeyError:
+        if not _is_account(SERVER_ACCOUNT):
             raise SetupError(
-                "PostgreSQL refuses to run as root and there is no account `postgres` for it.",
-                command="useradd --system --user-group --no-create-home postgres",
-            ) from None
+                f"PostgreSQL refuses to run as root, and there is no account '{SERVER_ACCOUNT}'.",
+                command=f"useradd --system --user-group --no-create-home {SERVER_ACCOUNT}",
+            )
+        return pwd.getpwnam(SERVER_ACCOUNT)
 
-    @functools.cached_property
+    @property
     def data_dir(self) -> Path:
         """The folder of the data: in the project, or in /var/lib where that is out of reach."""
-        inside = self.state_dir / self.name
-        elsewhere = Path("/var/lib/wangge") / self._key / self.name
-        if os.geteuid() != 0 or inside.exists():
-            return inside
-        return inside if not elsewhere.exists() and self._reachable(self.state_dir) else elsewhere
+        if self._data_dir is None:
+            inside = self.state_dir / self.name
+            elsewhere = Path("/var/lib/wangge") / self._key / self.name
+            if os.geteuid() != 0 or inside.exists():
+                self._data_dir = inside
+            elif not _is_account(SERVER_ACCOUNT):
+                return inside  # nothing is installed yet
+            elif not elsewhere.exists() and self._reachable(self.state_dir):
+                self._data_dir = inside
+            else:
+                self._data_dir = elsewhere
+        return self._data_dir
 
-    @functools.cached_property
+    @property
     def socket_dir(self) -> Path:
         """The folder of the socket: beside the data, or a short one where that is too long."""
         beside = self.data_dir.with_name(f"{self.name}.run")
@@ -161,7 +169,7 @@ class Cluster:
             base = runtime
         else:
             base = "/tmp"
-        return Path(base) / f"wangge-{self.account.pw_uid}-{self._key}-{self.name}"
+        return Path(base) / f"wangge-{os.geteuid()}-{self._key}-{self.name}"
 
     def url(self, role: Role = "app", database: str = DATABASE) -> str:
         """Return the SQLAlchemy address of a database of this cluster for one of its logins."""
@@ -468,6 +476,14 @@ class Cluster:
         if newest is None:
             return ""
         return "\n".join(newest.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+
+
+def _is_account(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _age(path: Path) -> float:

@@ -54,13 +54,15 @@ def reach_database(settings: Settings, say: Callable[[str], None]) -> Iterator[O
     SetupError
         If there is no database to be had; the message says what to do.
     """
-    found = addresses(settings)
     if settings.database_url:
+        found = addresses(settings)
         with open_engine(found.owner) as engine:
             yield Opened(engine, found)
         return
-    with Cluster(settings.project_dir).session(say), open_engine(found.owner) as engine:
-        yield Opened(engine, found)
+    with Cluster(settings.project_dir).session(say):
+        found = addresses(settings)  # known once it runs
+        with open_engine(found.owner) as engine:
+            yield Opened(engine, found)
 
 
 @contextmanager

@@ -277,3 +277,19 @@ def test_a_folder_prepared_by_somebody_else_is_not_used(project: Path) -> None:
             cluster.start()
     finally:
         cluster.socket_dir.unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the server to another account")
+def test_before_anything_is_installed_there_is_no_account_yet(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = programs.find_binaries()
+    installed: list[Path] = []
+    monkeypatch.setattr(module, "_is_account", lambda name: bool(installed))
+    monkeypatch.setattr(module, "find_binaries", lambda version=None: real if installed else None)
+    monkeypatch.setattr(module, "install", lambda folder, say: installed.append(folder))
+    cluster = Cluster(project, durable=False)
+    assert cluster.status().running is False
+    with cluster.session(), connect(cluster, "app") as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert installed == [project]
