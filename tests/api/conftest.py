@@ -75,7 +75,13 @@ def _fill(owner_url: str) -> None:
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application on a free port of this machine; yield its address."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", server_header=False
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_level="critical",
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=600,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
