@@ -77,7 +77,8 @@ if [ -e "$target" ]; then
         say "$target is there and is no earlier installation; nothing was changed."
         exit 1
     fi
-    if [ -x "$target/.venv/bin/wangge" ] && "$target/.venv/bin/wangge" db status >/dev/null 2>&1; then
+    if { command -v systemctl && systemctl is-active wangge wangge-database; } >/dev/null 2>&1 ||
+        "$target/.venv/bin/wangge" db status >/dev/null 2>&1; then
         say "The earlier installation is in use. Stop it first (systemctl stop wangge wangge-database,"
         say "or: $target/.venv/bin/wangge db down), then run this again."
         exit 1
