@@ -118,6 +118,9 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /stations": STAFF,
     "GET /stations/density": STAFF,
     "GET /staff/map": STAFF,
+    "GET /patrol": by_scope(
+        "307 307 307 403", "200 200 200 403", "307 307 307 403", "401 401 401 401"
+    ),
     # ---- members and administrators --------------------------------------------------------------
     "GET /api/v1/cities/{city}/plans": all_the_same("none"),
     "GET /api/v1/cities/{city}/audit": {
@@ -126,7 +129,11 @@ TABLE: Final[Mapping[str, Expected]] = {
         PUBLIC: "401 401 401 401",
     },
     # ---- pages -----------------------------------------------------------------------------------
-    "GET /": all_the_same("307"),
+    "GET /": {
+        **all_the_same("200"),
+        WORKER: "307 307 307 307",
+        PUBLIC: "307 307 307 307",
+    },
     "GET /net": PAGE,
     "GET /net/table": PAGE,
     "GET /maps/net": PAGE,
@@ -161,6 +168,7 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/stations": {"city": "{city}"},
     "/stations/density": {"city": "{city}"},
     "/staff/map": {"city": "{city}"},
+    "/patrol": {"city": "{city}"},
     "/net": {"city": "{city}", "grid": "{grid}"},
     "/net/table": {"city": "{city}", "parent": "{grid}"},
     "/maps/net": {"city": "{city}"},

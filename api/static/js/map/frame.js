@@ -28,7 +28,7 @@ function firstView(map, options) {
     const top = options.single ? 12 : map.getSize().x < 640 ? 124 : 56;
     map.fitBounds([[bounds[1], bounds[0]], [bounds[3], bounds[2]]], {
       paddingTopLeft: [12, top],
-      paddingBottomRight: [12, 12],
+      paddingBottomRight: [12, map.getSize().x < 640 ? options.foot ?? 12 : 12],
     });
   } else {
     map.setView([0, 0], 2);

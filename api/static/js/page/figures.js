@@ -152,6 +152,10 @@ export function legend(title, rows, note = "") {
   byId("legend").replaceChildren(...content.flat(Infinity).filter(Boolean));
 }
 
+// On a small screen the legend is short until it is touched.
+byId("legend").classList.toggle("is-short", innerWidth <= 640);
+byId("legend").addEventListener("click", () => byId("legend").classList.toggle("is-short"));
+
 // Colours in a row with their limits below, as in an atlas.
 export function ramp(colours, limits, more = "+") {
   return h("div", { class: "ramp", role: "img", "aria-label": limits.map(String).join(", ") },

@@ -173,7 +173,7 @@ function drawTimes() {
     return h("button", { type: "button", tabindex: "-1", title: `${month}: ${number(sums[i])}`, class: state.month === i ? "is-on" : null,
       onclick: () => toMonth(state.month === i ? null : i) }, bar, h("small", {}, month.slice(5).replace(/^0/, "")));
   }));
-  byId("when").textContent = state.month === null ? t("Whole period") : found.months[state.month];
+  byId("when").textContent = periodWord();
   byId("whole").setAttribute("aria-pressed", String(state.month === null));
 }
 

@@ -51,7 +51,7 @@ function panel() {
     state.selected ? h("p", { class: "card-code" }, h("span", { class: "figure" }, one.code ?? ""), one.parent_name ?? "") : null,
     h("div", { class: "tiles" },
       tile(t("Posts filled"), percent(one.filled, one.posts), `${number(one.filled)} / ${number(one.posts)}`),
-      tile(t("Vacant posts"), number(one.vacant), t("%(n)s grids concerned", { n: number(missing.length) }), { tone: one.vacant ? "watch" : "" }),
+      tile(t("Vacant posts"), number(one.vacant), state.selected ? "" : t("%(n)s grids concerned", { n: number(missing.length) }), { tone: one.vacant ? "watch" : "" }),
       tile(t("Full-time"), number(one.full_time), t("filled posts")),
       tile(t("Part-time"), number(one.part_time), t("%(n)s people hold the posts", { n: number(one.workers) }))),
     h("section", {}, h("h3", {}, t("By role")), h("table", { class: "rows" },
