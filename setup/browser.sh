@@ -15,9 +15,16 @@ have_font() {
     command -v fc-list >/dev/null 2>&1 && [ -n "$(fc-list :lang=zh-cn family 2>/dev/null | head -n 1)" ]
 }
 
+drives() { # the program between the tests and the browser starts
+    for node in .venv/lib/python*/site-packages/playwright/driver/node; do
+        [ ! -x "$node" ] || "$node" --version >/dev/null 2>&1 || return 1
+    done
+}
+
 missing=
 have_browser || missing="$missing chromium"
 have_font || missing="$missing fonts-noto-cjk fontconfig"
+drives || missing="$missing libatomic1"
 [ -n "$missing" ] || exit 0
 # shellcheck disable=SC2086
 setup/apt.sh "a browser and Chinese fonts, for the tests of pages" $missing

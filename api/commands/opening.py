@@ -15,7 +15,7 @@ from geo.db import migrate, owner_engine, owner_transaction
 from geo.errors import SetupError
 from geo.keeping import upgrade
 from geo.settings import Settings
-from geo.tables import UserAccount
+from geo.tables import City, UserAccount
 
 MIGRATING = 7_229_001
 """Advisory lock: one process at a time changes the schema."""
@@ -75,16 +75,17 @@ def open_engine(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def demo_accounts(engine: Engine) -> list[tuple[str, str]]:
-    """Return role and login of the enabled accounts whose password everybody knows."""
+def demo_accounts(engine: Engine) -> list[tuple[str, str, str]]:
+    """Return city, role and login of the enabled accounts whose password everybody knows."""
     account = UserAccount
     statement = (
-        select(account.role, account.login)
+        select(City.slug, account.role, account.login)
+        .join(City, City.city_id == account.city_id)
         .where(account.demo, account.disabled_at.is_(None))
         .order_by(account.user_id)
     )
     with owner_transaction(engine) as session:
-        return [(row.role, row.login) for row in session.execute(statement)]
+        return [(row.slug, row.role, row.login) for row in session.execute(statement)]
 
 
 def bring_up_to_date(engine: Engine) -> None:

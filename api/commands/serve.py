@@ -100,7 +100,7 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
     from api.app import create_app  # the web is loaded by the commands that serve alone
 
     accounts = demo_accounts(opened.engine)
-    logins = [login for _, login in accounts]
+    logins = [login for _, _, login in accounts]
     serving.refuse_demo_accounts(place.host, logins, behind_proxy=settings.behind_proxy)
     listening = serving.bind(place.host, place.port)
     address = serving.address_of(listening, place.host, place.certificate)
@@ -128,7 +128,7 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
     try:
         offered = [
             {"role": role, "login": login, "password": service.DEMO_PASSWORD}
-            for role, login in accounts
+            for _, role, login in accounts
         ]
         app = create_app(settings, database, demo_accounts=offered)
         server = serving.make_server(
@@ -141,13 +141,14 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
         listening.close()
 
 
-def _table_of(accounts: list[tuple[str, str]]) -> Table:
+def _table_of(accounts: list[tuple[str, str, str]]) -> Table:
     title = f"Demo accounts, password {service.DEMO_PASSWORD}"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
+    table.add_column("city")
     table.add_column("role")
     table.add_column("login", style="bold")
-    for role, login in accounts:
-        table.add_row(role, login)
+    for account in accounts:
+        table.add_row(*account)
     return table
 
 
