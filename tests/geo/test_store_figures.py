@@ -226,7 +226,8 @@ def counted(dataset: CityDataset, side: int, category: str | None) -> pd.DataFra
         issues = issues[issues["top"] == category]
     issues["column"] = np.floor(issues.geometry.x / side).astype(int)
     issues["row"] = np.floor(issues.geometry.y / side).astype(int)
-    return issues
+    found: pd.DataFrame = issues
+    return found
 
 
 @pytest.mark.parametrize("side", SQUARE_SIDES_M)
