@@ -7,7 +7,7 @@ An unexpected error gives an id and nothing else; what happened stands in the lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -36,6 +36,12 @@ class NoCityError(errors.CityNotFoundError):
     """The database holds no city at all."""
 
     code: ClassVar[str] = "no_city"
+
+
+class NoNetError(errors.NetNotFoundError):
+    """The city has begun and has no grids at all."""
+
+    code: ClassVar[str] = "no_net"
 
 
 class UnexpectedError(errors.WanggeError):
@@ -73,12 +79,17 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
     NoCityError: Kind(
         404,
         marked("There is no city yet"),
-        marked("Load one on the command line: wangge demo, or wangge import."),
+        marked("Begin one in the guide, or load the made-up one on the command line: wangge demo."),
     ),
     errors.NetNotFoundError: Kind(
         404,
         marked("There is no net on this date"),
         marked("Choose another date; the list of nets shows from when on each is in force."),
+    ),
+    NoNetError: Kind(
+        404,
+        marked("This city has no grids yet"),
+        marked("Its map stands here as soon as the first file of grids has come in."),
     ),
     errors.GridNotFoundError: Kind(
         404,
@@ -162,6 +173,29 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
     ),
 }
 """Each named error of the subject -> how it is answered; the nearest base class counts."""
+
+ANY_FIELD = marked("this value is not one that can stand here; leave it out or choose another.")
+PAGE_FIELDS: Mapping[str, tuple[str, str]] = {
+    "as_of": (
+        marked("Date"),
+        marked("write a day of the calendar as year-month-day, such as 2026-01-31."),
+    ),
+    "level": (
+        marked("Level of grids"),
+        marked("choose one of the city's levels by its number, 1 being the top."),
+    ),
+    "sort": (marked("Order"), marked("choose it by a click on the head of a column.")),
+    "after": (
+        marked("Page of the list"),
+        marked("begin at the first page again; this link belongs to another list."),
+    ),
+    "grid": (marked("Grid"), marked("choose a grid on the map or in the table.")),
+    "parent": (marked("Belongs to"), marked("choose a grid on the map or in the table.")),
+    "only": (marked("Layer"), marked("choose grids, stations, buildings or streets.")),
+    "city": (marked("City"), marked("choose a city from the list on the map page.")),
+    "q": (marked("Name or code"), marked("write at most 200 letters.")),
+}
+"""Field of a page's address -> what it is called and how it is put right."""
 
 _HTTP_TITLES: Mapping[int, tuple[str, str]] = {
     404: ("not_found", KINDS[errors.NotFoundError].title),
@@ -251,7 +285,7 @@ def answer(
     headline = catalogue.gettext(title or kind.title)
     sent = {**_headers(error, number), **(headers or {})}
     if wants_page(request):
-        advice = catalogue.gettext(kind.advice)
+        advice = _pointed(error, catalogue.gettext) or catalogue.gettext(kind.advice)
         reference = error.data.get("id")
         return rendering.page(
             request,
@@ -276,6 +310,23 @@ def answer(
     return JSONResponse(body, number, headers=sent, media_type=MEDIA_TYPE)
 
 
+def _pointed(error: errors.WanggeError, translated: Callable[[str], str]) -> str:
+    """Return which values of a page's address are wrong and how to put them right, else nothing."""
+    if kind_of(type(error)) is not KINDS[errors.InvalidInputError]:
+        return ""
+    listed = error.data.get("errors") or [error.data]
+    fields = dict.fromkeys(str(one["field"]) for one in listed if one.get("field"))
+    told = []
+    for field in fields:
+        word, advice = PAGE_FIELDS.get(field, (None, ANY_FIELD))
+        name = translated(word) if word else field
+        told.append(
+            translated(marked("%(field)s: %(advice)s"))
+            % {"field": name, "advice": translated(advice)}
+        )
+    return " ".join(told)
+
+
 def _headers(error: errors.WanggeError, status: int) -> dict[str, str]:
     sent = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Cookie"}
     if status in (429, 503):
@@ -286,6 +337,12 @@ def _headers(error: errors.WanggeError, status: int) -> dict[str, str]:
 def _way_on(request: Request, error: errors.WanggeError, translated: Any) -> dict[str, str] | None:
     if isinstance(error, errors.NotSignedInError):
         return {"href": rendering.sign_in_address(request), "word": translated(marked("Sign in"))}
+    if isinstance(error, NoCityError):
+        return {"href": "/start", "word": translated(marked("Begin a city"))}
+    if isinstance(error, NoNetError):
+        city = quote(str(error.data.get("city", "")))
+        word = translated(marked("How the first file comes in"))
+        return {"href": f"/start?city={city}", "word": word}
     if isinstance(error, errors.NetNotFoundError) and request.query_params.get("as_of"):
         city = quote(str(error.data.get("city", "")))
         return {"href": f"/net?city={city}", "word": translated(marked("To the map"))}

@@ -7,9 +7,11 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+import segno
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from api import auth, i18n
 from api.i18n import marked
@@ -26,6 +28,8 @@ ROLES: Mapping[Role, str] = {
     Role.PUBLIC: marked("Public"),
 }
 """What the roles of accounts are called on pages."""
+OFFICE = frozenset({Role.ADMINISTRATOR, Role.PLANNER, Role.COMMUNITY})
+"""They keep people and posts."""
 
 
 @cache
@@ -64,7 +68,7 @@ def page(
     headers : mapping, optional
         Further headers.
     **values
-        What the template names besides `request`, `lang` and `nonce`.
+        What the template names besides `request`, `lang`, `nonce` and `sign_in`.
     """
     language = i18n.get_language(request)
     text = (
@@ -74,6 +78,7 @@ def page(
             request=request,
             lang=language,
             nonce=request.state.nonce,
+            sign_in=sign_in_address(request),
             **values,
         )
     )
@@ -93,8 +98,15 @@ def shown_viewer(request: Request, account: Account | None) -> dict[str, Any]:
         "login": account.login if account else "",
         "city": account.city if account else None,
         "role": word(ROLES[Role(account.role) if account else Role.PUBLIC]),
+        "office": account is not None and Role(account.role) in OFFICE,
         "csrf": auth.csrf_token(token) if token else "",
     }
+
+
+def qr_code(address: str) -> Markup:
+    """Return an address as a QR code, in SVG that scales."""
+    code = segno.make(address, error="m", micro=False)
+    return Markup(code.svg_inline(border=4, dark="#000", light="#fff", omitsize=True))  # noqa: S704
 
 
 def own_address(request: Request) -> str:

@@ -32,6 +32,7 @@ from geo.store import (
     checking,
     derived,
     desk,
+    doors,
     founding,
     kinds,
     loading,
@@ -111,6 +112,7 @@ __all__ = [
     "create_account",
     "desk",
     "disable_account",
+    "doors",
     "enable_account",
     "founding",
     "grid_sizes",
@@ -490,6 +492,13 @@ def show_grid(
 ) -> tuple[Moment, dict[str, Any]]:
     """Return the card of a grid, with the names of workers that the viewer may see."""
     return reading.show_grid(session, asked, grid, visible(Worker, viewer), geometry=geometry)
+
+
+def show_door(
+    session: Session, viewer: Viewer, city_id: int, grid: int
+) -> tuple[Moment, dict[str, Any]]:
+    """Return the card at the doors of a grid; names that the viewer may see."""
+    return doors.card(session, city_id, grid, visible(Worker, viewer))
 
 
 def who_is_responsible(

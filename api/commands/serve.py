@@ -21,7 +21,7 @@ from api.commands.demo import Size, Wish, load_demo_once
 from api.commands.opening import Opened, demo_accounts, open_database
 from api.commands.terminal import err, say
 from geo import service
-from geo.db import Database, context_key
+from geo.db import Database, context_key, owner_transaction
 from geo.settings import Settings
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -102,6 +102,8 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
     accounts = demo_accounts(opened.engine)
     logins = [login for _, _, login in accounts]
     serving.refuse_demo_accounts(place.host, logins, behind_proxy=settings.behind_proxy)
+    with owner_transaction(opened.engine) as session:
+        code = service.founding.setup_code(session)
     listening = serving.bind(place.host, place.port)
     address = serving.address_of(listening, place.host, place.certificate)
 
@@ -110,6 +112,8 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
             err.print(_table_of(accounts))
         took = f" ({time.monotonic() - began_s:.1f} s)" if began_s else ""
         err.print(f"[bold green]●[/] The map is at [bold]{address}[/]{took}   Ctrl-C ends it")
+        if code:
+            err.print(f"  To begin a city of your own: {address}start   setup code [bold]{code}[/]")
         if place.certificate:
             err.print(f"  certificate, SHA-256: {place.certificate.fingerprint}", style="dim")
 

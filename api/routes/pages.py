@@ -12,9 +12,10 @@ from pydantic import BeforeValidator, Field
 
 from api import i18n, rendering
 from api.deps import Access, SettingsDep, check_day, open_page
+from api.errors import NoNetError
 from api.i18n import marked
 from geo import service
-from geo.errors import InvalidInputError, NetNotFoundError
+from geo.errors import GridNotFoundError, InvalidInputError, NetNotFoundError
 from geo.settings import Settings
 from maps.views import RasterTiles, ViewOptions, net_frame, net_page
 
@@ -43,6 +44,8 @@ class Sight:
     day: date | None
     city: dict[str, Any]
     cities: list[dict[str, Any]]
+    today: date
+    """The day that is shown: the one asked for, else today in the city's zone."""
 
     @property
     def net(self) -> dict[str, Any]:
@@ -83,6 +86,7 @@ class Sight:
             cities=self.cities,
             net=self.net,
             as_of=self.day.isoformat() if self.day else None,
+            shown_day=self.today.isoformat(),
             viewer=rendering.shown_viewer(self.request, self.access.account),
             **values,
         )
@@ -112,10 +116,11 @@ def get_sight(
     check_day(as_of)
     with open_page(request, city) as (access, cities):
         asked = service.Asked(int(access.city_id or 0), as_of)
-        _, card = service.show_city(access.session, asked)
-        if card["net"] is None:
-            raise NetNotFoundError("The city has no net on this day.", city=card["slug"])
-        yield Sight(request, settings, access, as_of, card, cities)
+        at, card = service.show_city(access.session, asked)
+        if at is None or card["net"] is None:
+            kind = NetNotFoundError if card["nets"] else NoNetError
+            raise kind("The city has no net on this day.", city=card["slug"])
+        yield Sight(request, settings, access, as_of, card, cities, at.day)
 
 
 SightDep = Annotated[Sight, Depends(get_sight, scope="function")]
@@ -124,12 +129,31 @@ SightDep = Annotated[Sight, Depends(get_sight, scope="function")]
 @router.get("/net")
 def show_net(sight: SightDep, level: LevelNumber = None) -> Response:
     """Show the net on the map."""
-    options = sight.options(level=level or 0)
+    options = sight.options(level=level or 0, **_own_areas(sight))
     return sight.page(
         "net.html",
         frame=net_frame(sight.city, sight.net, options),
         page=net_page(sight.city, sight.net, options),
     )
+
+
+def _own_areas(sight: Sight) -> dict[str, Any]:
+    """Return the grids that the reader acts in, which the map outlines and frames at first."""
+    viewer = sight.access.viewer
+    if not viewer.staff or not viewer.areas:
+        return {}
+    own, boxes = [], []
+    for grid in viewer.areas:
+        try:
+            _, card = service.show_grid(sight.access.session, viewer, sight.asked, grid)
+        except GridNotFoundError:  # the net of this day does not have it
+            continue
+        own.append((grid, card["level"]))
+        boxes.append(card["bbox"])
+    if not own:
+        return {}
+    west, south, east, north = zip(*boxes, strict=True)
+    return {"own": own, "first_view": (min(west), min(south), max(east), max(north))}
 
 
 @router.get("/net/table")
@@ -162,11 +186,12 @@ def show_table(
 @router.get("/print/net")
 def show_sheet(sight: SightDep, grid: Annotated[int, Query(ge=1, le=2**63 - 1)]) -> Response:
     """Show one grid on a sheet of paper."""
-    _, card = service.show_grid(sight.access.session, sight.access.viewer, sight.asked, grid)
+    at, card = service.show_grid(sight.access.session, sight.access.viewer, sight.asked, grid)
     options = sight.options(grid=grid, grid_level=card["level"], bounds=card["bbox"])
     return sight.page(
         "print_net.html",
         card=card,
+        estimated=at.estimated,
         roles=net_page(sight.city, sight.net, options)["roles"],
         frame=net_frame(sight.city, sight.net, options),
     )

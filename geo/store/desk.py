@@ -58,13 +58,12 @@ def listing(
     )
     found = [dict(row._mapping) for row in rows]
     users = [row["user"] for row in found]
-    open_sessions: dict[int, int] = dict(
-        session.execute(
-            select(UserSession.user_id, func.count(UserSession.session_id))
-            .where(_open(city_id), UserSession.user_id.in_(users))
-            .group_by(UserSession.user_id)
-        ).tuples()
+    counted = session.execute(
+        select(UserSession.user_id, func.count(UserSession.session_id))
+        .where(_open(city_id), UserSession.user_id.in_(users))
+        .group_by(UserSession.user_id)
     )
+    open_sessions = {row[0]: row[1] for row in counted}
     areas = _areas(session, city_id, users)
     for row in found:
         row["sessions"] = open_sessions.get(row["user"], 0)

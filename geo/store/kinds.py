@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import ConflictError, InvalidInputError, NotFoundError
-from geo.profiles import MAX_ZOOM
+from geo.profiles import MAX_ZOOM, load_profile
 from geo.store import audit, office, rights
-from geo.tables import Category, Level, StationKind
+from geo.tables import Category, City, Level, StationKind
 
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _CATEGORY: Final = re.compile(r"[A-Z][0-9]{1,8}")
@@ -182,3 +182,35 @@ def _no_code(field: str, value: str) -> InvalidInputError:
     return InvalidInputError(
         f"'{value}' is no code.", field=field, reason=f"no_{field}_code", value=value
     )
+
+
+def scheme(session: Session, city_id: int) -> dict[str, Any]:
+    """Return the city's scheme of codes: its segments in order, with how many numbers each has."""
+    row = session.execute(
+        select(City.profile, City.code_scheme, City.county_code).where(City.city_id == city_id)
+    ).one()
+    found = load_profile(row.profile).scheme(row.code_scheme)
+    words = load_profile(row.profile).words
+    levels = {one.code: one.name for one in load_profile(row.profile).levels}
+    segments = []
+    for segment in found.segments:
+        name = levels.get(segment.source) or words.get(segment.source)
+        segments.append(
+            {
+                "source": segment.source,
+                "name": name.zh if name else segment.source,
+                "name_en": name.en if name else segment.source,
+                "width": segment.width,
+                "numbered": segment.order == "rows",
+                "capacity": segment.capacity,
+                "value": row.county_code if segment.source == "county" else segment.default,
+            }
+        )
+    return {
+        "code": found.code,
+        "name": found.name.zh,
+        "name_en": found.name.en,
+        "source": found.source,
+        "length": found.length,
+        "segments": segments,
+    }

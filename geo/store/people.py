@@ -47,6 +47,7 @@ def _posts(at: Moment, seen: ColumnElement[bool]) -> Statement:
             Post.worker_id.is_(None).label("vacant"),
             Post.valid_from,
             Post.valid_to,
+            Post.stand_in_for,
         )
         .join(NetGrid, and_(NetGrid.city_id == Post.city_id, NetGrid.grid_id == Post.grid_id))
         .outerjoin(
@@ -153,9 +154,18 @@ def _held_by(
             Post.worker_id,
             Post.post_id.label("post"),
             Post.grid_id.label("grid"),
+            NetGrid.name.label("grid_name"),
             Post.role,
             Post.duty_number,
             Post.part_time,
+        )
+        .outerjoin(
+            NetGrid,
+            and_(
+                NetGrid.city_id == Post.city_id,
+                NetGrid.grid_id == Post.grid_id,
+                of_net(NetGrid, at),
+            ),
         )
         .where(on_day(at), Post.worker_id.in_(list(workers)))
         .order_by(Post.post_id)

@@ -109,6 +109,7 @@ def show_city(session: Session, asked: Asked) -> tuple[Moment | None, dict[str, 
         "vintages": _mapped(nets.vintages(session, asked.city)),
         "measures": nets.measures(session, asked.city),
         "station_kinds": _mapped(nets.station_kinds(session, asked.city)),
+        "layers": nets.layers(session, asked.city),
         "roles": [
             {"code": code, "name": name, "name_en": name_en}
             for code, (name, name_en) in _roles(row.profile).items()
@@ -124,7 +125,7 @@ def _roles(profile: str) -> dict[str, tuple[str, str]]:
     return {role.code: (role.name.zh, role.name.en) for role in load_profile(profile).roles}
 
 
-def _worded(at: Moment, posts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def worded(at: Moment, posts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return posts with the names of their roles; a role that the profile lacks names itself."""
     known = _roles(at.profile)
     worded = []
@@ -170,7 +171,7 @@ def list_grids(
 
 def net_values(
     session: Session, asked: Asked, seq: int, level: int | None
-) -> tuple[Moment, dict[int, list[float]]]:
+) -> tuple[Moment, dict[int, list[float | None]]]:
     """Return the figures of all grids of a level, or of all leaf grids, by the grids' ids.
 
     Each row is named by `VALUE_COLUMNS`.
@@ -202,8 +203,8 @@ def _net_with_level(session: Session, asked: Asked, seq: int, level: int | None)
 
 def net_topology(
     session: Session, asked: Asked, seq: int, level: int | None, kept: Kept
-) -> tuple[str, bytes]:
-    """Return the key and the compressed TopoJSON of a level's borders, or of all leaf grids'.
+) -> tuple[Moment, str, bytes]:
+    """Return the net, and key and compressed TopoJSON of a level's borders, or of all leaf grids'.
 
     Raises
     ------
@@ -214,7 +215,7 @@ def net_topology(
     """
     at = _net_with_level(session, asked, seq, level)
     key = tiles.topology_key(at, level)
-    return key, kept.zipped(key, lambda: tiles.topology(session, at, level))
+    return at, key, kept.zipped(key, lambda: tiles.topology(session, at, level))
 
 
 def vector_tile(session: Session, asked: Asked, seq: int, z: int, x: int, y: int) -> bytes:
@@ -332,7 +333,7 @@ def show_grid(
     card = grid_rows.card(session, at, grid, geometry=geometry)
     lon, lat = card["label_point"]
     card["post_count"], card["station_count"] = card["posts"], card["stations"]
-    card["posts"] = _worded(at, people.posts_of(session, at, [grid], seen))
+    card["posts"] = worded(at, people.posts_of(session, at, [grid], seen))
     card["stations"] = places.nearest_stations(
         session, at, lon, lat, grid=grid, limit=STATIONS_OF_A_CARD
     )
@@ -360,7 +361,7 @@ def who_is_responsible(
         "cell": cell,
         "grid": named[line[0]],
         "path": [named[grid] for grid in reversed(line)],
-        "responsible": _worded(at, people.posts_of(session, at, line, seen)),
+        "responsible": worded(at, people.posts_of(session, at, line, seen)),
         "nearest_stations": places.nearest_stations(
             session, at, lon, lat, limit=STATIONS_OF_A_PLACE
         ),
@@ -406,7 +407,7 @@ def list_posts(
     """
     at = asked.moment(session)
     page = people.posts(session, at, narrow, seen, limit=turn.limit, after=turn.after)
-    return at, Page(_worded(at, page.items), page.next)
+    return at, Page(worded(at, page.items), page.next)
 
 
 def list_workers(
@@ -428,7 +429,7 @@ def list_workers(
     """
     at = asked.moment(session)
     page = people.workers(session, at, seen, areas, q=q, limit=turn.limit, after=turn.after)
-    return at, Page([{**row, "posts": _worded(at, row["posts"])} for row in page.items], page.next)
+    return at, Page([{**row, "posts": worded(at, row["posts"])} for row in page.items], page.next)
 
 
 def list_issues(

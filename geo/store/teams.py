@@ -11,10 +11,11 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
+from geo.errors import NotFoundError
 from geo.store import rights
 from geo.store.grids import of_net
 from geo.store.nets import Moment
-from geo.store.office import roles
+from geo.store.office import grid_within_reach, roles
 from geo.tables import NetGrid, Post, Worker
 
 
@@ -142,4 +143,38 @@ def posts_in(
                 post["stand_in_for"] is not None,
             )
         )
+    return found
+
+
+def one_team(
+    session: Session, viewer: Viewer, at: Moment, seen: ColumnElement[bool], grid: int
+) -> dict[str, Any]:
+    """Return one grid in the viewer's reach with the posts in it.
+
+    Raises
+    ------
+    InvalidInputError
+        If the day's net has no such grid in the viewer's area.
+    """
+    row = grid_within_reach(session, viewer, at, grid)
+    held = posts_in(session, at, seen, [grid]).get(grid, [])
+    return {"grid": row.grid_id, "name": row.name, "code": row.code, "posts": held}
+
+
+def grid_of_post(session: Session, viewer: Viewer, post: int) -> int:
+    """Return the grid of a post that the viewer keeps.
+
+    Raises
+    ------
+    NotFoundError
+        If the viewer's area has no such post.
+    """
+    city_id = rights.demand(viewer, rights.POSTING)
+    found = session.scalar(
+        select(Post.grid_id).where(
+            Post.city_id == city_id, Post.post_id == post, rights.in_reach(Post, viewer)
+        )
+    )
+    if found is None:
+        raise NotFoundError(f"There is no post {post} in your area.", post=post)
     return found
