@@ -95,7 +95,7 @@ def _signed_context(key: bytes, viewer: Viewer, scope: str) -> str:
 
 def owner_engine(url: str) -> Engine:
     """Return an engine of the login that owns the tables, for migrations and the operator."""
-    return create_engine(url, pool_size=1, max_overflow=2, pool_pre_ping=True)
+    return create_engine(url, pool_size=1, max_overflow=2, pool_pre_ping=True, hide_parameters=True)
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
@@ -143,6 +143,7 @@ class Database:
             max_overflow=4,
             pool_timeout=2,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": 2,
                 # A statement prepared once gets one plan for all cities and filters: 50 times

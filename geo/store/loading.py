@@ -233,6 +233,7 @@ class _Loader:
         self.net = net
         self.progress = progress
         self.to_lonlat = lonlat(dataset.metre_srid)
+        self.filled: set[str] = set()
         self.paths = net.set_index("grid_id")[list(AREA_COLUMNS)]
 
     def run(self) -> None:
@@ -253,12 +254,13 @@ class _Loader:
         self._issues()
         self._source_nets()
         self.progress("analyse", 0.0)
-        self.session.execute(text("ANALYZE"))
+        self.session.execute(text("ANALYZE " + ", ".join(sorted(self.filled))))
         derived.refresh(self.session, self.city_id, self.dataset.metre_srid)
         self.progress("analyse", 1.0)
 
     def copy(self, table: str, frame: pd.DataFrame) -> None:
         """COPY `frame` into `table`, geometry turned to EPSG:4326 vertex by vertex."""
+        self.filled.add(table)
         columns = _columns(frame, self.to_lonlat)
         columns["city_id"] = pa.repeat(pa.scalar(self.city_id, pa.int16()), len(frame))
         copy_rows(
@@ -397,6 +399,7 @@ def drop(session: Session, slug: str) -> bool:
     city_id = session.scalar(select(City.city_id).where(City.slug == slug))
     if city_id is None:
         return False
+    session.execute(update(Net).where(Net.city_id == city_id).values(plan_id=None))
     kept = {"audit", "audit_head", "city"}
     for table in reversed(Base.metadata.sorted_tables):
         if "city_id" in table.columns and table.name not in kept:

@@ -13,7 +13,16 @@ from geo.store.grids import cells_within, of_net, within
 from geo.store.nets import Moment
 from geo.store.paging import Key, Order, Page, Statement
 from geo.store.shapes import Box, contains_text, geojson, intersects
-from geo.tables import Building, Compound, NetCell, NetGrid, Organisation, Station, Street
+from geo.tables import (
+    Building,
+    Compound,
+    NetCell,
+    NetGrid,
+    Organisation,
+    Station,
+    Street,
+    building_household,
+)
 
 
 @dataclass(frozen=True)
@@ -227,7 +236,7 @@ def buildings(
         Building.use,
         Building.floors,
         Building.entrances,
-        case((counted, Building.households), else_=null()).label("households"),
+        case((counted, building_household.c.households), else_=null()).label("households"),
         NetCell.grid_id.label("grid"),
         *_lonlat(func.ST_PointOnSurface(Building.footprint)),
         *_extent(Building.footprint),
@@ -237,6 +246,13 @@ def buildings(
         select(*columns)
         .outerjoin(NetCell, _owner(at, Building.cell_id))
         .outerjoin(NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == NetCell.grid_id))
+        .outerjoin(
+            building_household,
+            and_(
+                building_household.c.city_id == Building.city_id,
+                building_household.c.building_id == Building.building_id,
+            ),
+        )
         .where(Building.city_id == at.city_id)
     )
     if narrow.bbox is not None:

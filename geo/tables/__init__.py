@@ -53,6 +53,7 @@ from geo.tables.place import (
     StationKind,
     Street,
     Worker,
+    building_household,
 )
 from geo.tables.plan import Plan, PlanCell, PlanEdit, PlanGrid
 
@@ -103,4 +104,5 @@ __all__ = [
     "UserSession",
     "Vintage",
     "Worker",
+    "building_household",
 ]

@@ -67,18 +67,25 @@ def gist(table: str, column: str) -> Index:
     return Index(f"ix_{table}_{column}", column, postgresql_using="gist")
 
 
-def refers_to(target: str, *columns: str) -> ForeignKeyConstraint:
+def refers_to(target: str, *columns: str, later: bool = False) -> ForeignKeyConstraint:
     """Return a foreign key on ``(city_id, columns...)`` of the table `target`.
 
-    The names of the columns in `target` are its own primary key's.
+    The names of the columns in `target` are its own primary key's. With `later` the key is added
+    after both tables are there, since they refer to each other.
     """
     own = {"city": [], "net": ["seq"]}.get(target, [f"{target}_id"])
-    keys = {"station_kind": ["kind"], "category": ["category"], "vintage": ["vintage"]}
+    keys = {
+        "station_kind": ["kind"],
+        "category": ["category"],
+        "vintage": ["vintage"],
+        "user_account": ["user_id"],
+    }
     remote = ["city_id", *keys.get(target, own)]
     return ForeignKeyConstraint(
         ["city_id", *columns],
         [f"{target}.{name}" for name in remote],
         ondelete="CASCADE" if target == "city" else None,
+        use_alter=later,
     )
 
 

@@ -106,6 +106,7 @@ class Net(Base):
     __tablename__ = "net"
     __table_args__ = (
         refers_to("city"),
+        refers_to("plan", "plan_id", later=True),
         CheckConstraint("seq >= 1", name="seq"),
         Index(
             "uq_net_effective_from",
@@ -218,7 +219,11 @@ class Handover(Base):
     """What changes hands when a net begins."""
 
     __tablename__ = "handover"
-    __table_args__ = (refers_to("net", "seq"),)
+    __table_args__ = (
+        refers_to("net", "seq"),
+        refers_to("grid", "from_grid"),
+        refers_to("grid", "to_grid"),
+    )
 
     city_id: Mapped[CityKey]
     seq: Mapped[SeqKey]
@@ -248,7 +253,11 @@ class SourceGrid(Base):
     """One delivered polygon and how far the net's grid departs from it."""
 
     __tablename__ = "source_grid"
-    __table_args__ = (refers_to("source_net", "source_net_id"), gist("source_grid", "geom"))
+    __table_args__ = (
+        refers_to("source_net", "source_net_id"),
+        refers_to("grid", "grid_id"),
+        gist("source_grid", "geom"),
+    )
 
     city_id: Mapped[CityKey]
     source_net_id: Mapped[IdKey]

@@ -11,6 +11,10 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Identity,
     Index,
+    Integer,
+    SmallInteger,
+    column,
+    table,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -56,6 +60,15 @@ class Building(Base):
     entrances: Mapped[SmallInt | None]
     households: Mapped[int | None]
     footprint: Mapped[Any] = shape("GEOMETRY")
+
+
+building_household = table(
+    "building_household",
+    column("city_id", SmallInteger),
+    column("building_id", BigInteger),
+    column("households", Integer),
+)
+"""How many households a building has: a view that the city's staff alone finds filled."""
 
 
 class Compound(Base):
@@ -281,6 +294,8 @@ class Issue(Areas, Base):
         Index("ix_issue_owner", "city_id", "owner_grid", "reported_at"),
         Index("ix_issue_area_1", "city_id", "area_1", "reported_at"),
         Index("ix_issue_area_2", "city_id", "area_2", "reported_at"),
+        Index("ix_issue_area_3", "city_id", "area_3", "reported_at"),
+        Index("ix_issue_area_4", "city_id", "area_4", "reported_at"),
         gist("issue", "geom"),
     )
 

@@ -32,6 +32,8 @@ class Plan(Base):
     __tablename__ = "plan"
     __table_args__ = (
         refers_to("city"),
+        refers_to("net", "base_seq"),
+        refers_to("user_account", "author_id"),
         one_of("state", PlanState),
         CheckConstraint("version >= 0", name="version"),
         CheckConstraint(
@@ -109,7 +111,11 @@ class PlanEdit(Base):
     """One edit of a plan with what undoes it."""
 
     __tablename__ = "plan_edit"
-    __table_args__ = (refers_to("plan", "plan_id"), CheckConstraint("n >= 1", name="n"))
+    __table_args__ = (
+        refers_to("plan", "plan_id"),
+        refers_to("user_account", "actor_id"),
+        CheckConstraint("n >= 1", name="n"),
+    )
 
     city_id: Mapped[CityKey]
     plan_id: Mapped[IdKey]

@@ -39,7 +39,8 @@ DAMAGE = {
     "audit_chain": "ALTER TABLE audit DISABLE TRIGGER audit_is_final;"
     "UPDATE audit SET action = 'nothing' WHERE n = 1",
     "figure_stale": "UPDATE net_value SET value = value + 1 WHERE grid_id = 211",
-    "net_order": "INSERT INTO net (city_id, seq, effective_from, hash)"
+    "net_order": "ALTER TABLE net DISABLE TRIGGER net_follows;"
+    "INSERT INTO net (city_id, seq, effective_from, hash)"
     " SELECT city_id, 2, effective_from - 1, hash FROM net",
 }
 
@@ -107,6 +108,16 @@ def test_two_runs_of_one_cell_cannot_be_stored(tiny: Session) -> None:
     )
     with pytest.raises(Exception, match="ex_net_cell_run"):
         tiny.execute(text(second_run))
+
+
+@pytest.mark.parametrize(("seq", "days"), [(1, 1), (2, 0), (2, -1)])
+def test_a_net_out_of_order_cannot_be_stored(tiny: Session, seq: int, days: int) -> None:
+    statement = (
+        "INSERT INTO net (city_id, seq, effective_from, hash)"
+        " SELECT city_id, :seq, effective_from + :days, hash FROM net"
+    )
+    with pytest.raises(Exception, match=r"does not follow|pk_net"):
+        tiny.execute(text(statement), {"seq": seq, "days": days})
 
 
 def test_a_code_is_never_given_to_another_grid(tiny: Session) -> None:

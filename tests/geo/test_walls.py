@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from geo import db, service
 from geo.db import Database, Viewer, owner_transaction
-from geo.tables import Base, Issue, UserAccount, Worker
+from geo.tables import Base, Issue, UserAccount, Worker, building_household
 from geo.terms import Role
 from tests.cities import tiny_dataset
 from tests.conftest import MigratedDatabase
 
 PROTECTED = (
-    "app_secret", "area_grant", "audit", "audit_head", "issue", "issue_square", "plan",
+    "app_secret", "area_grant", "audit", "audit_head", "cell_value", "household_place",
+    "issue", "issue_square", "plan",
     "plan_cell", "plan_edit",
     "plan_grid", "sign_in_attempt", "sign_in_link", "user_account", "user_session", "worker",
 )  # fmt: skip
@@ -102,7 +103,7 @@ def test_the_open_tables_hold_nothing_about_persons(cities: Cities) -> None:
         ).all()
     assert {tuple(row) for row in written if row.privilege_type != "SELECT"} == WRITTEN
     persons = {"name_consent", "login", "password_hash", "display_name"}
-    for name in readable - set(PROTECTED):
+    for name in readable - set(PROTECTED) - {"building_household"}:
         assert not persons & set(Base.metadata.tables[name].columns.keys()), name
 
 
@@ -125,6 +126,24 @@ def test_an_area_sees_its_grids_and_those_below(cities: Cities) -> None:
         with door.transaction(Viewer(Role.COMMUNITY, ids["one"], 1, (grid,))) as session:
             seen = set(session.scalars(select(Issue.issue_id)))
         assert seen == expected if expected is not None else not seen & below_11
+
+
+def test_households_of_a_building_are_for_the_citys_staff(cities: Cities) -> None:
+    _, door, ids = cities
+    counted = select(func.sum(building_household.c.households))
+    with door.transaction(Viewer(Role.WORKER, ids["one"], 1, (111,))) as session:
+        assert session.scalar(counted) > 0
+        assert set(session.scalars(select(building_household.c.city_id))) == {ids["one"]}
+    for viewer in (Viewer.public(ids["one"]), Viewer(Role.WORKER, None, 1, (111,))):
+        with door.transaction(viewer) as session:
+            assert session.scalar(counted) is None
+            session.execute(text("SET LOCAL ROLE wangge_city"))
+            assert session.scalar(counted) is None
+    with (
+        pytest.raises(DBAPIError, match="permission denied"),
+        door.transaction(Viewer(Role.LEADER, ids["one"], 1)) as session,
+    ):
+        session.execute(text("SELECT households FROM building"))
 
 
 def test_a_department_sees_its_own_cases(cities: Cities) -> None:
