@@ -122,27 +122,35 @@ def generate_with_truth(
     land = _draw_land(wanted, seed)
     tell("ground", 1.0)
     with _pool(processes, len(land.blocks)) as pool:
-        filled = _fill(land, seed, pool, tell)
-        tell("cells", 0.0)
-        cells = as_coverage(filled.cells)
-        borders = borders_of(cells, filled.cell_block, land.ground)
-        homes = _occupied(filled, land.seaside, round(wanted.grids * HOUSEHOLDS_PER_GRID))
-        in_cell = totals(filled.building_cell, homes.astype(np.float64), len(cells))
-        tell("cells", 1.0)
-        tell("net", 0.0)
-        spans = iter(((0.1, 0.6), (0.7, 0.2)))
-        net = build_net(
-            cells,
-            filled.cell_block,
-            in_cell,
-            borders,
-            land.ground,
-            land.uses,
-            _counts(wanted.grids),
-            lambda jobs: _divide_all(jobs, pool, tell, *next(spans)),
-        )
-        tell("net", 1.0)
-    return _City(seed, wanted, land, filled, cells, homes, in_cell, net, tell).dataset()
+        city = _grow(seed, wanted, land, pool, tell)
+    return city.dataset()
+
+
+def _grow(seed: int, size: Size, land: _Land, pool: Executor | None, tell: Progress) -> _City:
+    """Build on the land, make cells of its ground, and divide them into the net."""
+    filled = _fill(land, seed, pool, tell)
+    tell("cells", 0.0)
+    cells = as_coverage(filled.cells, filled.cell_block, land.ground)
+    tell("cells", 0.8)
+    filled.cells = cells
+    borders = borders_of(cells, filled.cell_block, land.ground)
+    homes = _occupied(filled, land.seaside, round(size.grids * HOUSEHOLDS_PER_GRID))
+    in_cell = totals(filled.building_cell, homes.astype(np.float64), len(cells))
+    tell("cells", 1.0)
+    tell("net", 0.0)
+    spans = iter(((0.1, 0.6), (0.7, 0.2)))
+    net = build_net(
+        cells,
+        filled.cell_block,
+        in_cell,
+        borders,
+        land.ground,
+        land.uses,
+        _counts(size.grids),
+        lambda jobs: _divide_all(jobs, pool, tell, *next(spans)),
+    )
+    tell("net", 1.0)
+    return _City(seed, size, land, filled, homes, in_cell, net, tell)
 
 
 def _size(size: str, grids: int | None, issues: int | None) -> Size:
@@ -280,7 +288,6 @@ class _City:
     size: Size
     land: _Land
     filled: Filled
-    cells: Array
     homes: Ints
     in_cell: Floats
     net: Net
@@ -348,9 +355,9 @@ class _City:
         return shaped(
             "cells",
             {
-                "cell_id": np.arange(1, len(self.cells) + 1),
+                "cell_id": np.arange(1, len(self.filled.cells) + 1),
                 "grid_id": self.net.cell_leaf + 1,
-                "geometry": places.moved(self.cells),
+                "geometry": places.moved(self.filled.cells),
             },
             METRE_SRID,
         )
@@ -376,7 +383,7 @@ class _City:
 
     def _cell_values(self, rng: np.random.Generator) -> pd.DataFrame:
         """Households of every cell in both vintages; in the season holiday flats fill up."""
-        count = len(self.cells)
+        count = len(self.filled.cells)
         dwellings = totals(
             self.filled.building_cell, self.filled.dwellings.astype(np.float64), count
         )
