@@ -10,6 +10,9 @@ import threading
 import time
 from pathlib import Path
 
+HALF = Path(sys.prefix) / ".half"
+"""Lies there while packages are put in place: who finds it knows that this was interrupted."""
+
 BAR_WIDTH = 28
 REFRESH_S = 0.2
 
@@ -86,12 +89,14 @@ def main(lock: Path, log: Path) -> int:
                 seen += 1
                 detail = rest.split("==")[0]
             elif line.startswith("Installing collected packages"):
+                HALF.touch()
                 installing = True
     code = pip.wait()
     done.set()
     painter.join()
     bar.close()
     if code == 0:
+        HALF.unlink(missing_ok=True)
         print(f"Python packages: {total} in place after {time.monotonic() - bar.start_s:.0f} s.")
         return 0
     tail = log.read_text(encoding="utf-8").splitlines()[-12:]

@@ -84,10 +84,9 @@ fi
 works || make_environment
 wider_set
 if ! has_packages; then
-    touch .venv/.half # taken away at the end: who finds it knows that this did not finish
     "$inside" setup/install.py "$lock"
     echo "$set_name $packages" >.venv/.packages
-    rm -f .venv/.half .venv/.project
+    rm -f .venv/.project
 fi
 if ! has_project; then
     "$inside" -m pip install -q --no-deps --no-build-isolation --no-index -e .
