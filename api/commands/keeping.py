@@ -19,6 +19,7 @@ from geo.cluster import Cluster
 from geo.errors import KeepingError
 from geo.keeping import doctor as examination
 from geo.keeping import restore as restoring
+from geo.keeping import revisions
 from geo.keeping import upgrade as upgrading
 from geo.keeping.backup import Backup, make
 from geo.keeping.checks import Check, Installation, State
@@ -188,7 +189,8 @@ def _backup_lines(made: Backup) -> list[str]:
     size = made.path.stat().st_size / 1e6
     rows = sum(made.manifest.rows.values())
     content = f"{rows:,} rows, schema {made.manifest.revision}"
-    cities = f"{len(made.manifest.cities)} cities checked"
+    known = made.manifest.revision == revisions.head()
+    cities = f"{len(made.manifest.cities)} cities checked" if known else "cities not checked yet"
     lines = [f"{made.path}", f"  {size:,.1f} MB, {content}, {cities}"]
     lines += [f"  deleted {path.name}" for path in made.pruned]
     lines += [
