@@ -123,6 +123,8 @@ def get_access(request: Request) -> Iterator[Access]:
 def open_page(request: Request, wish: str | None) -> Iterator[tuple[Access, list[dict[str, Any]]]]:
     """Open a page's transaction in the city wished for; else the reader's, the default, the first.
 
+    A demo city comes before others, since who put one there came to look at it.
+
     Parameters
     ----------
     request : Request
@@ -143,7 +145,7 @@ def open_page(request: Request, wish: str | None) -> Iterator[tuple[Access, list
 
     def choose(session: Session, account: Account | None) -> int:
         cities.extend(service.list_cities(session))
-        known = [one["slug"] for one in cities]
+        known = [one["slug"] for one in sorted(cities, key=lambda one: not one["demo"])]
         wishes = (account.city if account else None, get_settings(request).default_city, *known)
         slug = wish or next((one for one in wishes if one in known), None)
         if slug is None:

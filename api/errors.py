@@ -285,7 +285,7 @@ def answer(
     headline = catalogue.gettext(title or kind.title)
     sent = {**_headers(error, number), **(headers or {})}
     if wants_page(request):
-        advice = _pointed(error, catalogue.gettext) or catalogue.gettext(kind.advice)
+        advice = _pointed(error, language, catalogue.gettext) or catalogue.gettext(kind.advice)
         reference = error.data.get("id")
         return rendering.page(
             request,
@@ -310,7 +310,7 @@ def answer(
     return JSONResponse(body, number, headers=sent, media_type=MEDIA_TYPE)
 
 
-def _pointed(error: errors.WanggeError, translated: Callable[[str], str]) -> str:
+def _pointed(error: errors.WanggeError, language: str, word: Callable[[str], str]) -> str:
     """Return which values of a page's address are wrong and how to put them right, else nothing."""
     if kind_of(type(error)) is not KINDS[errors.InvalidInputError]:
         return ""
@@ -318,12 +318,9 @@ def _pointed(error: errors.WanggeError, translated: Callable[[str], str]) -> str
     fields = dict.fromkeys(str(one["field"]) for one in listed if one.get("field"))
     told = []
     for field in fields:
-        word, advice = PAGE_FIELDS.get(field, (None, ANY_FIELD))
-        name = translated(word) if word else field
-        told.append(
-            translated(marked("%(field)s: %(advice)s"))
-            % {"field": name, "advice": translated(advice)}
-        )
+        name, advice = PAGE_FIELDS.get(field, (field, ANY_FIELD))
+        colon = "：" if language == "zh" else ": "
+        told.append(f"{word(name)}{colon}{word(advice)}")
     return " ".join(told)
 
 

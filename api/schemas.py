@@ -48,12 +48,15 @@ class AsOf(Form):
     day: date = Field(description="The date that was asked for, in the city's zone.")
     net: NetOnDate
     vintage: str | None
+    estimated: bool = Field(
+        False, description="Whether the figures of the vintage are an estimate, not a count."
+    )
 
     @classmethod
     def of(cls, at: Moment, period: tuple[date | None, date | None] | None = None) -> AsOf:
         """Return the dates of a moment."""
         net = NetOnDate(seq=at.seq, effective_from=at.effective_from)
-        return cls(period=period, day=at.day, net=net, vintage=at.vintage)
+        return cls(period=period, day=at.day, net=net, vintage=at.vintage, estimated=at.estimated)
 
 
 class Listing(Form, Generic[Item]):
@@ -135,6 +138,8 @@ class LevelOfCity(Form):
     zoom_min: int
     zoom_max: int
     count: int
+    above: int | None = Field(description="Grids of the level above; null at the top.")
+    divided: int = Field(description="How many of those have grids of this level.")
 
 
 class Net(Form):
@@ -193,6 +198,9 @@ class CityCard(City):
     vintages: list[VintageOfCity]
     measures: list[str]
     station_kinds: list[StationKind]
+    layers: list[str] = Field(
+        description="Of building, street, water, compound, stations those the city has any of."
+    )
     roles: list[Word]
     as_of: AsOf | None
 
@@ -216,8 +224,8 @@ class GridItem(GridStep):
     parent: int | None
     colour: int
     path: list[GridStep] = Field(description="From the top down to the grid itself.")
-    households: Figure
-    buildings: int
+    households: Figure | None = Field(description="Null where the city has no count of them.")
+    buildings: int | None = Field(description="Null where the city has none delivered.")
     cells: int
     area_m2: float
     posts: int
@@ -231,8 +239,8 @@ class ChildGrid(GridStep):
     """A grid below the one that is shown."""
 
     kind: str
-    households: Figure
-    buildings: int
+    households: Figure | None
+    buildings: int | None
     posts: int
     vacant_posts: int
     stations: int
@@ -305,8 +313,8 @@ class GridCard(GridStep):
     parent: int | None
     colour: int
     path: list[GridStep]
-    households: Figure
-    buildings: int
+    households: Figure | None
+    buildings: int | None
     cells: int
     area_m2: float
     post_count: int = Field(description="Posts of the grid and of all grids below it.")
@@ -340,7 +348,7 @@ class LevelValues(Form):
     """Figures of all grids of a level: one row of numbers for each grid, named by `columns`."""
 
     columns: list[str]
-    values: dict[int, list[Figure]]
+    values: dict[int, list[Figure | None]]
     as_of: AsOf
 
 

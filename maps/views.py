@@ -86,7 +86,11 @@ class ViewOptions:
     grid, grid_level : int, optional
         Grid that is selected at first, and its level.
     bounds : sequence of 4 floats, optional
-        First view as west, south, east, north; default: the city's.
+        What the map shows alone, as west, south, east, north; default: the city.
+    first_view : sequence of 4 floats, optional
+        First view of the whole map, likewise; default: `bounds`.
+    own : sequence of (grid, level)
+        Grids that the reader acts in; they are outlined.
     """
 
     lang: str = "zh"
@@ -102,6 +106,8 @@ class ViewOptions:
     grid: int | None = None
     grid_level: int | None = None
     bounds: Sequence[float] | None = None
+    first_view: Sequence[float] | None = None
+    own: Sequence[tuple[int, int]] = ()
 
 
 def net_frame(
@@ -139,7 +145,7 @@ def net_frame(
     page = Map(
         "net-map",
         label=chosen.label or name,
-        bounds=chosen.bounds or city.get("bbox"),
+        bounds=chosen.first_view or chosen.bounds or city.get("bbox"),
         static=chosen.static,
         options={
             "minZoom": 8,
@@ -243,6 +249,7 @@ def _net_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOpt
             "withValues": not single,
             "selected": options.grid,
             "selectedLevel": options.grid_level,
+            "own": [{"id": grid, "level": level} for grid, level in options.own],
         },
     )
 
@@ -321,4 +328,5 @@ def net_page(
         },
         "roles": {str(role["code"]): _word(role, chosen.lang) for role in city.get("roles", ())},
         "raster": chosen.raster is not None,
+        "layers": [*city["layers"]] if "layers" in city else None,
     }

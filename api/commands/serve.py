@@ -130,9 +130,17 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
         opened.addresses.app, context_key(opened.engine), pool_size=settings.pool_size
     )
     try:
+        with owner_transaction(opened.engine) as session:
+            named = {city["slug"]: city for city in service.list_cities(session)}
         offered = [
-            {"role": role, "login": login, "password": service.DEMO_PASSWORD}
-            for _, role, login in accounts
+            {
+                "role": role,
+                "login": login,
+                "password": service.DEMO_PASSWORD,
+                "city": named[city]["name"],
+                "city_en": named[city]["name_en"],
+            }
+            for city, role, login in accounts
         ]
         app = create_app(settings, database, demo_accounts=offered)
         server = serving.make_server(

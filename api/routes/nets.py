@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.asking import KNOWN_FIELDS, AskedDep, LevelPath, SeqPath, level_number
 from api.deps import SessionDep
 from api.errors import responses_for
-from api.formats import ASK_AGAIN, IMMUTABLE, kept
+from api.formats import ASK_AGAIN, IMMUTABLE, SHORT, kept
 from api.schemas import AsOf, LevelValues
 from geo import service
 from geo.errors import CityNotFoundError, NetNotFoundError
@@ -45,20 +45,25 @@ def show_topology(
     level: LevelPath,
     kept_bytes: Annotated[service.Kept, Depends(get_kept)],
     v: Annotated[
-        str | None, Query(max_length=64, description="Version, so that addresses differ.")
+        str | None,
+        Query(
+            max_length=64,
+            description="The net's `version`; with it the answer is kept for a year.",
+        ),
     ] = None,
 ) -> Response:
     """Show the borders of a level as quantised TopoJSON.
 
-    Properties: g (grid), n (name), c (colour), p (parent). The bytes of a net never change.
+    Properties: g (grid), n (name), c (colour), p (parent). The bytes of a version never change.
 
     Raises
     ------
     NetNotFoundError
         If there is no such net: 404.
     """
-    key, zipped = service.net_topology(session, asked, seq, level_number(level), kept_bytes)
-    return kept(request, zipped, media_type=JSON, cache=IMMUTABLE, tag=key, zipped=True)
+    at, key, zipped = service.net_topology(session, asked, seq, level_number(level), kept_bytes)
+    cache = IMMUTABLE if v == at.version else SHORT
+    return kept(request, zipped, media_type=JSON, cache=cache, tag=key, zipped=True)
 
 
 @router.get(

@@ -79,11 +79,14 @@ class GridFilter:
 
 @dataclass(frozen=True)
 class Figures:
-    """Sums over a grid and all grids below it; posts on the day, stations that are open."""
+    """Sums over a grid and all grids below it; posts on the day, stations that are open.
+
+    `buildings` and `households` are None where the city has none delivered, of any grid.
+    """
 
     cells: int = 0
-    buildings: int = 0
-    households: int | float = 0
+    buildings: int | None = None
+    households: int | float | None = None
     posts: int = 0
     vacant_posts: int = 0
     stations: int = 0
@@ -287,7 +290,13 @@ _FIGURES = text(
           AND (CAST(:grids AS bigint[]) IS NULL OR a.grid_id = ANY (CAST(:grids AS bigint[])))
         GROUP BY a.grid_id
     )
-    SELECT n.grid_id, n.cells, n.buildings, coalesce(v.value, 0.0) AS households,
+    SELECT n.grid_id, n.cells,
+           CASE WHEN EXISTS (SELECT FROM building AS b WHERE b.city_id = :city)
+                THEN n.buildings END AS buildings,
+           CASE WHEN EXISTS (SELECT FROM net_value AS k
+                             WHERE k.city_id = :city AND k.seq = :seq AND k.vintage = :vintage
+                               AND k.measure = 'households')
+                THEN coalesce(v.value, 0.0) END AS households,
            coalesce(p.posts, 0)::bigint AS posts, coalesce(p.vacant, 0)::bigint AS vacant_posts,
            coalesce(p.stations, 0)::bigint AS stations
     FROM net_count AS n
@@ -328,7 +337,7 @@ def figures(
         row.grid_id: Figures(
             row.cells,
             row.buildings,
-            _whole(row.households),
+            None if row.households is None else _whole(row.households),
             row.posts,
             row.vacant_posts,
             row.stations,

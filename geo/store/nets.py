@@ -34,6 +34,8 @@ class Moment:
         Content hash of the net.
     vintage : str or None
         Vintage of the measures; None for a city without any.
+    estimated : bool
+        Whether the figures of that vintage are an estimate and not a count.
     """
 
     city_id: int
@@ -46,12 +48,18 @@ class Moment:
     effective_from: date
     net_hash: bytes
     vintage: str | None
+    estimated: bool = False
+
+    @property
+    def version(self) -> str:
+        """Beginning of the content hash, which stands in addresses of what never changes."""
+        return self.net_hash[:8].hex()
 
 
 _CITY_ON_A_DAY = text(
     """
     SELECT c.city_id, c.slug, c.profile, c.metre_srid, c.timezone, d.day, n.seq,
-           n.effective_from, n.hash, v.vintage
+           n.effective_from, n.hash, v.vintage, coalesce(v.estimated, false) AS estimated
     FROM city AS c
     CROSS JOIN LATERAL (
         SELECT coalesce(CAST(:day AS date),
@@ -64,7 +72,7 @@ _CITY_ON_A_DAY = text(
         ORDER BY x.seq DESC LIMIT 1
     ) AS n ON true
     LEFT JOIN LATERAL (
-        SELECT x.vintage
+        SELECT x.vintage, x.estimated
         FROM vintage AS x
         WHERE x.city_id = c.city_id
           AND CASE WHEN CAST(:vintage AS text) IS NULL THEN NOT x.seasonal
@@ -140,7 +148,7 @@ def moment_of_net(
     row = _on_a_day(session, city, day or found.day, vintage)
     return Moment(
         row.city_id, row.slug, row.profile, row.metre_srid, row.timezone, row.day,
-        found.seq, found.effective_from, found.hash, row.vintage,
+        found.seq, found.effective_from, found.hash, row.vintage, row.estimated,
     )  # fmt: skip
 
 
@@ -216,7 +224,12 @@ def nets(session: Session, city: int) -> Sequence[Any]:
 
 
 def levels(session: Session, city: int, seq: int | None) -> Sequence[Any]:
-    """Return a city's levels with the number of grids that a net has at each; 0 without a net."""
+    """Return a city's levels with the number of grids that a net has at each; 0 without a net.
+
+    `above` is the number of grids of the level above, None at the top, and `divided` the number of
+    those that have grids of this level: fewer where only some communities are divided further.
+    """
+    grids = func.count(NetGrid.grid_id)
     own = and_(NetGrid.city_id == Level.city_id, NetGrid.level == Level.level)
     in_net = false() if seq is None else and_(NetGrid.from_seq <= seq, NetGrid.to_seq > seq)
     statement = (
@@ -227,7 +240,9 @@ def levels(session: Session, city: int, seq: int | None) -> Sequence[Any]:
             Level.name_en,
             Level.zoom_min,
             Level.zoom_max,
-            func.count(NetGrid.grid_id).label("count"),
+            grids.label("count"),
+            func.count(NetGrid.parent_id.distinct()).label("divided"),
+            func.lag(grids).over(order_by=Level.level).label("above"),
         )
         .outerjoin(NetGrid, and_(own, in_net))
         .where(Level.city_id == city)
@@ -245,6 +260,24 @@ def vintages(session: Session, city: int) -> Sequence[Any]:
         .order_by(Vintage.taken_on.desc(), Vintage.vintage)
     )
     return session.execute(statement).all()
+
+
+_LAYERS = text(
+    """
+    SELECT s.layer FROM (VALUES
+        ('building', EXISTS (SELECT FROM building WHERE city_id = :city)),
+        ('street', EXISTS (SELECT FROM street WHERE city_id = :city)),
+        ('water', EXISTS (SELECT FROM barrier WHERE city_id = :city)),
+        ('compound', EXISTS (SELECT FROM compound WHERE city_id = :city)),
+        ('stations', EXISTS (SELECT FROM station WHERE city_id = :city))
+    ) AS s (layer, there) WHERE s.there
+    """
+)
+
+
+def layers(session: Session, city: int) -> list[str]:
+    """Return which layers of the map a city has anything of, besides its grids."""
+    return list(session.scalars(_LAYERS, {"city": city}))
 
 
 _MEASURES = text(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import httpx
@@ -139,6 +140,93 @@ def test_wrong_questions_get_a_page_that_says_so(
     assert words in answer.text and "<h1>" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "zh", "en"),
+    [
+        ("/net?as_of=2024-13-45", "日期：", "Date: write a day"),
+        ("/net?as_of=0001-01-01", "日期：", "Date: write a day"),
+        ("/net?level=99", "网格层级：", "Level of grids: choose one"),
+        ("/net/table?sort=xx", "排序：", "Order: choose it by"),
+        ("/net/table?after=AAAA", "列表页：", "Page of the list: begin"),
+    ],
+)
+def test_a_wrong_question_is_told_which_value_and_what_to_do(
+    world: World, path: str, zh: str, en: str
+) -> None:
+    for language, words in (("zh", zh), ("en", en)):
+        answer = get(world.client(**{"Accept-Language": language}), path, 422)
+        assert words in answer.text, answer.text[-600:]
+
+
+def test_signing_in_leads_back_to_the_view(world: World) -> None:
+    page = Elements(get(world.client(), f"/net?city={HOME}&level=2").text)
+    links = [one["href"] for one in page.of("a") if one.get("id") == "sign-in"]
+    assert links == [f"/signin?next=%2Fnet%3Fcity%3D{HOME}%26level%3D2"]
+
+
+def test_the_field_for_a_date_holds_the_day_that_is_shown(world: World) -> None:
+    for query, day in (("&as_of=2026-02-03", "2026-02-03"), ("", "")):
+        page = Elements(get(world.client(), f"/net?city={HOME}{query}").text)
+        (field,) = (one for one in page.of("input") if one.get("type") == "date")
+        value = str(field["value"])
+        assert value == day if day else re.fullmatch(r"20\d\d-\d\d-\d\d", value)
+
+
+def test_people_of_an_area_see_it_outlined_and_first(world: World) -> None:
+    def options(client: httpx.Client) -> str:
+        return html.unescape(get(client, f"/net?city={HOME}").text)
+
+    stranger = options(world.client())
+    assert '"own":[]' in stranger
+    for role, own in ((Role.WORKER, '{"id":111,"level":3}'), (Role.COMMUNITY, '{"id":11,')):
+        seen = options(world.signed(login_of(role, HOME)))
+        assert f'"own":[{own}' in seen
+        bounds = re.compile(r'"bounds":(\[[^\]]+\])')
+        assert bounds.findall(seen)[0] != bounds.findall(stranger)[0]
+
+
+@pytest.fixture(scope="module")
+def bare(template: str, new_database: Callable[[str], MigratedDatabase]) -> Iterator[str]:
+    """The application on a city without buildings and figures, and a demo city after it."""
+    migrated = new_database(template)
+    city = tiny_dataset("bare")
+    empty = replace(city, buildings=city.buildings.iloc[:0], cell_values=city.cell_values.iloc[:0])
+    with owner_transaction(migrated.engine) as session:
+        service.load_dataset(session, empty)
+        service.load_dataset(session, tiny_dataset("shown"))
+        session.execute(text("UPDATE city SET demo = slug = 'shown'"))
+        session.execute(text("UPDATE vintage SET estimated = true"))
+    database = migrated.application()
+    with serving(create_app(Settings(), database)) as url:
+        yield url
+    database.close()
+
+
+def test_the_unknown_is_no_zero(bare: str) -> None:
+    base = f"{bare}/api/v1/cities/bare"
+    for item in httpx.get(f"{base}/grids").json()["items"]:
+        assert (item["households"], item["buildings"]) == (None, None)
+    card = httpx.get(f"{base}/grids/1").json()
+    assert (card["households"], card["buildings"]) == (None, None)
+    assert card["children"]["items"][0]["households"] is None
+    values = httpx.get(f"{base}/nets/1/levels/leaf/values").json()["values"]
+    assert {tuple(row[:2]) for row in values.values()} == {(None, None)}
+    assert "building" not in httpx.get(base).json()["layers"]
+    for path in ("/print/net?grid=111&city=bare", "/net/table?city=bare"):
+        answer = httpx.get(f"{bare}{path}", headers=PAGE)
+        assert answer.status_code == 200 and ">–" in answer.text, path
+
+
+def test_an_estimate_is_called_one(bare: str) -> None:
+    assert httpx.get(f"{bare}/api/v1/cities/shown/grids").json()["as_of"]["estimated"] is True
+    sheet = httpx.get(f"{bare}/print/net?grid=111&city=shown&lang=zh", headers=PAGE)
+    assert "估算" in sheet.text
+
+
+def test_strangers_see_the_demo_city_first(bare: str) -> None:
+    assert shown_city(httpx.get(f"{bare}/net", headers=PAGE)) == "shown"
+
+
 def test_fields_that_a_form_left_empty_say_nothing(reader: httpx.Client) -> None:
     get(reader, "/net?city=&as_of=&level=&grid=&lang=&table=")
     get(reader, "/net/table?city=&as_of=&level=&q=&sort=&after=&parent=")
@@ -235,10 +323,16 @@ def test_signing_in_leads_nowhere_else(world: World, wish: str) -> None:
 def test_the_accounts_of_a_demo_are_offered_on_a_demo_alone(world: World) -> None:
     assert "wangge-demo" not in get(world.client(), "/signin").text
     account = {"login": "leader", "role": "leader", "password": "wangge-demo"}
-    app = create_app(Settings(), world.database, demo_accounts=[account])
+    offered = [
+        {**account, "city": "示范市", "city_en": "Demo City"},
+        {**account, "login": "leader.two", "city": "小区", "city_en": "Demo Two"},
+    ]
+    app = create_app(Settings(), world.database, demo_accounts=offered)
     with serving(app) as url:
         page = httpx.get(f"{url}/signin?lang=en", headers=PAGE).text
     assert "wangge-demo" in page and "Leader" in page
+    one, two = page.index("<caption>Demo City"), page.index("<caption>Demo Two")
+    assert one < two < page.index("leader.two") or two < page.index("leader.two") < one
 
 
 # ---- names that are markup elsewhere -------------------------------------------------------------

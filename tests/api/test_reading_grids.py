@@ -60,6 +60,7 @@ def test_every_answer_names_its_dates(reader: httpx.Client) -> None:
         "day": "2026-05-01",
         "net": {"seq": 1, "effective_from": "2026-01-01"},
         "vintage": "2026",
+        "estimated": False,
     }
     lon, lat = lonlat(0.5, 0.5)
     for path, query in (
@@ -311,6 +312,9 @@ def test_a_city_says_what_maps_and_filters_need(reader: httpx.Client, reckoned: 
     card = ask(reader, "")
     counts = {level["level"]: level["count"] for level in card["levels"]}
     assert counts == {1: 2, 2: 3, 3: 6, 4: 4}
+    divided = {level["level"]: (level["above"], level["divided"]) for level in card["levels"]}
+    assert divided == {1: (None, 0), 2: (2, 2), 3: (3, 3), 4: (6, 2)}
+    assert set(card["layers"]) >= {"building", "street", "stations"}
     assert card["measures"] == ["households", "parking"]
     assert [v["vintage"] for v in card["vintages"]] == ["2026-S", "2026", "2024"]
     assert {kind["kind"] for kind in card["station_kinds"]} == {

@@ -76,8 +76,13 @@ def test_borders_of_a_level_are_its_grids(
 
 
 def test_borders_never_change_and_are_kept_by_browsers(reader: httpx.Client) -> None:
-    first = reader.get(f"{BASE}/levels/3.topojson")
+    version = reader.get("/api/v1/cities/home").json()["net"]["version"]
+    first = reader.get(f"{BASE}/levels/3.topojson?v={version}")
     assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
+    for other in ("", "?v=0123456789abcdef"):
+        unversioned = reader.get(f"{BASE}/levels/3.topojson{other}")
+        assert unversioned.headers["cache-control"].startswith("public, max-age=60,"), other
+        assert unversioned.headers["etag"] == first.headers["etag"]
     assert first.headers["vary"] == "Accept-Encoding"
     tag = first.headers["etag"]
     assert tag.startswith('"'), "a strong tag"

@@ -8,7 +8,7 @@ class BaseLayer {
     this.map = map;
     this.options = options;
     this.off = new Set(options.off ?? []);
-    this.state = { level: 0, leaf: false, households: options.households };
+    this.state = { level: 0, leaf: false, households: options.households, scale: 1, taken: () => [] };
     const only = options.only ?? [];
     this.below = this.#sheet(only.length ? "above" : "ground");
     this.above = only.length ? null : this.#sheet("above");
@@ -16,7 +16,28 @@ class BaseLayer {
     this.sheets = [this.below, this.above, this.names].filter(Boolean);
     for (const sheet of this.sheets) sheet.views = this.below.views;
     this.#applyRules();
+    this.#follow(map.getZoom());
+    map.on("zoomanim zoomend viewreset", (event) => this.#follow(event.zoom ?? map.getZoom()));
     onThemeChange(() => this.redraw());
+  }
+
+  // Between whole zooms tiles are drawn larger or smaller: finer dots and letters make up for it.
+  #follow(zoom) {
+    const scale = 2 ** (zoom - Math.round(zoom));
+    if (Math.abs(scale - this.state.scale) < 0.01) return;
+    this.state.scale = scale;
+    for (const sheet of this.sheets) sheet.tileSize = Math.round(256 * sheet.devicePixelRatio * Math.max(scale, 1));
+    this.redraw();
+  }
+
+  // Names keep away from marks: `placesAt` tells what they cover at a zoom, in pixels of it.
+  avoid(placesAt) {
+    const known = new Map();
+    this.state.taken = (zoom) => {
+      if (!known.has(zoom)) known.set(zoom, placesAt(zoom));
+      return known.get(zoom);
+    };
+    if (this.names) this.redraw([this.names]);
   }
 
   #sheet(pane) {

@@ -89,28 +89,60 @@ export function upperRules(alone) {
   };
 }
 
-// A name with a quieter second line; never drawn over another one.
+// Whether one of the boxes would lie on a mark; marks keep their size while the tiles are scaled.
+function onMark(state, zoom, boxes) {
+  return state.taken(zoom).some(([x, y, half]) => {
+    const reach = half / state.scale;
+    return boxes.some((box) =>
+      box.minX < x + reach && box.maxX > x - reach && box.minY < y + reach && box.maxY > y - reach);
+  });
+}
+
+// Names along lines, but none over a mark.
+class ClearOfMarks {
+  constructor(state, symbolizer) {
+    this.state = state;
+    this.symbolizer = symbolizer;
+  }
+
+  place(layout, geom, feature) {
+    const labels = this.symbolizer.place(layout, geom, feature);
+    return labels?.filter((label) => !onMark(this.state, layout.zoom, label.bboxes));
+  }
+}
+
+// How far a name may step aside, in halves of its height and a bit: not out of its grid.
+const SHIFTS = [0, -0.6, 0.6, -1.25, 1.25];
+
+// A name with a quieter second line; never drawn over another one, nor over a mark.
 class PlaceSymbolizer {
-  constructor({ size, weight, colour, halo, second }) {
+  constructor(state, { size: pixels, weight, colour, halo, second }) {
+    const size = pixels / state.scale;
+    this.state = state;
     this.font = `${weight} ${size}px ${FONTS}`;
-    this.secondFont = `500 ${size - 1}px ${FONTS}`;
+    this.secondFont = `500 ${size - 1 / state.scale}px ${FONTS}`;
     this.size = size;
     this.colour = colour;
     this.halo = halo;
     this.second = second;
   }
 
-  // With its second line where there is room, else without.
+  // With its second line where there is room, else without; a little higher or lower beside a mark.
   place(layout, geom, feature) {
     const text = String(feature.props.name ?? "");
     if (!text) return undefined;
     const below = this.second ? this.second(layout.zoom, feature) : "";
-    const whole = this.#label(layout.scratch, geom[0][0], text, below);
-    if (!below || !layout.index.labelCollides(whole, layout.order)) return [whole];
-    return [this.#label(layout.scratch, geom[0][0], text, "")];
+    for (const second of below ? [below, ""] : [""]) {
+      for (const shift of SHIFTS) {
+        const label = this.#label(layout.scratch, geom[0][0], text, second, shift);
+        if (layout.index.labelCollides(label, layout.order)) continue;
+        if (!onMark(this.state, layout.zoom, label.bboxes)) return [label];
+      }
+    }
+    return undefined;
   }
 
-  #label(scratch, anchor, text, below) {
+  #label(scratch, place, text, below, shift) {
     scratch.font = this.font;
     let width = scratch.measureText(text).width;
     if (below) {
@@ -119,6 +151,8 @@ class PlaceSymbolizer {
     }
     const halfWidth = width / 2 + 3;
     const halfHeight = (this.size * (below ? 2.2 : 1.15)) / 2 + 1;
+    const anchor = place.clone();
+    anchor.y += shift * (halfHeight + this.size * 0.7);
     const box = {
       minX: anchor.x - halfWidth,
       maxX: anchor.x + halfWidth,
@@ -139,7 +173,7 @@ class PlaceSymbolizer {
     const lines = [[text, this.font, -shift], ...(below ? [[below, this.secondFont, shift]] : [])];
     for (const [line, font, y] of lines) {
       context.font = font;
-      context.lineWidth = 3.5;
+      context.lineWidth = 3.5 / this.state.scale;
       context.strokeText(line, 0, y);
       context.fillText(line, 0, y);
     }
@@ -147,7 +181,7 @@ class PlaceSymbolizer {
 }
 
 function placeRule(state, filter, look) {
-  return { dataLayer: "place", filter, symbolizer: new PlaceSymbolizer(look) };
+  return { dataLayer: "place", filter, symbolizer: new PlaceSymbolizer(state, look) };
 }
 
 // Names of the level that stands on the map first, then of the level above, then streets.
@@ -171,14 +205,14 @@ export function labelRules(state) {
     dataLayer: "street",
     minzoom: 15,
     filter: (zoom, { props }) => Boolean(props.name) && props.kind !== "path",
-    symbolizer: new protomapsL.LineLabelSymbolizer({
+    symbolizer: new ClearOfMarks(state, new protomapsL.LineLabelSymbolizer({
       labelProps: ["name"],
       fill: token("--map-label-street"),
       stroke: halo,
-      width: 3,
-      font: `500 12px ${FONTS}`,
+      width: 3 / state.scale,
+      font: `500 ${12 / state.scale}px ${FONTS}`,
       repeatDistance: 400,
-    }),
+    })),
   };
   const compoundName = {
     ...placeRule(state, () => true, { size: 12, weight: 500, colour: quiet, halo }),

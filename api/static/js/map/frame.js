@@ -16,20 +16,35 @@ const MAKERS = {
 
 const PANES = { raster: 180, ground: 220, squares: 300, grids: 400, above: 440, marks: 460, places: 620, signs: 630 };
 
+// Steps of the first view and of the whole city: whole steps alone would leave much of the map empty.
+const FINE_STEP = 0.25;
+
+// Shows a box as large as it fits; afterwards the map goes in whole steps again.
+function finely(map, show) {
+  const usual = map.options.zoomSnap;
+  map.options.zoomSnap = Math.min(usual, FINE_STEP);
+  show();
+  map.options.zoomSnap = usual;
+}
+
+export function fitFirst(map, bounds, options = {}) {
+  const small = map.getSize().x < 640;
+  const top = options.single ? 12 : small ? 124 : 56;
+  finely(map, () => map.fitBounds([[bounds[1], bounds[0]], [bounds[3], bounds[2]]], {
+    paddingTopLeft: [12, top],
+    paddingBottomRight: [12, small ? options.foot ?? 12 : 12],
+  }));
+}
+
 function firstView(map, options) {
   const query = new URLSearchParams(location.search);
   const [lat, lon, z] = ["lat", "lon", "z"].map((name) => parseFloat(query.get(name)));
   if ([lat, lon, z].every(Number.isFinite) && Math.abs(lat) <= 90) {
-    map.setView([lat, lon], Math.min(Math.max(z, options.minZoom), options.maxZoom));
+    finely(map, () => map.setView([lat, lon], Math.min(Math.max(z, options.minZoom), options.maxZoom)));
     return;
   }
-  const bounds = options.bounds;
-  if (bounds) {
-    const top = options.single ? 12 : map.getSize().x < 640 ? 124 : 56;
-    map.fitBounds([[bounds[1], bounds[0]], [bounds[3], bounds[2]]], {
-      paddingTopLeft: [12, top],
-      paddingBottomRight: [12, map.getSize().x < 640 ? options.foot ?? 12 : 12],
-    });
+  if (options.bounds) {
+    fitFirst(map, options.bounds, options);
   } else {
     map.setView([0, 0], 2);
   }
@@ -84,6 +99,7 @@ async function boot(element) {
     }),
   );
   layers.base ??= layers["later-base"];
+  layers.stations?.whenMoved?.(() => layers.base?.avoid?.((zoom) => layers.stations.places(zoom)));
   layers.net?.on("level", ({ level, leaf }) => layers.base?.setLevel(level, leaf));
   for (const [kind, layer] of Object.entries(layers)) {
     if (layer && kind !== "raster" && !(kind === "base" && layer === layers["later-base"])) layer.show();

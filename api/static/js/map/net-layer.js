@@ -57,6 +57,7 @@ class NetLayer extends L.Evented {
     this.map.on("mouseout", () => this.#setHovered(null));
     this.#follow();
     if (this.options.parents === false) this.#showNames();
+    for (const own of this.options.own ?? []) this.load(own.level).then(() => this.marks.repaint());
     if (this.options.selected) this.select(this.options.selected, this.options.selectedLevel);
     return this;
   }
@@ -223,20 +224,24 @@ class NetLayer extends L.Evented {
   }
 
   #paintMarks(context, view) {
+    for (const { id } of this.options.own ?? []) {
+      const own = id === this.selected ? null : this.#find(id);
+      if (own) this.#outline(context, view, own, 2.5, this.topInk);
+    }
     const hovered = this.#find(this.hovered);
     if (hovered && this.hovered !== this.selected) this.#outline(context, view, hovered, 2);
     const selected = this.#find(this.selected);
     if (selected) this.#outline(context, view, selected, this.options.selectedWeight ?? 3);
   }
 
-  #outline(context, view, { topology, feature }, width) {
+  #outline(context, view, { topology, feature }, width, colour = this.mark) {
     const { pixel } = this.#place(context, view, topology);
     const path = topology.path(feature, topology.detail(view.zoom));
     context.lineJoin = "round";
     context.strokeStyle = this.halo;
     context.lineWidth = (width + 2.5) * pixel;
     context.stroke(path);
-    context.strokeStyle = this.mark;
+    context.strokeStyle = colour;
     context.lineWidth = width * pixel;
     context.stroke(path);
   }

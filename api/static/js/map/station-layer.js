@@ -22,6 +22,9 @@ function stationIcon(stage) {
   return L.divIcon({ html: box, className: "station-icon", iconSize: [26, 26] });
 }
 
+// Half the side of what a mark or a count covers, in pixels: near, from afar, and of counts.
+const HALF = { near: 14, far: 8, count: 15 };
+
 // From afar the counts stand back behind the names.
 const FROM_AFAR = 16;
 
@@ -71,6 +74,32 @@ class StationLayer {
     });
     this.byId = new Map();
     this.hours = (text) => text;
+    this.moved = null;
+  }
+
+  // Calls back when marks come or go.
+  whenMoved(callback) {
+    this.moved = callback;
+  }
+
+  // What the marks and counts of a zoom cover: [x, y, half side] in pixels of that zoom.
+  places(zoom) {
+    if (!this.map.hasLayer(this.group)) return [];
+    const found = [];
+    const at = (latlng, half) => {
+      const { x, y } = this.map.project(latlng, zoom);
+      found.push([x, y, half]);
+    };
+    const single = zoom < FROM_AFAR ? HALF.far : HALF.near;
+    const walk = (cluster) => {
+      for (const marker of cluster._markers) at(marker.getLatLng(), single);
+      for (const child of cluster._childClusters) {
+        if (child._zoom >= zoom) at(child.getLatLng(), HALF.count);
+        else walk(child);
+      }
+    };
+    if (this.group._topClusterLevel) walk(this.group._topClusterLevel);
+    return found;
   }
 
   #marker(feature) {
@@ -91,18 +120,21 @@ class StationLayer {
     this.map.on("zoomend", size);
     size();
     this.group.addTo(this.map);
+    this.moved?.();
     this.loading ??= this.#load();
     return this;
   }
 
   hide() {
     this.group.remove();
+    this.moved?.();
   }
 
   async #load() {
     for await (const features of pages(this.options.address)) {
       this.group.addLayers(features.map((feature) => this.#marker(feature)));
     }
+    this.moved?.();
   }
 
   // Opens a station's mark, out of its cluster if need be.

@@ -19,8 +19,11 @@ export function write(values) {
 function followLinks() {
   const language = document.getElementById("language");
   if (language) language.search = `?${withValues({ lang: language.dataset.lang })}`;
-  const table = document.getElementById("to-table");
-  if (table) table.search = `?${onlyValues(["city", "as_of", "level", "lang"])}`;
+  for (const table of document.querySelectorAll(".to-table")) {
+    table.search = `?${onlyValues(["city", "as_of", "level", "lang"])}`;
+  }
+  const signIn = document.getElementById("sign-in");
+  if (signIn) signIn.search = `?${new URLSearchParams({ next: `${location.pathname}?${state}` })}`;
 }
 
 function withValues(values) {

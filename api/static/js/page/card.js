@@ -42,7 +42,7 @@ export function stationRows(stations, kinds, onStation) {
     h("button", { class: "link", type: "button", onclick: () => onStation(station) }, station.name),
     h("span", { class: "far" }, station.inside ? t("inside") : distance(station.distance_m)),
     h("small", {}, [kinds[station.kind] ?? station.kind, station.address].filter(Boolean).join(" · ")),
-    h("small", { class: "far" }, openHours(station.open_hours)));
+    station.open_hours ? h("small", {}, openHours(station.open_hours)) : null);
   const rest = stations.slice(STATIONS_AT_FIRST);
   return [
     h("ul", { class: "stack" }, stations.slice(0, STATIONS_AT_FIRST).map(row)),
@@ -72,6 +72,14 @@ function childRows(children, onGrid) {
       h("span", { class: "number" }, t("%(n)s households", { n: number(child.households) }))))));
 }
 
+// Where the posts of a grid stand, and whether somebody holds each of them.
+function postsNote(here, all, vacant) {
+  const below = all - here;
+  const where = below > 0 ? t("%(n)s here, %(m)s below", { n: number(here), m: number(below) }) : "";
+  const held = vacant ? h("span", { class: "chip is-watch" }, t("%(n)s vacant", { n: vacant })) : all ? t("all filled") : null;
+  return where && held ? [where, " · ", held] : [where || held];
+}
+
 export function gridCard(card, page, actions) {
   const kind = KINDS()[card.kind];
   const posts = Array.isArray(card.posts) ? card.posts : [];
@@ -90,7 +98,7 @@ export function gridCard(card, page, actions) {
       tile(t("Households"), number(card.households)),
       tile(t("Buildings"), number(card.buildings)),
       tile(t("Area"), ground, { unit }),
-      tile(t("Posts"), number(card.post_count ?? posts.length), { note: allVacant ? t("%(n)s vacant", { n: allVacant }) : t("all filled") })),
+      tile(t("Posts"), number(card.post_count ?? posts.length), { note: postsNote(posts.length, card.post_count ?? posts.length, allVacant) })),
     h("div", { class: "card-actions" },
       h("button", { class: "button", type: "button", onclick: actions.zoom }, icon("zoom"), t("Zoom to")),
       h("button", { class: "button", type: "button", onclick: actions.link }, icon("link"), t("Copy link")),
@@ -105,9 +113,8 @@ export function gridCard(card, page, actions) {
 
 export function dates(asOf) {
   if (!asOf?.net) return null;
-  return h("p", { class: "quiet small" }, t("Net %(seq)s, in force from %(date)s; households as counted %(vintage)s.", {
-    seq: asOf.net.seq,
-    date: asOf.net.effective_from,
-    vintage: asOf.vintage ?? "–",
-  }));
+  const values = { seq: asOf.net.seq, date: asOf.net.effective_from, vintage: asOf.vintage ?? "–" };
+  return h("p", { class: "quiet small" }, asOf.estimated
+    ? [t("Net %(seq)s, in force from %(date)s; households of %(vintage)s", values), " ", h("span", { class: "chip" }, t("estimated"))]
+    : t("Net %(seq)s, in force from %(date)s; households as counted %(vintage)s.", values));
 }

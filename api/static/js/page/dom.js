@@ -33,6 +33,13 @@ export function distance(metres) {
     : `${(metres / 1000).toLocaleString(lang, { maximumFractionDigits: 1 })} ${t("km")}`;
 }
 
+// The English plural of a level's name; Chinese has none.
+export function plural(name, count) {
+  if (isChinese || count === 1 || !/[a-z]$/.test(name)) return name;
+  if (/[^aeiou]y$/.test(name)) return `${name.slice(0, -1)}ies`;
+  return /(s|x|ch|sh)$/.test(name) ? `${name}es` : `${name}s`;
+}
+
 // h("button", { class: "button", onclick: f }, "text", child): properties, events, children as text or nodes.
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);

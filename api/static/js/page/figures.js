@@ -65,9 +65,10 @@ export function tile(word, value, note = "", { tone = "" } = {}) {
 }
 
 export function dates(asOf, more = "") {
-  return h("p", { class: "quiet small" }, t("Net %(seq)s, in force from %(date)s; households as counted %(vintage)s.", {
-    seq: asOf.net.seq, date: asOf.net.effective_from, vintage: asOf.vintage ?? "–",
-  }), more ? ` ${more}` : "");
+  const values = { seq: asOf.net.seq, date: asOf.net.effective_from, vintage: asOf.vintage ?? "–" };
+  return h("p", { class: "quiet small" }, asOf.estimated
+    ? [t("Net %(seq)s, in force from %(date)s; households of %(vintage)s", values), " ", h("span", { class: "chip" }, t("estimated"))]
+    : t("Net %(seq)s, in force from %(date)s; households as counted %(vintage)s.", values), more ? ` ${more}` : "");
 }
 
 // Rows that lead to a place; the first column is a button.

@@ -2,8 +2,13 @@
 
 import { h, t } from "./dom.js";
 
-export function layersMenu(holder, { base, net, stations, raster }, initial, onChange) {
-  const all = [
+const OF_DATA = new Set(["building", "street", "water", "compound", "stations"]);
+
+// Whether the city has anything of a layer; `there` names those of which it has, null when that is not known.
+const isThere = (there, name) => there === null || !OF_DATA.has(name) || there.includes(name);
+
+export function layersMenu(holder, { base, net, stations, raster }, there, initial, onChange) {
+  const known = [
     ["fills", t("Colours of grids"), (on) => net.setFills(on)],
     ["place", t("Names"), (on) => base.toggle("place", on)],
     ["building", t("Buildings"), (on) => base.toggle("building", on)],
@@ -13,6 +18,8 @@ export function layersMenu(holder, { base, net, stations, raster }, initial, onC
     ["density", t("Density of buildings"), (on) => base.toggle("density", on)],
     ["stations", t("Stations"), (on) => (on ? stations.show() : stations.hide())],
   ];
+  const needs = { density: "building" };
+  const all = known.filter(([name]) => isThere(there, needs[name] ?? name));
   if (raster) all.push(["raster", t("Base map from outside"), (on) => (on ? raster.show() : raster.hide())]);
   const usual = new Set(all.map(([name]) => name).filter((name) => !["raster", "density"].includes(name)));
   const on = initial === null ? new Set(usual) : new Set(initial.split(",").filter(Boolean));
@@ -33,7 +40,7 @@ export function layersMenu(holder, { base, net, stations, raster }, initial, onC
   }
 }
 
-export function legend(holder, steps, palette) {
+export function legend(holder, steps, palette, there) {
   const swatches = h("span", { class: "swatches" }, palette.slice(0, 5).map((colour) => {
     const swatch = h("i");
     swatch.style.background = colour;
@@ -49,7 +56,7 @@ export function legend(holder, steps, palette) {
     h("div", { class: "row" }, t("Borders"), lines),
     h("div", { class: "row" },
       h("span", { class: "item" }, h("span", { class: "frame" }), t("Selected")),
-      h("span", { class: "item" }, h("span", { class: "house" }), t("Buildings")),
-      h("span", { class: "item" }, h("span", { class: "dot" }), t("Stations"))),
+      isThere(there, "building") ? h("span", { class: "item" }, h("span", { class: "house" }), t("Buildings")) : null,
+      isThere(there, "stations") ? h("span", { class: "item" }, h("span", { class: "dot" }), t("Stations")) : null),
   );
 }

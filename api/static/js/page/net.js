@@ -1,6 +1,6 @@
 // The page of the net: puts map, panel, tools, search and address together.
 
-import { frame } from "../map/frame.js";
+import { fitFirst, frame } from "../map/frame.js";
 import { followMap, onlyValues, read, write } from "./address.js";
 import { Api } from "./api.js";
 import { gridCard } from "./card.js";
@@ -191,7 +191,7 @@ const openHelp = helpDialog(byId("help"), [
   ["Esc", t("Back to the city")],
 ]);
 
-const wholeCity = () => page.bbox && zoomTo(page.bbox);
+const wholeCity = () => page.bbox && fitFirst(map, page.bbox);
 const toTable = () => location.assign(byId("to-table").href);
 const rail = tools(byId("rail"), [
   { icon: "select", key: "V", caption: t("Select"), name: t("Select a grid by click"), toggles: true, run: () => setPicking(false) },
@@ -208,8 +208,8 @@ const rail = tools(byId("rail"), [
 const toggleLegend = (button) => togglePart("legend", button);
 
 const levels = levelControl(byId("levels"), page.steps, net, (level) => write({ level: level ? String(level) : null }));
-layersMenu(byId("layers-menu"), { base, net, stations, raster }, read("layers"), (value) => write({ layers: value }));
-for (const holder of [byId("legend"), byId("layers-legend")]) legend(holder, page.steps, net.options.palette);
+layersMenu(byId("layers-menu"), { base, net, stations, raster }, page.layers, read("layers"), (value) => write({ layers: value }));
+for (const holder of [byId("legend"), byId("layers-legend")]) legend(holder, page.steps, net.options.palette, page.layers);
 togglePart("legend", rail.legend, innerWidth > 900);
 search(byId("search"), byId("search-list"), api, (item) => {
   if (item.type === "grid") {

@@ -1,9 +1,24 @@
 // The city when nothing is selected: how many of what, the net's date, the top grids, and what can be done.
 
 import { dates, tile } from "./card.js";
-import { h, number, t } from "./dom.js";
+import { h, number, plural, t } from "./dom.js";
 
-const sum = (items, key) => items.reduce((total, item) => total + (item[key] ?? 0), 0);
+// A sum of what is known; nothing known is no zero.
+function sum(items, key) {
+  const known = items.map((item) => item[key]).filter((value) => value !== null && value !== undefined);
+  return known.length ? known.reduce((total, value) => total + value, 0) : null;
+}
+
+// Whether all grids of the level above are divided into grids of this one.
+const everywhere = (level) => level.count > 0 && (level.above ?? 0) <= level.divided;
+
+function householdsEach(level, households) {
+  if (!level.count) return "–";
+  if (level.above !== null && !everywhere(level)) {
+    return h("span", { class: "quiet" }, t("%(n)s of %(m)s divided", { n: number(level.divided), m: number(level.above) }));
+  }
+  return number(households === null ? null : Math.round(households / level.count));
+}
 
 function levelRows(levels, households, isChinese) {
   const shown = [...levels].sort((a, b) => a.level - b.level);
@@ -12,11 +27,10 @@ function levelRows(levels, households, isChinese) {
       h("th", { scope: "col" }, t("Level")),
       h("th", { scope: "col", class: "number" }, t("Grids")),
       h("th", { scope: "col", class: "number" }, t("Households each")))),
-    h("tbody", {}, shown.map((level, index) => h("tr", {},
+    h("tbody", {}, shown.map((level) => h("tr", {},
       h("td", {}, isChinese ? level.name : level.name_en || level.name),
       h("td", { class: "number" }, h("b", {}, number(level.count))),
-      h("td", { class: "number" }, level.count && (index < 3 || index < shown.length - 1)
-        ? number(Math.round(households / level.count)) : h("span", { class: "quiet" }, t("some communities only")))))));
+      h("td", { class: "number" }, householdsEach(level, households))))));
 }
 
 function topRows(items, onGrid) {
@@ -36,7 +50,7 @@ function topRows(items, onGrid) {
 export function overview(city, top, page, actions, isChinese) {
   const items = top.items ?? [];
   const levels = city.levels ?? [];
-  const full = levels.length > 3 ? levels[2] : levels[levels.length - 1];
+  const full = levels.filter((level) => level.above === null || everywhere(level)).at(-1);
   const households = sum(items, "households");
   const topName = levels[0] ? (isChinese ? levels[0].name : levels[0].name_en || levels[0].name) : "";
   if (!items.length) {
@@ -52,10 +66,10 @@ export function overview(city, top, page, actions, isChinese) {
     h("div", { class: "tiles" },
       tile(t("Households"), number(households)),
       tile(t("Buildings"), number(sum(items, "buildings"))),
-      tile(full ? (isChinese ? full.name : full.name_en || full.name) : t("Grids"), number(full?.count)),
+      tile(full ? plural(isChinese ? full.name : full.name_en || full.name, full.count) : t("Grids"), number(full?.count)),
       tile(t("Stations"), number(sum(items, "stations")))),
     h("section", {}, h("h3", {}, t("Levels")), levelRows(levels, households, isChinese)),
-    h("section", {}, h("h3", {}, topName, h("small", {}, t("households"))), topRows(items, actions.grid)),
+    h("section", {}, h("h3", {}, plural(topName, levels[0]?.count), h("small", {}, t("households"))), topRows(items, actions.grid)),
     h("div", { class: "tips" },
       h("p", {}, t("Click a grid to see who is responsible there.")),
       h("p", {}, h("kbd", {}, "/"), t("finds a place by name or code.")),
