@@ -12,7 +12,6 @@ from api import auth, i18n, office_words, rendering
 from api.deps import DatabaseDep, SettingsDep
 from api.office_desk import REFUSALS, Failed, Sent, SentDep
 from geo import service
-from geo.db import Database
 from geo.errors import ForbiddenError, InvalidInputError
 from geo.profiles import load_profile, profile_names
 from geo.terms import Role
@@ -92,7 +91,7 @@ def _told(request: Request, sent: Sent, error: Any) -> Failed:
 
 def _page(
     request: Request,
-    database: Database,
+    database: DatabaseDep,
     *,
     begun: str = "",
     sent: Sent | None = None,
