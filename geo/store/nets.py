@@ -281,24 +281,13 @@ def layers(session: Session, city: int) -> list[str]:
 
 
 _MEASURES = text(
-    """
-    WITH RECURSIVE found AS (
-        SELECT v.vintage, (SELECT min(x.measure) FROM cell_value AS x
-                           WHERE x.city_id = :city AND x.vintage = v.vintage) AS measure
-        FROM vintage AS v WHERE v.city_id = :city
-        UNION ALL
-        SELECT f.vintage, (SELECT min(x.measure) FROM cell_value AS x
-                           WHERE x.city_id = :city AND x.vintage = f.vintage
-                             AND x.measure > f.measure)
-        FROM found AS f WHERE f.measure IS NOT NULL
-    )
-    SELECT DISTINCT measure FROM found WHERE measure IS NOT NULL ORDER BY measure
-    """
+    "SELECT DISTINCT measure FROM net_value WHERE city_id = :city"
+    " AND seq = (SELECT max(seq) FROM net_value WHERE city_id = :city) ORDER BY measure"
 )
 
 
 def measures(session: Session, city: int) -> list[str]:
-    """Return the names of the measures that a city's cells have; steps from one to the next."""
+    """Return the names of the measures that a city's grids have."""
     return list(session.scalars(_MEASURES, {"city": city}))
 
 
