@@ -238,12 +238,56 @@ def test_a_view_can_be_sent(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"grid=\d+"))
     page.locator(".leaflet-control-zoom-in").click()
     page.wait_for_timeout(500)
+    expect(page.locator("#panel .card-head")).to_be_visible()
     name = page.locator("#panel h2").inner_text()
     address = page.url
     assert all(f"{key}=" in address for key in ("lat", "lon", "z", "level", "grid"))
     open_net(page, address.split("?")[1])
     expect(page.locator("#panel h2")).to_have_text(name)
     assert page.url == address
+
+
+def test_the_first_view_fills_the_map_and_whole_steps_follow(page: Page) -> None:
+    open_net(page)
+    share = page.evaluate(
+        """async () => {
+            const base = document.querySelector('script[src*="/js/map/frame.js"]').src;
+            const { map, options } = await (await import(base)).frame;
+            const [west, south, east, north] = options.bounds;
+            const a = map.latLngToContainerPoint([north, west]);
+            const b = map.latLngToContainerPoint([south, east]);
+            const { x, y } = map.getSize();
+            return Math.max((b.x - a.x) / (x - 24), (b.y - a.y) / (y - 68));
+        }"""
+    )
+    assert 0.84 - 0.01 < share <= 1.0, "a quarter of a step from full at most"
+    page.locator(".leaflet-control-zoom-in").click()
+    page.locator(".leaflet-control-zoom-out").click()
+    expect(page).to_have_url(re.compile(r"[?&]z=\d+(&|$)"))
+
+
+def test_names_keep_off_the_marks_of_stations(page: Page) -> None:
+    open_net(page)
+    page.wait_for_function("document.querySelector('.station-icon')")
+    page.wait_for_timeout(1500)
+    touching = page.evaluate(
+        """async () => {
+            const base = document.querySelector('script[src*="/js/map/frame.js"]').src;
+            const { map, layers } = await (await import(base)).frame;
+            const sheet = layers.base.names;
+            const zoom = Math.round(map.getZoom());
+            const marks = layers.stations.places(zoom);
+            const index = [...sheet.labelers.labelers.values()].map((one) => one.index);
+            const named = index.flatMap((one) => one.tree.all());
+            const reach = 8 / layers.base.state.scale;
+            const hit = named.filter((box) => marks.some(([x, y]) => box.minX < x + reach
+                && box.maxX > x - reach && box.minY < y + reach && box.maxY > y - reach));
+            return [marks.length, named.length, hit.length];
+        }"""
+    )
+    marks, names, hit = touching
+    assert marks > 0 and names > 0, touching
+    assert hit == 0, touching
 
 
 def test_english_is_complete(new_page: Callable[..., Page]) -> None:
@@ -284,6 +328,12 @@ def test_on_a_phone_the_panel_is_a_sheet(phone: Page) -> None:
     bottom = phone.locator("#who-here").bounding_box()
     assert bottom is not None
     assert bottom["y"] > 844 * 0.8
+
+
+def test_on_a_phone_the_list_is_one_press_away(phone: Page) -> None:
+    open_net(phone)
+    phone.get_by_role("link", name="表格", exact=True).click()
+    expect(phone).to_have_url(re.compile("/net/table"))
 
 
 def test_the_dark_theme_has_contrast(new_page: Callable[..., Page]) -> None:
