@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ ARGUMENTS = (
 VIEWPORT = {"width": 1440, "height": 900}
 QUIET_MS = 500
 POLL_MS = 250
+PROMPT_S = 0.2
+CALM_POLLS = 3
 LONGEST_S = 600
 
 # Notes when anything last happened: a long task ended, a resource came, the document changed or
@@ -196,13 +199,19 @@ def _listen(page: Page, seen: Load, own: str, keep: Callable[[str], bool]) -> No
 
 
 def _quiet(page: Page, wire: _Wire) -> dict[str, Any]:
-    """Wait until nothing happened for a while, asked twice: a long task is told after its end."""
-    before = -1.0
+    """Wait until nothing happened for a while, and the page answers at once, several times over.
+
+    A long task is told only after its end, so one calm answer proves nothing.
+    """
+    calm, before = 0, -1.0
     for _ in range(LONGEST_S * 1000 // POLL_MS):
         page.wait_for_timeout(POLL_MS)
+        asked = time.perf_counter()
         state: dict[str, Any] = page.evaluate(STATE)
-        still = state["complete"] and not wire.under_way
-        if still and state["last"] == before and state["now"] - before > QUIET_MS:
-            return state
+        prompt = time.perf_counter() - asked < PROMPT_S
+        done = state["complete"] and not wire.under_way and state["now"] - state["last"] > QUIET_MS
+        calm = calm + 1 if done and prompt and state["last"] == before else 0
         before = state["last"]
+        if calm == CALM_POLLS:
+            return state
     raise RuntimeError(f"{page.url} is not quiet after {LONGEST_S} s.")

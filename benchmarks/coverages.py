@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from pyproj import Transformer
 from scipy.spatial import cKDTree
 
 from geo.dataset import FRAMES, CityDataset, empty_frame, shaped
@@ -108,12 +107,6 @@ def city(slug: str, size: Size, *, seed: int = 1) -> CityDataset:
         "effective_from": FIRST_DAY,
     }
     return CityDataset(**identity, **frames)
-
-
-def centre_lonlat() -> tuple[float, float]:
-    """Return the middle of every city here, degrees."""
-    lon, lat = Transformer.from_crs(METRE_SRID, 4326, always_xy=True).transform(*CENTRE)
-    return float(lon), float(lat)
 
 
 def _middles(shapes: gpd.GeoSeries) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,12 +14,11 @@ import geopandas as gpd
 import shapely
 from playwright.sync_api import Browser
 
-from benchmarks import browser, coverages, stands
-from benchmarks.coverages import Size
+from benchmarks import browser, cities, stands
+from benchmarks.coverages import METRE_SRID
 from benchmarks.harness import CPU, Case, DisagreementError, Measure, Outcome
 from benchmarks.tiles import Place, building_ids, buildings_in_squares, inside, place_at
 from benchmarks.topology import areas_by_name
-from geo.dataset import CityDataset
 
 PAGE_LIMIT_B = 700_000
 GROUND_SLACK = 0.03
@@ -37,13 +37,15 @@ class Goal:
     rendered: float
 
 
-GRIDS: Mapping[str, tuple[Size, Goal]] = {
-    "grids_2229": (Size((5, 39, 2_229), 66_870, whole=True), Goal(8, 2)),
-    "grids_6562": (Size((16, 387, 6_562), 196_860, whole=True), Goal(10, 2)),
+GRIDS: Mapping[str, Goal] = {
+    "grids-2229": Goal(8, 2),
+    "grids-6562": Goal(10, 2),
+    cities.DEMO: Goal(4, 1.5),
 }
-BUILDINGS = Size((5, 39, 454), 48_000, grid_side_m=620.0, stations=170)
+"""Cities whose leaf grids are drawn."""
 BUILDINGS_GOAL = Goal(10, 20)
 CANVAS_GOAL = 5.0
+COLOURED_GOAL = 20.0
 
 # What a folium page drew: the name of each shape, and the area of each in square degrees.
 DRAWN = """() => {
@@ -68,23 +70,13 @@ DRAWN = """() => {
 def cases() -> Iterator[Case]:
     """Yield the cases; the cities are kept in a database between runs."""
     with ExitStack() as open_now:
-        stand = open_now.enter_context(stands.stand("frames", _cities))
+        stand = open_now.enter_context(cities.stand())
         address = open_now.enter_context(stands.pages(stand.database))
-        chromium = open_now.enter_context(browser.chromium())
-        shop = _Shop(chromium, address, stand.servers)
-        for name, (size, goal) in GRIDS.items():
-            yield from shop.grids(name, coverages.city(_slug(name), size), goal)
-        yield from shop.buildings(coverages.city(_slug("buildings"), BUILDINGS))
-
-
-def _cities() -> Iterator[CityDataset]:
-    for name, (size, _) in GRIDS.items():
-        yield coverages.city(_slug(name), size)
-    yield coverages.city(_slug("buildings"), BUILDINGS)
-
-
-def _slug(name: str) -> str:
-    return name.replace("_", "-")
+        shop = _Shop(open_now.enter_context(browser.chromium()), address, stand.servers)
+        for slug, goal in GRIDS.items():
+            yield from shop.grids(slug, cities.outlines(stand.engine, slug), goal)
+        yield from shop.buildings(cities.DEMO, cities.footprints(stand.engine, cities.DEMO))
+        yield shop.whole_page(cities.DEMO)
 
 
 @dataclass(frozen=True)
@@ -95,92 +87,88 @@ class _Shop:
     address: str
     servers: Callable[[], tuple[int, ...]]
 
-    def grids(self, name: str, city: CityDataset, goal: Goal) -> Iterator[Case]:
+    def grids(self, slug: str, layer: gpd.GeoDataFrame, goal: Goal) -> Iterator[Case]:
         """Yield the case of all leaf grids of a city."""
-        leaf = city.grids[city.grids["level"] == city.grids["level"].max()]
-        outlines = gpd.GeoDataFrame(
-            {"g": city.cells["grid_id"]}, geometry=city.cells.geometry
-        ).dissolve("g", method="coverage")
-        layer = gpd.GeoDataFrame(
-            {"g": leaf["grid_id"].to_numpy(), "n": leaf["name"].to_numpy()},
-            geometry=outlines.geometry.loc[leaf["grid_id"]].to_crs(4326).to_numpy(),
-            crs=4326,
-        ).assign(c=leaf["colour"].to_numpy())
-        truth = dict(zip(layer["n"], shapely.area(layer.geometry.to_numpy()), strict=True))
+        truth = _ground(layer)
+        ours = f"{self.address}/maps/net?city={slug}&only=grids"
 
         def agree(ours: dict[str, float], theirs: dict[str, float]) -> None:
             _same_ground(ours, truth)
             _same_ground(theirs, truth)
 
-        with stands.peer_pages({name: _explored(layer)}) as plain:
+        pages = {slug: _explored(layer, column="c", categorical=True, legend=False)}
+        with stands.peer_pages(pages) as plain:
             yield Case(
-                name=name,
+                name=f"grids_{len(layer)}",
                 title=f"{len(layer):,} grids on a map",
-                ours=lambda: self._our_grids(
-                    f"{self.address}/maps/net?city={city.slug}&only=grids"
-                ),
-                peers={"explore()": lambda: self._explore(f"{plain}/{name}.html")},
+                ours=lambda: self._our_grids(ours),
+                peers={"explore()": lambda: self._explore(f"{plain}/{slug}.html")},
                 measures=_measures(goal),
                 agree=agree,
                 servers=self.servers,
                 note=f"{len(layer):,} grids of {_vertices(layer):.0f} vertices; answers: names and "
-                f"areas of all, ours within {GROUND_SLACK:.0%} of the ground",
+                f"areas of all, within {GROUND_SLACK:.0%} of the ground; both coloured alike",
             )
 
-    def buildings(self, city: CityDataset) -> Iterator[Case]:
-        """Yield the case of all buildings of a city, then the one of the whole page of the net."""
-        rows = city.buildings
-        layer = gpd.GeoDataFrame({"n": rows["name"]}, geometry=rows.geometry).to_crs(4326)
+    def buildings(self, slug: str, layer: gpd.GeoDataFrame) -> Iterator[Case]:
+        """Yield the case of all buildings of a city."""
         pages = {
             "plain": _explored(layer),
             "canvas": _explored(layer, prefer_canvas=True),
+            "coloured": _explored(layer, column="u", legend=False),
         }
-        ours = f"{self.address}/maps/net?city={city.slug}&only=buildings"
+        ours = f"{self.address}/maps/net?city={slug}&only=buildings"
         with stands.peer_pages(pages) as plain:
             yield Case(
-                name=f"buildings_{len(layer)}",
+                name="buildings",
                 title=f"{len(layer):,} buildings on a map",
-                ours=lambda: self._our_buildings(ours, city),
+                ours=lambda: self._our_buildings(ours, layer),
                 peers={
                     "explore()": lambda: self._counted(f"{plain}/plain.html"),
                     "explore(canvas)": lambda: self._counted(f"{plain}/canvas.html"),
+                    "explore(coloured)": lambda: self._counted(f"{plain}/coloured.html"),
                 },
                 measures=[
                     *_measures(BUILDINGS_GOAL, ("explore()",)),
-                    Measure(
-                        "rendered", "s", CANVAS_GOAL, ("explore(canvas)",), row="rendered_canvas"
-                    ),
+                    _rendered_beside("explore(canvas)", CANVAS_GOAL, "beside_canvas"),
+                    _rendered_beside("explore(coloured)", COLOURED_GOAL, "beside_coloured"),
                 ],
                 agree=_same_number,
                 servers=self.servers,
                 note=f"{len(layer):,} buildings; ours draws squares with their number at the first "
                 "view and footprints from zoom 13; answers: the number of buildings, and every "
-                f"footprint in the middle tile of zoom {FOOTPRINT_ZOOM}",
+                f"footprint in the middle tile of zoom {FOOTPRINT_ZOOM}; coloured: by use",
             )
-        yield Case(
+
+    def whole_page(self, slug: str) -> Case:
+        """Return the case of the whole page of the net."""
+        return Case(
             name="net_page",
             title="The whole page of the net",
-            ours=lambda: self._net_page(f"{self.address}/net?city={city.slug}"),
+            ours=lambda: _outcome(None, self._ours(f"{self.address}/net?city={slug}")),
             peers={},
             measures=[Measure("bytes", "B", 1.0, limit=PAGE_LIMIT_B)],
             agree=_same_number,
+            servers=self.servers,
             note="all layers of the first view, scripts, styles and libraries",
         )
 
     def _our_grids(self, address: str) -> Outcome:
         seen = self._ours(address, lambda url: ".topojson" in url)
         (document,) = seen.answers.values()
-        found = areas_by_name(json.loads(document))
-        if seen.fills < len(found):
-            raise DisagreementError(f"{len(found)} grids came, {seen.fills} shapes were filled")
-        return _outcome(found, seen)
+        topology = json.loads(document)
+        shapes = len(topology["objects"]["grids"]["geometries"])
+        if seen.fills < shapes:
+            raise DisagreementError(f"{shapes} grids came, {seen.fills} shapes were filled")
+        return _outcome(areas_by_name(topology), seen)
 
-    def _our_buildings(self, address: str, city: CityDataset) -> Outcome:
+    def _our_buildings(self, address: str, layer: gpd.GeoDataFrame) -> Outcome:
         seen = self._ours(address, lambda url: ".mvt" in url)
-        place = place_at(*coverages.centre_lonlat(), FOOTPRINT_ZOOM)
-        _check_footprints(self._tile(next(iter(seen.answers)), place), place, city)
+        west, south, east, north = layer.total_bounds
+        place = place_at((west + east) / 2, (south + north) / 2, FOOTPRINT_ZOOM)
+        _check_footprints(self._tile(next(iter(seen.answers)), place), place, layer)
         squares = {_place(address): tile for address, tile in seen.answers.items()}
-        return _outcome(buildings_in_squares(squares, city.metre_srid), seen)
+        return _outcome(buildings_in_squares(squares, METRE_SRID), seen)
 
     def _tile(self, like: str, place: Place) -> bytes:
         """Fetch a tile beside one whose address is known."""
@@ -191,10 +179,6 @@ class _Shop:
         finally:
             context.close()
 
-    def _net_page(self, address: str) -> Outcome:
-        seen = self._ours(address)
-        return _outcome(None, seen)
-
     def _ours(self, address: str, keep: Callable[[str], bool] = lambda url: False) -> browser.Load:
         seen = browser.load(self.chromium, address, keep=keep)
         if seen.foreign or seen.errors:
@@ -203,7 +187,10 @@ class _Shop:
 
     def _explore(self, address: str) -> Outcome:
         seen = browser.load(self.chromium, address, question=DRAWN)
-        return _outcome(dict(seen.found), seen)
+        found: dict[str, float] = defaultdict(float)
+        for name, ground in seen.found:
+            found[name] += ground
+        return _outcome(found, seen)
 
     def _counted(self, address: str) -> Outcome:
         seen = browser.load(self.chromium, address, question=DRAWN)
@@ -218,6 +205,10 @@ def _measures(goal: Goal, peers: tuple[str, ...] = ()) -> list[Measure]:
     ]
 
 
+def _rendered_beside(peer: str, goal: float, row: str) -> Measure:
+    return Measure("rendered", "s", goal, (peer,), row=row)
+
+
 def _outcome(answer: Any, seen: browser.Load) -> Outcome:
     return Outcome(answer, {"bytes": seen.wire_bytes, "rendered": seen.rendered_s})
 
@@ -229,6 +220,14 @@ def _explored(layer: gpd.GeoDataFrame, **options: Any) -> str:
 
 def _vertices(layer: gpd.GeoDataFrame) -> float:
     return float(shapely.get_num_coordinates(layer.geometry.to_numpy()).mean()) - 1
+
+
+def _ground(layer: gpd.GeoDataFrame) -> dict[str, float]:
+    """Return the area by name, square degrees; grids of one name under several parents add up."""
+    found: dict[str, float] = defaultdict(float)
+    for name, area in zip(layer["n"], shapely.area(layer.geometry.to_numpy()), strict=True):
+        found[name] += area
+    return found
 
 
 def _same_ground(found: Mapping[str, float], truth: Mapping[str, float]) -> None:
@@ -251,12 +250,13 @@ def _place(address: str) -> Place:
     return Place(*(int(number) for number in found.groups()))
 
 
-def _check_footprints(tile: bytes, place: Place, city: CityDataset) -> None:
+def _check_footprints(tile: bytes, place: Place, layer: gpd.GeoDataFrame) -> None:
     """Refuse a tile that lacks a building whose middle lies in it, or has one that is unknown."""
     drawn = building_ids(tile)
-    rows = city.buildings[city.buildings.area > LEAST_FOOTPRINT_M2]
-    middles = shapely.get_coordinates(rows.to_crs(3857).representative_point().to_numpy())
-    expected = set(rows["building_id"][inside(place, middles)])
-    if not expected or not expected <= drawn or not drawn <= set(city.buildings["building_id"]):
+    flat = layer.to_crs(METRE_SRID)
+    rows = layer[(flat.area > LEAST_FOOTPRINT_M2).to_numpy()].to_crs(3857)
+    middles = shapely.get_coordinates(rows.representative_point().to_numpy())
+    expected = set(rows["b"][inside(place, middles)])
+    if not expected or not expected <= drawn or not drawn <= set(layer["b"]):
         missing = len(expected - drawn)
         raise DisagreementError(f"of {len(expected)} buildings in {place}, {missing} are missing")

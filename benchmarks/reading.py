@@ -5,52 +5,54 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 import shapely
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from benchmarks import coverages, stands
-from benchmarks.coverages import Size
-from benchmarks.harness import CPU, WALL, Case, DisagreementError, Measure, Outcome
+from benchmarks import cities
+from benchmarks.coverages import METRE_SRID
+from benchmarks.harness import (
+    CPU,
+    WALL,
+    CannotRunError,
+    Case,
+    DisagreementError,
+    Measure,
+    Outcome,
+)
 from benchmarks.stands import Stand
 from benchmarks.tiles import Place, building_ids, buildings_in_squares, places_over
 from geo import service
-from geo.dataset import CityDataset
 from geo.db import Viewer
 
-SIZES: Mapping[str, Size] = {
-    "454": Size((5, 39, 454), 48_000, grid_side_m=620.0, stations=170),
-    "6562": Size((16, 387, 6_562), 78_744, stations=2_348),
-}
+CITIES: Mapping[str, tuple[str, int]] = {"454": (cities.DEMO, 3), "6562": ("cells-6562", 3)}
+"""How a size is called -> short name of the city, level of its grids."""
+
 ROWS_A_PAGE = 1_000
 POINTS = 200
 TILES = 40
-SEQ = 1
-DAY = coverages.FIRST_DAY
-Row = tuple[float, ...]
+Row = tuple[float | None, ...]
 
-# The peer's points lie ready with an index, so that its joins are as quick as such joins can be.
-_POINTS = (
-    """
-    CREATE TABLE benchmark_point AS
-    SELECT c.city_id, 'cell' AS kind, 0.0::float8 AS households, ST_PointOnSurface(c.geom) AS place
-    FROM cell AS c
-    UNION ALL
-    SELECT b.city_id, 'building', b.households, ST_PointOnSurface(b.footprint) FROM building AS b
-    UNION ALL
-    SELECT s.city_id, 'station', 0, s.geom FROM station AS s WHERE s.stage = 'open'
-    """,
-    "CREATE INDEX benchmark_point_place ON benchmark_point USING gist (place)",
-    "GRANT SELECT ON benchmark_point TO wangge_area, wangge_city",
-)
 _LIST = text(
     """
-    SELECT g.grid_id, x.cells, x.buildings, x.households, p.posts, p.vacant, x.stations
+    WITH held AS (
+        SELECT a.grid_id, count(*) AS posts, count(*) FILTER (WHERE p.worker_id IS NULL) AS vacant
+        FROM post AS p
+        JOIN net_grid AS g ON g.city_id = p.city_id AND g.grid_id = p.grid_id
+        CROSS JOIN LATERAL unnest(
+            ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]
+        ) AS a (grid_id)
+        WHERE p.city_id = :city AND g.from_seq <= :seq AND g.to_seq > :seq
+          AND p.valid_from <= :day AND (p.valid_to IS NULL OR p.valid_to > :day)
+        GROUP BY a.grid_id
+    )
+    SELECT g.grid_id, x.cells, x.buildings, x.households, coalesce(h.posts, 0),
+           coalesce(h.vacant, 0), x.stations
     FROM net_grid AS g
     CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE b.kind = 'cell') AS cells,
@@ -60,12 +62,7 @@ _LIST = text(
         FROM benchmark_point AS b
         WHERE b.city_id = :city AND ST_Contains(g.boundary, b.place)
     ) AS x
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS posts, count(*) FILTER (WHERE p.worker_id IS NULL) AS vacant
-        FROM post AS p
-        WHERE p.city_id = :city AND p.grid_id = g.grid_id AND p.valid_from <= :day
-          AND (p.valid_to IS NULL OR p.valid_to > :day)
-    ) AS p
+    LEFT JOIN held AS h ON h.grid_id = g.grid_id
     WHERE g.city_id = :city AND g.level = :level AND g.from_seq <= :seq AND g.to_seq > :seq
     """
 )
@@ -100,46 +97,48 @@ _TILE = text(
     WITH tile AS MATERIALIZED (
         SELECT ST_TileEnvelope(:z, :x, :y) AS frame,
                ST_Transform(ST_TileEnvelope(:z, :x, :y, margin => 64.0 / 4096), 4326) AS box
-    ), drawn AS (
-        SELECT b.building_id, b.use, b.name,
+    ), building_drawn AS (
+        SELECT b.building_id, b.use,
                ST_AsMVTGeom(ST_Transform(b.footprint, 3857), t.frame, 4096, 64) AS geom
         FROM tile AS t JOIN building AS b ON b.footprint && t.box WHERE b.city_id = :city
-    ), named AS (
+    ), street_drawn AS (
+        SELECT s.name, s.kind, ST_AsMVTGeom(ST_Transform(s.geom, 3857), t.frame, 4096, 64) AS geom
+        FROM tile AS t JOIN street AS s ON s.geom && t.box WHERE s.city_id = :city
+    ), compound_drawn AS (
+        SELECT c.name, ST_AsMVTGeom(ST_Transform(c.geom, 3857), t.frame, 4096, 64) AS geom
+        FROM tile AS t JOIN compound AS c ON c.geom && t.box WHERE c.city_id = :city
+    ), barrier_drawn AS (
+        SELECT b.kind, b.name,
+               ST_AsMVTGeom(ST_Transform(b.geom, 3857), t.frame, 4096, 64) AS geom
+        FROM tile AS t JOIN barrier AS b ON b.geom && t.box WHERE b.city_id = :city
+    ), place_drawn AS (
         SELECT g.grid_id, g.name, g.level,
                ST_AsMVTGeom(ST_Transform(g.label_point, 3857), t.frame, 4096, 64) AS geom
         FROM tile AS t JOIN net_grid AS g ON g.label_point && t.box
         WHERE g.city_id = :city AND g.from_seq <= :seq AND g.to_seq > :seq
     )
-    SELECT coalesce((SELECT ST_AsMVT(d, 'building', 4096, 'geom', 'building_id') FROM drawn AS d),
-                    '')
-        || coalesce((SELECT ST_AsMVT(n, 'place', 4096, 'geom', 'grid_id') FROM named AS n), '')
+    SELECT coalesce((SELECT ST_AsMVT(l, 'building', 4096, 'geom', 'building_id')
+                     FROM building_drawn AS l), '')
+        || coalesce((SELECT ST_AsMVT(l, 'street', 4096, 'geom') FROM street_drawn AS l), '')
+        || coalesce((SELECT ST_AsMVT(l, 'compound', 4096, 'geom') FROM compound_drawn AS l), '')
+        || coalesce((SELECT ST_AsMVT(l, 'barrier', 4096, 'geom') FROM barrier_drawn AS l), '')
+        || coalesce((SELECT ST_AsMVT(l, 'place', 4096, 'geom', 'grid_id')
+                     FROM place_drawn AS l), '')
     """
 )
 
 
 def cases() -> Iterator[Case]:
     """Yield the cases; the cities are kept in a database between runs."""
-    with ExitStack() as open_now:
-        stand = open_now.enter_context(stands.stand("reading", _cities, _prepare))
-        for name, size in SIZES.items():
-            desk = _Desk.of(stand, coverages.city(f"c{name}", size))
+    with cities.stand() as stand:
+        for name, (slug, level) in CITIES.items():
+            desk = _Desk.of(stand, slug, level)
             yield desk.list(name, repeat=10 if name == "454" else 2)
             yield desk.values(name, repeat=20 if name == "454" else 4)
             yield desk.where(name)
-            if name == "454":
+            if slug == cities.DEMO:
                 yield desk.near_tiles(15)
                 yield desk.far_tiles(12)
-
-
-def _cities() -> Iterator[CityDataset]:
-    for name, size in SIZES.items():
-        yield coverages.city(f"c{name}", size)
-
-
-def _prepare(engine: Engine) -> None:
-    with engine.begin() as connection:
-        for statement in _POINTS:
-            connection.exec_driver_sql(statement)
 
 
 @dataclass(frozen=True)
@@ -147,24 +146,30 @@ class _Desk:
     """Asks one city, ours and the plain way, each question in a transaction of its own."""
 
     stand: Stand
-    city: CityDataset
+    slug: str
     city_id: int
+    level: int
+    seq: int
+    day: date
     box: tuple[float, float, float, float]
 
     @classmethod
-    def of(cls, stand: Stand, city: CityDataset) -> _Desk:
+    def of(cls, stand: Stand, slug: str, level: int) -> _Desk:
         with stand.database.transaction(Viewer.public()) as session:
-            city_id = service.city_id_of(session, city.slug)
-            _, card = service.show_city(session, service.Asked(city_id, DAY))
-        return cls(stand, city, city_id, tuple(card["bbox"]))
+            city_id = service.city_id_of(session, slug)
+            at, card = service.show_city(session, service.Asked(city_id))
+        if at is None:
+            raise CannotRunError(f"the city '{slug}' has no net today.")
+        return cls(stand, slug, city_id, level, at.seq, at.day, tuple(card["bbox"]))
 
     @property
     def asked(self) -> service.Asked:
-        return service.Asked(self.city_id, DAY)
+        return service.Asked(self.city_id, self.day)
 
     @property
-    def leaf(self) -> int:
-        return int(self.city.grids["level"].max())
+    def peer_asked(self) -> dict[str, Any]:
+        """What all statements of the peer take."""
+        return {"city": self.city_id, "level": self.level, "seq": self.seq, "day": self.day}
 
     def list(self, name: str, repeat: int) -> Case:
         def ours(session: Session) -> dict[int, Row]:
@@ -172,10 +177,10 @@ class _Desk:
             after = None
             while True:
                 turn = service.Turn(ROWS_A_PAGE, after)
-                narrow = service.GridFilter(level=self.leaf)
+                narrow = service.GridFilter(level=self.level)
                 _, page = service.list_grids(session, self.asked, narrow, turn)
                 for item in page.items:
-                    found[item["grid"]] = tuple(float(item[key]) for key in _FIGURES)
+                    found[item["grid"]] = tuple(item[key] for key in _FIGURES)
                 after = page.next
                 if after is None:
                     return found
@@ -193,8 +198,8 @@ class _Desk:
 
     def values(self, name: str, repeat: int) -> Case:
         def ours(session: Session) -> dict[int, Row]:
-            _, found = service.net_values(session, self.asked, SEQ, self.leaf)
-            return {grid: tuple(map(float, row)) for grid, row in found.items()}
+            _, found = service.net_values(session, self.asked, self.seq, self.level)
+            return {grid: tuple(row) for grid, row in found.items()}
 
         def theirs(session: Session) -> dict[int, Row]:
             joined = self._joined(session)
@@ -211,13 +216,13 @@ class _Desk:
         )
 
     def _joined(self, session: Session) -> dict[int, Row]:
-        asked = {"city": self.city_id, "level": self.leaf, "seq": SEQ, "day": DAY}
-        return {row[0]: tuple(map(float, row[1:])) for row in session.execute(_LIST, asked)}
+        rows = session.execute(_LIST, self.peer_asked)
+        return {row[0]: tuple(row[1:]) for row in rows}
 
     def where(self, name: str) -> Case:
-        rows = np.random.default_rng(7).choice(len(self.city.buildings), POINTS, replace=False)
-        chosen = self.city.buildings.iloc[rows].to_crs(4326)
-        points = shapely.get_coordinates(shapely.point_on_surface(chosen.geometry.to_numpy()))
+        shapes = cities.footprints(self.stand.engine, self.slug).geometry.to_numpy()
+        chosen = np.random.default_rng(7).choice(shapes, POINTS, replace=False)
+        places = [(point.x, point.y) for point in shapely.point_on_surface(chosen)]
         viewer = Viewer.public(self.city_id)
 
         def ours(session: Session, point: tuple[float, float]) -> Any:
@@ -229,15 +234,12 @@ class _Desk:
             )
 
         def theirs(session: Session, point: tuple[float, float]) -> Any:
-            asked = {"city": self.city_id, "seq": SEQ, "lon": point[0], "lat": point[1]}
+            asked = {**self.peer_asked, "lon": point[0], "lat": point[1]}
             grids = list(session.scalars(_GRIDS_AT, asked))
-            posts = session.execute(
-                _POSTS_AT, {"city": self.city_id, "grids": grids, "day": DAY}
-            ).all()
+            posts = session.execute(_POSTS_AT, {**self.peer_asked, "grids": grids}).all()
             stations = session.execute(_STATIONS_AT, asked).all()
             return grids, sorted(post[0] for post in posts), [station[0] for station in stations]
 
-        places = [(float(lon), float(lat)) for lon, lat in points]
         return self._each(
             f"where_{name}",
             f"Who is responsible at {POINTS} places",
@@ -262,7 +264,7 @@ class _Desk:
 
     def far_tiles(self, z: int) -> Case:
         def agree(ours: Mapping[Place, bytes], theirs: Mapping[Place, bytes]) -> None:
-            squares = buildings_in_squares(ours, self.city.metre_srid)
+            squares = buildings_in_squares(ours, METRE_SRID)
             drawn = len(set().union(*(building_ids(tile) for tile in theirs.values())))
             if squares != drawn:
                 raise DisagreementError(f"{squares} buildings in squares, {drawn} footprints")
@@ -274,10 +276,10 @@ class _Desk:
         self, z: int, places: Sequence[Place], agree: Callable[[Any, Any], None], note: str
     ) -> Case:
         def ours(session: Session, place: Place) -> bytes:
-            return service.vector_tile(session, self.asked, SEQ, place.z, place.x, place.y)
+            return service.vector_tile(session, self.asked, self.seq, place.z, place.x, place.y)
 
         def theirs(session: Session, place: Place) -> bytes:
-            asked = {"city": self.city_id, "seq": SEQ, "z": place.z, "x": place.x, "y": place.y}
+            asked = {**self.peer_asked, "z": place.z, "x": place.x, "y": place.y}
             return bytes(session.execute(_TILE, asked).scalar_one())
 
         return self._each(

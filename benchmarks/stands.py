@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gzip
 import mimetypes
+import os
 import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import folium
 from sqlalchemy import Engine
 
 from api import serving
@@ -32,15 +34,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
 DATABASE = "wangge_benchmark"
 ZIP_LEVEL = 6
-MAKES_CITIES = (
-    "benchmarks/coverages.py",
-    "geo/dataset.py",
-    "geo/migrations/versions/*.py",
-    "geo/store/derived.py",
-    "geo/store/loading.py",
-)
-"""Files that decide what lies in a database; when one changes, it is made again."""
 START_S = 30
+
+FOLIUM = Path(folium.__file__).parent / "templates"
+"""Where folium keeps the scripts that it ships itself."""
 
 COPIES: Mapping[str, str] = {
     "leaflet@1.9.3/dist/leaflet.js": "leaflet/dist/leaflet.js",
@@ -53,6 +50,12 @@ COPIES: Mapping[str, str] = {
     "bootstrap3-glyphicons.min.css",
     "2.0.2/leaflet.awesome-markers.js": "leaflet.awesome-markers/dist/leaflet.awesome-markers.js",
     "2.0.2/leaflet.awesome-markers.css": "leaflet.awesome-markers/dist/leaflet.awesome-markers.css",
+    "iso8601-js-period@0.2.1/iso8601.min.js": "iso8601-js-period/iso8601.js",
+    "dist/leaflet.timedimension.min.js": "leaflet-timedimension/dist/leaflet.timedimension.min.js",
+    "leaflet.timedimension.control.css": "leaflet-timedimension/dist/"
+    "leaflet.timedimension.control.css",
+    "pa7_hm.min.js": f"{FOLIUM}/pa7_hm.min.js",
+    "pa7_leaflet_hm.min.js": f"{FOLIUM}/pa7_leaflet_hm.min.js",
 }
 """End of an address that a folium page asks for -> the same library below peers/node_modules."""
 
@@ -73,7 +76,7 @@ class Stand:
     database : Database
         The application's door.
     servers : callable
-        Process numbers whose CPU counts.
+        Process numbers of the database's server, whose CPU counts; none for a server of others.
     """
 
     engine: Engine
@@ -84,12 +87,14 @@ class Stand:
 @contextmanager
 def stand(
     purpose: str,
+    made_from: Sequence[str],
     make: Callable[[], Iterator[CityDataset]],
     prepare: Callable[[Engine], None] = lambda engine: None,
 ) -> Iterator[Stand]:
     """Yield a database with the cities that `make` yields and what `prepare` adds as the owner.
 
-    It lies on a private server and is kept for the next run, until code that could change it does.
+    It lies on a private server and is kept for the next run, until one of the files `made_from`,
+    patterns below the repository, changes.
 
     Raises
     ------
@@ -108,26 +113,37 @@ def stand(
             connection.exec_driver_sql("VACUUM ANALYZE")
         engine.dispose()
 
-    cluster = Cluster(ROOT, "bench", durable=False)
-    try:
-        session = cluster.session()
-        session.__enter__()
-    except SetupError as error:
-        raise CannotRunError(f"there is no PostGIS: {error}") from error
-    try:
-        server = Server(cluster.url("owner"), cluster.url("app"), cluster.url("admin", "postgres"))
-        server.sweep()
-        state = fingerprint(*MAKES_CITIES, f"benchmarks/{purpose}.py")
-        name = server.template(purpose, state, fill)
+    with _server() as (server, pids):
+        name = server.template(purpose, fingerprint(*made_from), fill)
         engine = owner_engine(server.owner_url(name))
         database = Database(server.app_url(name), context_key(engine))
         try:
-            yield Stand(engine, database, lambda: tuple(filter(None, [cluster.status().pid])))
+            yield Stand(engine, database, pids)
         finally:
             database.close()
             engine.dispose()
-    finally:
-        session.__exit__(None, None, None)
+
+
+@contextmanager
+def _server() -> Iterator[tuple[Server, Callable[[], tuple[int, ...]]]]:
+    """Yield a server for databases and how to find its process: one's own, or a private one.
+
+    The CPU time of the server that `DATABASE_URL` names is not counted.
+    """
+    url = os.environ.get("DATABASE_URL")
+    if url:
+        yield Server(os.environ.get("DATABASE_OWNER_URL", url), url), tuple
+        return
+    cluster = Cluster(ROOT, "bench", durable=False)
+    with ExitStack() as open_now:
+        try:
+            open_now.enter_context(cluster.session())
+        except SetupError as error:
+            raise CannotRunError(f"there is no PostGIS: {error}") from error
+        logins = (cluster.url("owner"), cluster.url("app"), cluster.url("admin", "postgres"))
+        server = Server(*logins)
+        server.sweep()
+        yield server, lambda: tuple(filter(None, [cluster.status().pid]))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -210,17 +211,17 @@ def _same_topology(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 
 
 def areas_by_name(document: dict[str, Any], name: str = "grids") -> dict[str, float]:
-    """Return the area, in square degrees, of each named shape of a TopoJSON document."""
+    """Return the area, in square degrees, of each name in a TopoJSON document."""
     scale = np.array(document["transform"]["scale"])
     arcs = [np.cumsum(np.array(arc), axis=0) * scale for arc in document["arcs"]]
     swept = np.array([_swept(arc) for arc in arcs])
-    found: dict[str, float] = {}
+    found: dict[str, float] = defaultdict(float)
     for shape in document["objects"][name]["geometries"]:
         polygons = [shape["arcs"]] if shape["type"] == "Polygon" else shape.get("arcs", [])
         ground = 0.0
         for outer, *holes in polygons:
             ground += _ring_area(outer, swept) - sum(_ring_area(hole, swept) for hole in holes)
-        found[shape["properties"]["n"]] = ground
+        found[shape["properties"]["n"]] += ground
     return found
 
 

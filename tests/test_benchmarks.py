@@ -26,7 +26,7 @@ from shapely import MultiPolygon, Polygon, box
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command
-from benchmarks import coverages, frames, harness, results, stands, tiles, topology
+from benchmarks import cities, coverages, frames, harness, results, stands, tiles, topology
 from benchmarks.coverages import Size
 from benchmarks.harness import CPU, WALL, CannotRunError, Case, DisagreementError, Measure, Outcome
 from geo.topojson import encode_topology
@@ -343,12 +343,12 @@ def test_the_results_of_the_repository_are_whole() -> None:
 
 
 def test_the_goals_of_the_frames_are_those_that_were_set() -> None:
-    assert frames.GRIDS["grids_2229"][1] == frames.Goal(wire=8, rendered=2)
-    assert frames.GRIDS["grids_6562"][1] == frames.Goal(wire=10, rendered=2)
+    assert frames.GRIDS["grids-2229"] == frames.Goal(wire=8, rendered=2)
+    assert frames.GRIDS["grids-6562"] == frames.Goal(wire=10, rendered=2)
     assert frames.Goal(wire=10, rendered=20) == frames.BUILDINGS_GOAL
     assert frames.PAGE_LIMIT_B == 700_000
-    assert [size.grids[-1] for size, _ in frames.GRIDS.values()] == [2_229, 6_562]
-    assert frames.BUILDINGS.cells == 48_000
+    assert cities.MADE_UP["grids-2229"].grids[-1] == 2_229
+    assert cities.MADE_UP["grids-6562"].grids[-1] == 6_562
 
 
 @pytest.mark.parametrize("whole", [False, True])
