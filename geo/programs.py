@@ -93,14 +93,16 @@ def install(project_dir: Path, say: Say) -> None:
             command=line,
         )
     say("PostgreSQL with PostGIS is missing: installing it from the system's packages.")
-    done = subprocess.run(
-        ["/bin/sh", str(script)],
-        cwd=project_dir,
-        stdin=subprocess.DEVNULL,
-        stdout=2,
-        check=False,
+    running = subprocess.Popen(
+        ["/bin/sh", str(script)], cwd=project_dir, stdin=subprocess.DEVNULL, stdout=2
     )
-    if done.returncode != 0:
+    try:
+        failed = running.wait() != 0
+    except KeyboardInterrupt:
+        running.terminate()  # not killed: it takes back what it wrote for the time of installing
+        running.wait()
+        raise
+    if failed:
         raise SetupError(
             "PostgreSQL with PostGIS could not be installed; the line above says what to type. "
             "Or set DATABASE_URL to a database that has PostGIS.",

@@ -35,7 +35,9 @@ else
 fi
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT INT TERM
+trap 'rm -f "$log" "$log.rc"' EXIT
+trap 'exit 130' INT # a broken-off refresh of the lists is not followed by an installation
+trap 'exit 143' TERM
 
 apt() { # run apt-get; while another one holds a lock, wait for it
     waited=0

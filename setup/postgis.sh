@@ -4,12 +4,18 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 note=/etc/postgresql-common/createcluster.d/wangge.conf
 if [ "$(id -u)" = 0 ]; then as=; else as="sudo -n"; fi
+ours='create_main_cluster = false'
 quiet=no
-if [ ! -e "$note" ] && $as mkdir -p "${note%/*}" 2>/dev/null; then
+forget() { [ "$quiet" = no ] || $as rm -f "$note"; }
+trap forget EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+if [ "$(cat "$note" 2>/dev/null || true)" = "$ours" ]; then
+    quiet=yes # left by a run that was broken off
+elif [ ! -e "$note" ] && $as mkdir -p "${note%/*}" 2>/dev/null; then
     # While the packages are installed, no cluster "main" is made. The note goes away afterwards.
-    printf 'create_main_cluster = false\n' | $as tee "$note" >/dev/null && quiet=yes
+    quiet=yes
+    printf '%s\n' "$ours" | $as tee "$note" >/dev/null || quiet=no
 fi
-rc=0
-"$here/apt.sh" "PostgreSQL with PostGIS (the database)" '^postgresql-[0-9]+-postgis-3$' || rc=$?
-[ "$quiet" = no ] || $as rm -f "$note"
-exit "$rc"
+"$here/apt.sh" "PostgreSQL with PostGIS (the database)" '^postgresql-[0-9]+-postgis-3$'

@@ -68,11 +68,15 @@ def test_the_development_lock_holds_the_versions_of_the_other() -> None:
     assert versions("requirements.lock") <= versions("requirements-dev.lock")
 
 
-def test_the_browser_lock_holds_hashes_and_no_addresses() -> None:
-    packages = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))["packages"]
-    libraries = {name: entry for name, entry in packages.items() if name}
+@pytest.mark.parametrize("name", ["package-lock.json", "benchmarks/peers/package-lock.json"])
+def test_the_browser_locks_hold_hashes_and_no_addresses(name: str) -> None:
+    packages = json.loads((ROOT / name).read_text(encoding="utf-8"))["packages"]
+    libraries = {place: entry for place, entry in packages.items() if place}
     assert libraries
-    assert all("integrity" in entry and "resolved" not in entry for entry in libraries.values())
+    assert all("integrity" in entry for entry in libraries.values())
+    for entry in packages.values():
+        entry.pop("funding", None)  # whom to thank, not where the library comes from
+    assert "://" not in json.dumps(packages)
 
 
 def test_every_target_is_explained() -> None:
@@ -157,6 +161,45 @@ def test_without_rights_one_line_to_type_is_printed(tmp_path: Path) -> None:
     lines = [line for line in done.stderr.splitlines() if line.startswith("    ")]
     assert len(lines) == 1
     assert lines[0].rstrip().endswith("install -y --no-install-recommends thing-15-x")
+
+
+def run_postgis(folder: Path, apt: str) -> tuple[int, Path]:
+    """Run setup/postgis.sh with a stand-in for apt.sh, and its note below `folder`."""
+    env = fake_apt(folder, "exit 0")
+    text = (ROOT / "setup" / "postgis.sh").read_text(encoding="utf-8")
+    assert "note=/etc/" in text
+    (folder / "postgis.sh").write_text(text.replace("note=/etc/", f"note={folder}/etc/"), "utf-8")
+    (folder / "apt.sh").write_text(f"#!/bin/sh\n{apt}\n", encoding="utf-8")
+    (folder / "apt.sh").chmod(0o755)
+    done = subprocess.run(["sh", str(folder / "postgis.sh")], env=env, timeout=30, check=False)
+    return done.returncode, folder / "etc/postgresql-common/createcluster.d/wangge.conf"
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("exit 0", 0), ("exit 3", 3), ("kill -INT $PPID", 130), ("kill -TERM $PPID", 143)],
+)
+def test_what_keeps_debian_from_a_cluster_of_its_own_goes_away(
+    tmp_path: Path, end: str, code: int
+) -> None:
+    read = f'cat "{tmp_path}/etc/postgresql-common/createcluster.d/wangge.conf" >"{tmp_path}/seen"'
+    found, note = run_postgis(tmp_path, f"{read}\n{end}")
+    assert found == code
+    assert (tmp_path / "seen").read_text(encoding="utf-8") == "create_main_cluster = false\n"
+    assert not note.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"), [("create_main_cluster = false\n", False), ("port = 1\n", True)]
+)
+def test_the_note_of_a_run_that_was_broken_off_goes_away(
+    tmp_path: Path, text: str, stays: bool
+) -> None:
+    note = tmp_path / "etc/postgresql-common/createcluster.d/wangge.conf"
+    note.parent.mkdir(parents=True)
+    note.write_text(text, encoding="utf-8")
+    assert run_postgis(tmp_path, "exit 0") == (0, note)
+    assert note.exists() == stays
 
 
 def test_a_second_set_up_does_nothing_and_needs_no_network() -> None:
