@@ -25,8 +25,8 @@ help: ## Explain every target
 		printf '  %-12s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo 'Values:  HOST=127.0.0.1  PORT=8000     where `make run` serves'
-	@echo '         DEMO=full|small               the demo city: a whole one, or one community'
-	@echo '         CERT=file KEY=file            a certificate, to serve beyond this machine'
+	@echo '         DEMO=full|small|none          the demo city: a whole one, one community, or none'
+	@echo '         CERT=file KEY=file            a certificate, to serve beyond this machine (DEMO=none)'
 	@echo '         LOCAL_CERTIFICATE=1           or let a local one be made'
 	@echo '         TESTS=tests/geo  JOBS=2       which tests, in how many processes'
 	@echo '         ARCHES="amd64 arm64"          for which machines to bundle'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ COMMANDS = {
     "serve": "api.commands.serve:serve",
     "demo": "api.commands.demo:demo",
     "city": "api.commands.city:app",
+    "account": "api.commands.account:app",
     "import": "api.commands.importing:app",
     "check": "api.commands.city:check",
     "db": "api.commands.database:app",
@@ -90,12 +92,18 @@ def _explained(error: Exception) -> tuple[str, str]:
 
 
 def _noted(error: Exception) -> str:
-    """Write an unexpected error to a file, and return what to say about it."""
+    """Write an unexpected error to a file that nobody else can read; return what to say about it.
+
+    A trace may quote rows. The folder is one of its own: the database's account enters `.wangge`.
+    """
     kind = type(error).__name__
     try:
-        log = Settings().project_dir / ".wangge" / "errors.log"
-        log.parent.mkdir(exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
+        log = Settings().project_dir / ".wangge" / "log" / "errors.log"
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log.parent.chmod(0o700)
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o600)  # whatever the mode of an older file
             file.write(f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv)}\n")
             file.write("".join(traceback.format_exception(error)) + "\n")
     except OSError:

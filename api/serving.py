@@ -6,7 +6,7 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,7 +84,25 @@ def demand_certificate(host: str, certificate: Certificate | None) -> None:
         ) from None
 
 
-def refuse_demo_accounts(host: str, logins: list[str], *, behind_proxy: bool = False) -> None:
+def refuse_demo_city(host: str, *, behind_proxy: bool = False) -> None:
+    """Refuse to load a demo city for listening beyond this machine.
+
+    Raises
+    ------
+    SetupError
+        With what to do.
+    """
+    if behind_proxy or not is_loopback(host):
+        raise SetupError(
+            f"{_who(host, behind_proxy)} can be reached from other machines, and the passwords of "
+            "a demo city are known to everybody. Start without one (--demo none; with make "
+            "DEMO=none), or listen on 127.0.0.1."
+        )
+
+
+def refuse_demo_accounts(
+    host: str, logins: list[str], cities: Collection[str] = (), *, behind_proxy: bool = False
+) -> None:
     """Refuse to listen beyond this machine while accounts with well-known passwords exist.
 
     A proxy in front lets others in, whatever the address behind it.
@@ -95,13 +113,21 @@ def refuse_demo_accounts(host: str, logins: list[str], *, behind_proxy: bool = F
         With what to do.
     """
     if logins and (behind_proxy or not is_loopback(host)):
-        where = "The proxy" if behind_proxy else host
+        one = len(logins) == 1
+        counted = "1 demo account" if one else f"{len(logins)} demo accounts"
+        drop = [f".venv/bin/wangge city drop {city}" for city in sorted(set(cities))]
         raise SetupError(
-            f"{where} can be reached from other machines, and {len(logins)} demo accounts with "
-            "passwords that everybody knows are in the database. Drop the demo city first, or "
-            "listen on 127.0.0.1.",
-            command=".venv/bin/wangge city drop DEMO_CITY   # names: .venv/bin/wangge city list",
+            f"{_who(host, behind_proxy)} can be reached from other machines, and {counted} with "
+            f"{'a password' if one else 'passwords'} that everybody knows "
+            f"{'is' if one else 'are'} in the database. Drop the demo city first, then start "
+            "without one (--demo none; with make DEMO=none); or listen on 127.0.0.1.",
+            command=" && ".join(drop)
+            or ".venv/bin/wangge city drop DEMO_CITY   # names: .venv/bin/wangge city list",
         )
+
+
+def _who(host: str, behind_proxy: bool) -> str:
+    return "The proxy" if behind_proxy else host
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import select, text
@@ -15,10 +15,14 @@ from api.commands.terminal import Json, answer, progress, say
 from geo import service
 from geo.db import owner_transaction
 from geo.settings import Settings
+from geo.store import audit
 from geo.tables import City
 
 LOADING = 7_229_002
 """Advisory lock: one process at a time loads a demo city."""
+
+MADE = "city.demo"
+"""Action of the log's row that says what a demo city was made with."""
 
 
 class Size(StrEnum):
@@ -49,21 +53,45 @@ def demo(
     size: Annotated[Size, typer.Option(help="A whole city, or one community.")] = Size.FULL,
     grids: Annotated[int | None, typer.Option(min=12, help="Another number of grids.")] = None,
     issues: Annotated[int | None, typer.Option(min=0, help="Another number of issues.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same city.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Same seed, same city; default: 1.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a demo city and load it with an account of each role, unless it is there already."""
-    wish = Wish(size, grids, issues, seed)
+    wish = Wish(size, grids, issues, 1 if seed is None else seed)
     began_s = time.monotonic()
     with open_database(Settings(), say) as opened:
         loaded = load_demo_once(opened, wish)
+        made_with = _made_with(opened, wish.slug)
+    asked = {"seed": seed, "issues": issues, **({"size": size.value} if made_with else {})}
+    unmet = {
+        name: value
+        for name, value in asked.items()
+        if value is not None and value != made_with.get(name)
+    }
     took_s = round(time.monotonic() - began_s, 1)
-    line = f"loaded in {took_s} s" if loaded else "there already"
-    answer(
-        as_json,
-        {"slug": wish.slug, "loaded": loaded, "seconds": took_s},
-        f"The demo city '{wish.slug}' is {line}.",
-    )
+    line = f"The demo city '{wish.slug}' is "
+    line += f"loaded in {took_s} s." if loaded else "there already"
+    if not loaded:
+        line += f", made with {_listed(made_with)}." if made_with else "."
+    if unmet:
+        line += (
+            f" It was not made again with {_listed(unmet)}: to have that, delete it first "
+            f"(wangge city drop {wish.slug}), then type this again."
+        )
+    data = {"slug": wish.slug, "loaded": loaded, "seconds": took_s}
+    answer(as_json, {**data, "made_with": made_with, "unmet": unmet}, line)
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
+
+
+def _made_with(opened: Opened, slug: str) -> dict[str, Any]:
+    """Return what the demo city that stands was made with; empty where that is not on record."""
+    with owner_transaction(opened.engine) as session:
+        return audit.latest(session, service.city_id_of(session, slug), MADE) or {}
 
 
 def load_demo_once(opened: Opened, wish: Wish) -> bool:
@@ -96,11 +124,13 @@ def _load(opened: Opened, wish: Wish) -> bool:
             progress=lambda what, share: step(f"Making the demo city: {what}", share),
         )
         with owner_transaction(opened.engine) as session:
-            service.load_dataset(
+            city_id = service.load_dataset(
                 session,
                 dataset,
                 demo=True,
                 progress=lambda what, share: step(f"Loading it: {what}", share),
             )
             service.create_demo_accounts(session, dataset.slug)
+            made_with = {"size": wish.size.value, "seed": wish.seed, "issues": wish.issues}
+            audit.append(session, city_id, MADE, f"city/{dataset.slug}", made_with)
     return True

@@ -22,10 +22,27 @@ from api.commands.opening import Opened, demo_accounts, open_database
 from api.commands.terminal import err, say
 from geo import service
 from geo.db import Database, context_key, owner_transaction
+from geo.errors import SetupError
 from geo.settings import Settings
 
+PORT_MAX = 65_535
+
+
+def _port(text: str) -> int:
+    word = str(text)
+    if not (word.isascii() and word.isdigit() and len(word) <= 5 and int(word) <= PORT_MAX):
+        raise SetupError(
+            f"A port is a number from 0 to {PORT_MAX}, and '{word}' is none (--port 8001; with "
+            "make PORT=8001)."
+        )
+    return int(word)
+
+
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
+
+Port = Annotated[
+    int, typer.Option(parser=_port, metavar="NUMBER", help="Port; 0 takes a free one.")
+]
 Cert = Annotated[Path | None, typer.Option(help="Certificate for TLS, PEM.")]
 Key = Annotated[Path | None, typer.Option(help="Key of the certificate, PEM.")]
 Local = Annotated[bool, typer.Option("--local-certificate", help="Make a certificate here.")]
@@ -75,8 +92,7 @@ def run(
     settings = Settings()
     place = _place(settings, host, port, cert, key, local_certificate)
     if demo is not DemoChoice.NONE:
-        made = ["the demo city's"]
-        serving.refuse_demo_accounts(host, made, behind_proxy=settings.behind_proxy)
+        serving.refuse_demo_city(host, behind_proxy=settings.behind_proxy)
     with _orders_end_cleanly(), open_database(settings, say) as opened:
         if demo is not DemoChoice.NONE:
             load_demo_once(opened, Wish(Size(demo.value)))
@@ -101,15 +117,17 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
 
     accounts = demo_accounts(opened.engine)
     logins = [login for _, _, login in accounts]
-    serving.refuse_demo_accounts(place.host, logins, behind_proxy=settings.behind_proxy)
+    cities = [city for city, _, _ in accounts]
+    serving.refuse_demo_accounts(place.host, logins, cities, behind_proxy=settings.behind_proxy)
     with owner_transaction(opened.engine) as session:
         code = service.founding.setup_code(session)
+        shown = {city["slug"]: city["name"] for city in service.list_cities(session)}
     listening = serving.bind(place.host, place.port)
     address = serving.address_of(listening, place.host, place.certificate)
 
     def ready() -> None:
         if accounts:
-            err.print(_table_of(accounts))
+            err.print(_table_of(accounts, shown))
         took = f" ({time.monotonic() - began_s:.1f} s)" if began_s else ""
         err.print(f"[bold green]●[/] The map is at [bold]{address}[/]{took}   Ctrl-C ends it")
         if code:
@@ -153,14 +171,14 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
         listening.close()
 
 
-def _table_of(accounts: list[tuple[str, str, str]]) -> Table:
+def _table_of(accounts: list[tuple[str, str, str]], names: dict[str, str]) -> Table:
     title = f"Demo accounts, password {service.DEMO_PASSWORD}"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
     table.add_column("city")
     table.add_column("role")
     table.add_column("login", style="bold")
-    for account in accounts:
-        table.add_row(*account)
+    for city, role, login in accounts:
+        table.add_row(f"{names[city]} ({city})", role, login)
     return table
 
 

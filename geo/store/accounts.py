@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import ARRAY, Text, and_, cast, func, insert, select, text, true, update
 from sqlalchemy.orm import Session
 
 from geo.signin import Account, Credential
-from geo.tables import AreaGrant, Grid, UserAccount, UserSession
+from geo.tables import AreaGrant, City, Grid, NetGrid, Organisation, UserAccount, UserSession
+from geo.terms import FOREVER
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,54 @@ def missing_grids(session: Session, city_id: int, grid_ids: Sequence[int]) -> li
     """Return those of the ids that are no grid of the city."""
     found = select(Grid.grid_id).where(Grid.city_id == city_id, Grid.grid_id.in_(list(grid_ids)))
     return sorted(set(grid_ids) - set(session.scalars(found)))
+
+
+def grids_of_codes(session: Session, city_id: int, codes: Sequence[str]) -> dict[str, int]:
+    """Return the grids that stand under these codes in the city's latest net."""
+    found = select(NetGrid.code, NetGrid.grid_id).where(
+        NetGrid.city_id == city_id, NetGrid.to_seq == FOREVER, NetGrid.code.in_(list(codes))
+    )
+    return {row.code: row.grid_id for row in session.execute(found)}
+
+
+def has_organisation(session: Session, city_id: int, organisation_id: int) -> bool:
+    """Return whether the city has this organisation."""
+    key = (Organisation.city_id == city_id, Organisation.organisation_id == organisation_id)
+    return session.scalar(select(Organisation.organisation_id).where(*key)) is not None
+
+
+def listing(session: Session, city_id: int | None) -> list[dict[str, Any]]:
+    """Return all accounts of a city, or of all cities, with the grids they act in."""
+    grids = (
+        select(func.array_agg(func.coalesce(NetGrid.code, cast(AreaGrant.grid_id, Text))))
+        .select_from(AreaGrant)
+        .outerjoin(
+            NetGrid,
+            and_(
+                NetGrid.city_id == AreaGrant.city_id,
+                NetGrid.grid_id == AreaGrant.grid_id,
+                NetGrid.to_seq == FOREVER,
+            ),
+        )
+        .where(AreaGrant.city_id == UserAccount.city_id, AreaGrant.user_id == UserAccount.user_id)
+        .scalar_subquery()
+    )
+    statement = (
+        select(
+            City.slug.label("city"),
+            UserAccount.login,
+            UserAccount.role,
+            UserAccount.display_name.label("name"),
+            func.coalesce(grids, cast([], ARRAY(Text))).label("grids"),
+            UserAccount.organisation_id.label("organisation"),
+            UserAccount.demo,
+            UserAccount.disabled_at.is_not(None).label("disabled"),
+        )
+        .join(City, City.city_id == UserAccount.city_id)
+        .where(true() if city_id is None else UserAccount.city_id == city_id)
+        .order_by(City.slug, UserAccount.role, UserAccount.login)
+    )
+    return [dict(row._mapping) for row in session.execute(statement)]
 
 
 def change_account(session: Session, city_id: int, user_id: int, **values: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from math import ceil
+from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.orm import Session
@@ -36,8 +37,8 @@ def create_account(
     ConflictError
         If the login is taken, in any city.
     InvalidInputError
-        If login or password are not accepted, a grid is not the city's, or the role lacks the
-        areas or the organisation it stands on.
+        If login or password are not accepted, a grid or the organisation is not the city's, or
+        the role lacks the areas or the organisation it stands on.
     """
     stored = signin.check_login(login)
     signin.check_password(password, stored)
@@ -47,6 +48,12 @@ def create_account(
         raise InvalidInputError("A department needs its organisation.", field="organisation_id")
     if missing := accounts.missing_grids(session, city_id, grid_ids):
         raise InvalidInputError(f"No grids of this city: {missing}.", field="grid_ids")
+    if organisation_id is not None and not accounts.has_organisation(
+        session, city_id, organisation_id
+    ):
+        raise InvalidInputError(
+            f"No organisation of this city: {organisation_id}.", field="organisation_id"
+        )
     if accounts.account_by_login(session, stored):
         raise ConflictError(f"The login '{stored}' is taken.", field="login", login=stored)
     values = {
@@ -63,6 +70,33 @@ def create_account(
     what = {"login": stored, "role": role.value, "grids": sorted(set(grid_ids)), "demo": demo}
     audit.append(session, city_id, "account.created", f"account/{user_id}", what)
     return user_id
+
+
+def grids_named(session: Session, city_id: int, words: Sequence[str]) -> list[int]:
+    """Return the grids that these words name: codes of the latest net, else ids; for the owner.
+
+    Raises
+    ------
+    InvalidInputError
+        If a word is neither; all such words are listed.
+    """
+    found = accounts.grids_of_codes(session, city_id, words)
+    ids = {word: int(word) for word in words if word not in found and _is_id(word)}
+    strange = set(accounts.missing_grids(session, city_id, list(ids.values())))
+    found |= {word: grid for word, grid in ids.items() if grid not in strange}
+    if missing := [word for word in words if word not in found]:
+        listed = ", ".join(missing)
+        raise InvalidInputError(f"No codes or ids of this city's grids: {listed}.", field="grid")
+    return [found[word] for word in words]
+
+
+def _is_id(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= 18
+
+
+def list_accounts(session: Session, city_id: int | None = None) -> list[dict[str, Any]]:
+    """Return all accounts of a city, or of all cities, without their secrets; for the owner."""
+    return accounts.listing(session, city_id)
 
 
 def set_password(session: Session, login: str, password: str) -> None:

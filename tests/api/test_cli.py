@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -15,10 +16,14 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer
+from sqlalchemy import select
 
 from api.cli import app, main
+from geo import signin
 from geo.cluster import Cluster
+from geo.db import owner_transaction
 from geo.programs import find_binaries
+from geo.tables import City, NetGrid, Organisation, UserAccount
 from tests.conftest import MigratedDatabase
 
 WANGGE = [sys.executable, "-c", "from api.cli import main; main()"]
@@ -211,8 +216,46 @@ def test_what_is_unexpected_is_one_line_and_a_log(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr + done.stdout
-    log = (tmp_path / ".wangge" / "errors.log").read_text(encoding="utf-8")
-    assert "ZeroDivisionError" in log
+    log = tmp_path / ".wangge" / "log" / "errors.log"
+    assert "ZeroDivisionError" in log.read_text(encoding="utf-8")
+    assert (log.stat().st_mode & 0o777, log.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("mysql://u:secret@h/x", "begins with mysql://"),
+        ("secret", "begins with no scheme"),
+        ("postgresql://u:secret@h:port/x", "cannot be read"),
+    ],
+)
+def test_an_address_of_another_database_is_refused(
+    tmp_path: Path, here: Command, url: str, told: str
+) -> None:
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+        values = {"DATABASE_URL": "postgresql://u@h/x", name: url}
+        done = here("city", "list", WANGGE_PROJECT_DIR=str(tmp_path), **values)
+        assert done.returncode == 1
+        assert f"{name} {told}" in done.stderr
+        assert "postgresql://user:password@host" in done.stderr
+        assert "secret" not in done.stderr
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("port", ["abc", "65536", "-1", ""])
+def test_a_port_that_is_none_is_one_line(tmp_path: Path, here: Command, port: str) -> None:
+    done = here("run", f"--port={port}", WANGGE_PROJECT_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert f"'{port}' is none" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_run_refuses_a_demo_city_for_other_machines(tmp_path: Path, here: Command) -> None:
+    place = {"WANGGE_PROJECT_DIR": str(tmp_path)}
+    done = here("run", "--host", "0.0.0.0", "--port", "0", "--local-certificate", **place)
+    assert done.returncode == 1
+    assert "DEMO=none" in done.stderr
+    assert not (tmp_path / ".wangge" / "pg").exists()
 
 
 @pytest.mark.parametrize("command", ["serve", "run"])
@@ -237,6 +280,59 @@ def test_beyond_this_machine_demo_accounts_are_refused(
     assert done.returncode == 1
     assert "demo accounts" in done.stderr
     assert "wangge city drop" in done.stderr
+    assert "DEMO=none" in done.stderr
+
+
+def test_accounts_of_a_city_are_made_changed_shut_and_listed(
+    fresh_city: MigratedDatabase, here: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"DATABASE_URL": fresh_city.app_url, "DATABASE_OWNER_URL": fresh_city.owner_url}
+    with owner_transaction(fresh_city.engine) as session:
+        slug = session.scalars(select(City.slug)).one()
+        first, second = session.execute(
+            select(NetGrid.grid_id, NetGrid.code).where(NetGrid.code.is_not(None)).limit(2)
+        ).all()
+        organisation = session.scalars(select(Organisation.organisation_id).limit(1)).one()
+
+    def account(*args: str) -> dict[str, Any]:
+        done = here("account", *args, "--json", **values)
+        found: dict[str, Any] = json.loads(done.stdout)
+        assert done.returncode == ("error" in found)
+        return found
+
+    def opens(login: str, word: str) -> bool:
+        with owner_transaction(fresh_city.engine) as session:
+            column = select(UserAccount.password_hash).where(UserAccount.login == login)
+            return signin.password_matches(session.scalar(column), word)
+
+    def add(login: str, role: str, *args: str) -> dict[str, Any]:
+        who = ("--login", login, "--role", role, "--name", "陈某")
+        return account("add", "--city", slug, *who, *args)
+
+    made = add("Chen", "worker", "--grid", first.code, "--grid", str(second.grid_id))
+    assert (made["city"], made["login"], made["role"]) == (slug, "chen", "worker")
+    assert opens("chen", made["password"])
+    assert "error" not in add("bureau", "department", "--organisation", str(organisation))
+    for login, role, *wrong in (
+        ("chen", "leader"),
+        ("li", "worker"),
+        ("li", "worker", "--grid", "nowhere"),
+        ("li", "department", "--organisation", "999999"),
+        ("li", "public"),
+    ):
+        assert add(login, role, *wrong)["error"]["field"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("一个很长的新密码在此\n"))
+    assert "password" not in account("password", "chen", "--password-stdin")
+    assert opens("chen", "一个很长的新密码在此")
+    assert account("disable", "chen")["disabled"] is True
+    listed = {one["login"]: one for one in account("list", "--city", slug)["accounts"]}
+    assert "li" not in listed
+    assert (listed["chen"]["disabled"], listed["chen"]["demo"]) == (True, False)
+    assert sorted(listed["chen"]["grids"]) == sorted([first.code, second.code])
+    assert listed["bureau"]["organisation"] == organisation
+    assert account("enable", "chen")["disabled"] is False
+    assert account("disable", "nobody")["error"]["login"] == "nobody"
+    assert "陈某" in here("account", "list", **values).stdout
 
 
 class Serving:
@@ -304,6 +400,9 @@ def test_two_servers_at_one_place_are_told_apart(
     try:
         address = first.address()
         assert "password wangge-demo" in first.said()
+        with owner_transaction(small_city.engine) as session:
+            city = session.scalars(select(City)).one()
+            assert f"{city.name} ({city.slug})" in first.said()
         port = address.rstrip("/").rsplit(":", 1)[1]
         second = wangge("serve", "--port", port, **values)
         assert second.returncode == 1
@@ -320,6 +419,10 @@ def test_the_demo_city_is_loaded_once_and_holds(database: dict[str, str], here: 
     answer = json.loads(first.stdout)
     assert (answer["slug"], answer["loaded"]) == ("demo-small", True)
     second = json.loads(here("demo", "--size", "small", "--json", **database).stdout)
-    assert second["loaded"] is False
+    assert (second["loaded"], second["unmet"]) == (False, {})
+    other = here("demo", "--size", "small", "--seed", "7", **database)
+    assert "made with seed 1, size small, issues 200" in other.stdout
+    assert "not made again with seed 7" in other.stdout
+    assert "wangge city drop demo-small" in other.stdout
     checked = here("check", "--city", "demo-small", **database)
     assert checked.returncode == 0, checked.stdout

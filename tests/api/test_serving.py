@@ -67,8 +67,19 @@ def test_beyond_this_machine_a_certificate_is_demanded() -> None:
 def test_demo_accounts_stay_on_this_machine() -> None:
     serving.refuse_demo_accounts("127.0.0.1", ["planner"])
     serving.refuse_demo_accounts("0.0.0.0", [])
-    with pytest.raises(SetupError, match="1 demo accounts"):
+    with pytest.raises(SetupError, match=r"1 demo account with a password .* is in .*DEMO=none"):
         serving.refuse_demo_accounts("0.0.0.0", ["planner"])
+    with pytest.raises(SetupError, match=r"2 demo accounts with passwords .* are in") as refused:
+        serving.refuse_demo_accounts("0.0.0.0", ["planner", "worker"], ["demo", "demo"])
+    assert refused.value.data["command"] == ".venv/bin/wangge city drop demo"
+
+
+def test_a_demo_city_is_not_loaded_for_other_machines() -> None:
+    serving.refuse_demo_city("127.0.0.1")
+    with pytest.raises(SetupError, match="make DEMO=none"):
+        serving.refuse_demo_city("0.0.0.0")
+    with pytest.raises(SetupError, match="make DEMO=none"):
+        serving.refuse_demo_city("127.0.0.1", behind_proxy=True)
 
 
 def test_a_taken_place_is_said() -> None:
