@@ -65,7 +65,7 @@ types: setup-dev ## Strict types
 	@$(BIN)/mypy $(PACKAGES)
 
 arrows: setup-dev ## Which room may import which
-	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/lint-imports
 
 migrations: setup-dev ## Models and migrations say the same
 	@$(BIN)/python -m pytest -q -m migrations tests
