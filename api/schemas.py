@@ -119,7 +119,7 @@ class City(Form):
     name_en: str
     profile: str
     demo: bool
-    bbox: BBox
+    bbox: BBox | None = Field(description="Null before the first file of grids has come in.")
 
 
 class Cities(Form):
@@ -191,7 +191,7 @@ class CityCard(City):
 
     timezone: str
     metre_srid: int
-    centre: LonLat
+    centre: LonLat | None
     levels: list[LevelOfCity]
     net: Net | None
     nets: list[Net]

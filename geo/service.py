@@ -47,6 +47,7 @@ from geo.store import requests as request_squares
 from geo.store.four_maps import (
     coverage,
     coverage_squares,
+    figures_stamp,
     grid_sizes,
     patrol_areas,
     station_density,
@@ -116,6 +117,7 @@ __all__ = [
     "disable_account",
     "doors",
     "enable_account",
+    "figures_stamp",
     "founding",
     "grid_sizes",
     "grids_named",
@@ -285,7 +287,7 @@ def import_city(
                 f"slug, or delete the city first: wangge city drop {dataset.slug}",
                 slug=dataset.slug,
             )
-    city_id = load_dataset(session, dataset, progress=progress)
+    city_id = load_dataset(session, dataset, fill=True, progress=progress)
     audit.append(session, city_id, IMPORTED, f"city/{dataset.slug}", {"digest": digest})
     return True
 

@@ -90,8 +90,8 @@ def _cell(page: Any, value: Any, *, bold: bool = False) -> Any:
 def read(content: bytes) -> list[list[Any]]:
     """Return the rows of a workbook's first sheet, without those that are empty at the end.
 
-    Texts are stripped, a leading apostrophe taken away; dates are dates; a formula is its last
-    value.
+    Texts are stripped, an apostrophe before what looks like a formula is taken away; dates are
+    dates; a formula is its last value.
 
     Raises
     ------
@@ -122,7 +122,8 @@ def _value(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.date() if value.time() == datetime.min.time() else value
     if isinstance(value, str):
-        return value.strip().removeprefix("'")[:MOST_CHARACTERS]
+        text = value.strip()[:MOST_CHARACTERS]
+        return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value

@@ -23,6 +23,8 @@ router = APIRouter(include_in_schema=False)
 Tab = Literal["posts", "workers", "notices", "phones", "roster"]
 TEAMS: Final = 30
 WORKERS: Final = 50
+NOTHING: Final = {"q": "", "role": "", "vacant": ""}
+"""A list that is not narrowed."""
 KINDS: Final[Mapping[str, str]] = {
     NoticeKind.WATER: marked("Water"),
     NoticeKind.POWER: marked("Power"),
@@ -98,9 +100,9 @@ def change_staff(desk: DeskDep, sent: SentDep, tab: Tab = "posts") -> Response:
     except REFUSALS as error:
         desk.access.session.expire_all()
         failed = desk.failed(sent, error)
-        return _page(desk, tab, {}, chosen, status=422, failed=failed)
+        return _page(desk, tab, NOTHING, chosen, status=422, failed=failed)
     if shown is not None:
-        return _page(desk, tab, {}, chosen, **shown)
+        return _page(desk, tab, NOTHING, chosen, **shown)
     query = {"city": desk.city["slug"], "tab": tab, "done": do}
     return RedirectResponse(f"/staff?{urlencode(query)}", 303)
 

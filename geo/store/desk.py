@@ -285,6 +285,7 @@ def end_session(
         .where(UserSession.session_id == session_id, _open(city_id), UserSession.user_id.in_(users))
         .values(revoked_at=func.statement_timestamp())
         .returning(UserSession.user_id)
+        .execution_options(synchronize_session=False)
     ).one_or_none()
     if found is None:
         raise NotFoundError(f"There is no session {session_id}.", session=session_id)

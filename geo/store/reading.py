@@ -85,7 +85,7 @@ def _city(row: Any) -> dict[str, Any]:
         "name_en": row.name_en,
         "profile": row.profile,
         "demo": row.demo,
-        "bbox": [row.west, row.south, row.east, row.north],
+        "bbox": None if row.west is None else [row.west, row.south, row.east, row.north],
     }
 
 
@@ -103,7 +103,9 @@ def show_city(session: Session, asked: Asked) -> tuple[Moment | None, dict[str, 
         **_city(row),
         "timezone": row.timezone,
         "metre_srid": row.metre_srid,
-        "centre": [(row.west + row.east) / 2, (row.south + row.north) / 2],
+        "centre": None
+        if row.west is None
+        else [(row.west + row.east) / 2, (row.south + row.north) / 2],
         "levels": _mapped(nets.levels(session, asked.city, at.seq if at else None)),
         "nets": _mapped(nets.nets(session, asked.city)),
         "vintages": _mapped(nets.vintages(session, asked.city)),

@@ -17,6 +17,7 @@ TERRITORIES = ("own", "sibling", "parent", "other")
 """The own area; the one beside it; the one above it; the own area's number in another city."""
 
 DAY = "2026-06-15"
+CODE = "990101001001001"
 OF_A_WORKER: Mapping[str, int] = {"own": 111, "sibling": 112, "parent": 11, "other": 111}
 OF_A_COMMUNITY: Mapping[str, int] = {"own": 11, "sibling": 12, "parent": 1, "other": 11}
 """Grids asked about: the worker acts in 111, the community in 11; others ask like the worker."""
@@ -41,6 +42,21 @@ def by_scope(city: str, area: str, department: str, public: str) -> Expected:
 
 OPEN: Final = all_the_same("open")
 PAGE: Final = all_the_same("200")
+
+
+def only(*roles: Role) -> Expected:
+    """Return that these roles are answered in their own city, and nobody else."""
+    return {
+        **all_the_same("403"),
+        **dict.fromkeys(roles, "200 200 200 403"),
+        PUBLIC: "401 401 401 401",
+    }
+
+
+KEEPERS: Final = only(ADMINISTRATOR, COMMUNITY)
+POSTERS: Final = only(ADMINISTRATOR, PLANNER, COMMUNITY)
+NO_TOKEN: Final = {**all_the_same("403"), PUBLIC: "401 401 401 401"}
+"""A change without the token of a page; what each may change is tried in test_office."""
 STAFF: Final = by_scope("200 200 200 403", "200 200 200 403", "200 200 200 403", "401 401 401 401")
 WHOLE_CITY: Final = by_scope(
     "200 200 200 403", "403 403 403 403", "403 403 403 403", "401 401 401 401"
@@ -128,6 +144,40 @@ TABLE: Final[Mapping[str, Expected]] = {
         ADMINISTRATOR: "every every every 403",
         PUBLIC: "401 401 401 401",
     },
+    # ---- the office ------------------------------------------------------------------------------
+    "GET /api/v1/cities/{city}/accounts": KEEPERS,
+    "GET /api/v1/cities/{city}/sessions": KEEPERS,
+    "GET /api/v1/cities/{city}/posts.xlsx": POSTERS,
+    "GET /api/v1/cities/{city}/levels": OPEN,
+    "GET /api/v1/cities/{city}/station-kinds": OPEN,
+    "GET /api/v1/cities/{city}/categories": OPEN,
+    "GET /api/v1/cities/{city}/notices": PAGE,
+    "POST /api/v1/cities/{city}/accounts": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/accounts/{user}": NO_TOKEN,
+    "POST /api/v1/cities/{city}/accounts/{user}/phone-link": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/sessions/{number}": NO_TOKEN,
+    "POST /api/v1/cities/{city}/workers": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/workers/{worker}": NO_TOKEN,
+    "POST /api/v1/cities/{city}/posts": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/posts/{post}": NO_TOKEN,
+    "POST /api/v1/cities/{city}/posts/import": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/levels/{level}": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/station-kinds/{kind}": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/categories/{category}": NO_TOKEN,
+    "POST /api/v1/cities/{city}/notices": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/notices/{notice}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/notices/{notice}": NO_TOKEN,
+    "POST /staff": NO_TOKEN,
+    "POST /admin": NO_TOKEN,
+    "GET /staff": POSTERS,
+    "GET /staff/workers": POSTERS,
+    "GET /admin": only(ADMINISTRATOR),
+    "GET /start": PAGE,
+    "POST /start": {**all_the_same("403"), PUBLIC: "422 422 422 422"},  # nothing filled in
+    "GET /door/{code}": PAGE,
+    "GET /door/{code}/sheet": PAGE,
+    "GET /phone/{token}": all_the_same("410"),
+    "POST /phone/{token}": {**all_the_same("403"), PUBLIC: "410 410 410 410"},  # without token
     # ---- pages -----------------------------------------------------------------------------------
     "GET /": {
         **all_the_same("200"),
@@ -169,6 +219,13 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/stations/density": {"city": "{city}"},
     "/staff/map": {"city": "{city}"},
     "/patrol": {"city": "{city}"},
+    "/api/v1/cities/{city}/audit": {"limit": "1000"},
+    "/api/v1/cities/{city}/notices": {"as_of": DAY},
+    "/staff": {"city": "{city}"},
+    "/staff/workers": {"city": "{city}", "worker": "第"},
+    "/admin": {"city": "{city}"},
+    "/door/{code}": {"city": "{city}"},
+    "/door/{code}/sheet": {"city": "{city}"},
     "/net": {"city": "{city}", "grid": "{grid}"},
     "/net/table": {"city": "{city}", "parent": "{grid}"},
     "/maps/net": {"city": "{city}"},
@@ -282,8 +339,11 @@ class Case:
         """Return method, path and further arguments of the question."""
         lon, lat = facts.points[self.grid]
         gaps = {"city": self.city, "grid": self.grid, "issue": self.issue(facts), "seq": 1}
+        gaps |= {"user": 1, "number": 1, "worker": 1, "post": 1, "notice": 1, "kind": "centre"}
+        gaps |= {"category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
-        query = {key: value.format(**gaps) for key, value in QUERIES.get(self.path, {}).items()}
+        asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}
+        query = {key: value.format(**gaps) for key, value in asked.items()}
         more: dict[str, Any] = {"params": query | ({"f": self.form} if self.form else {})}
         if self.route == "POST /signin":
             more["headers"] = {"Origin": "https://evil.example"}

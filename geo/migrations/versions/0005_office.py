@@ -294,17 +294,19 @@ END $$;
 CREATE FUNCTION drop_demo_city(wanted text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    gone smallint;
+    dropped smallint;
     pending oid[];
     ready oid[];
+    gone oid[];
+    ring boolean;
     one oid;
 BEGIN
     IF viewer_role() IS DISTINCT FROM 'administrator' THEN
         RAISE EXCEPTION 'Only an administrator may drop the demo city.'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    SELECT city_id INTO gone FROM city WHERE slug = wanted AND demo;
-    IF gone IS NULL THEN
+    SELECT city_id INTO dropped FROM city WHERE slug = wanted AND demo;
+    IF dropped IS NULL THEN
         RETURN false;
     END IF;
     SELECT array_agg(c.oid) INTO pending
@@ -318,12 +320,25 @@ BEGIN
             SELECT FROM pg_constraint AS k
             WHERE k.contype = 'f' AND k.confrelid = t AND k.conrelid <> t
               AND k.conrelid = ANY (pending));
-        IF ready IS NULL THEN
-            RAISE EXCEPTION 'Tables refer to each other in a ring.';
+        ring := ready IS NULL;
+        IF ring THEN
+            ready := pending;
         END IF;
+        gone := '{}';
         FOREACH one IN ARRAY ready LOOP
-            EXECUTE format('DELETE FROM %s WHERE city_id = $1', one::regclass) USING gone;
+            BEGIN
+                EXECUTE format('DELETE FROM %s WHERE city_id = $1', one::regclass) USING dropped;
+                gone := gone || one;
+            EXCEPTION WHEN foreign_key_violation THEN
+                IF NOT ring THEN
+                    RAISE;
+                END IF;
+            END;
         END LOOP;
+        IF gone = '{}' THEN
+            RAISE EXCEPTION 'Rows of these tables refer to each other: %.', pending::regclass[];
+        END IF;
+        ready := gone;
         SELECT coalesce(array_agg(t), '{}') INTO pending
         FROM unnest(pending) AS t WHERE t <> ALL (ready);
     END LOOP;
