@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import mimetypes
 import os
 from pathlib import Path
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -14,6 +17,9 @@ MOUNT = "/static"
 FOLDER = Path(__file__).resolve().parent / "static"
 KEPT = "public, max-age=31536000, immutable"
 ASKED_AGAIN = "no-cache"
+ZIP_LEVEL = 9
+ZIPPED = frozenset({".js", ".css", ".svg"})
+"""Files that get smaller by compression; each is compressed once and stays in memory."""
 
 
 class Assets(StaticFiles):
@@ -31,6 +37,7 @@ class Assets(StaticFiles):
     def __init__(self, folder: Path = FOLDER) -> None:
         super().__init__(directory=folder)
         self.version = version_of(folder)
+        self._zipped: dict[str, Response] = {}
 
     @property
     def base(self) -> str:
@@ -41,9 +48,39 @@ class Assets(StaticFiles):
         """Return a file, or 304 when the reader has it."""
         first, _, rest = path.partition(os.sep)
         current = first == self.version
+        if current and scope["method"] == "GET":
+            known = self._compressed(rest, Headers(scope=scope))
+            if known is not None:
+                return known
         response = await super().get_response(rest if current else path, scope)
         response.headers["Cache-Control"] = KEPT if current else ASKED_AGAIN
         return response
+
+    def _compressed(self, path: str, headers: Headers) -> Response | None:
+        """Return a file of this version as kept in memory; None when it is not to be zipped."""
+        suffix = Path(path).suffix
+        if suffix not in ZIPPED or "gzip" not in headers.get("accept-encoding", ""):
+            return None
+        if path not in self._zipped:
+            full_path, found = self.lookup_path(path)
+            if found is None:
+                return None
+            kind = mimetypes.guess_type(path)[0] or "text/plain"
+            self._zipped[path] = Response(
+                gzip.compress(Path(full_path).read_bytes(), ZIP_LEVEL, mtime=0),
+                media_type=kind,
+                headers={
+                    "Content-Encoding": "gzip",
+                    "Cache-Control": KEPT,
+                    "ETag": f'"{self.version}-gzip"',
+                    "Vary": "Accept-Encoding",
+                },
+            )
+        kept = self._zipped[path]
+        known = {one.strip() for one in headers.get("if-none-match", "").split(",")}
+        if kept.headers["etag"] in known:
+            return Response(status_code=304, headers=dict(kept.headers))
+        return Response(kept.body, headers=dict(kept.headers))
 
 
 def version_of(folder: Path) -> str:

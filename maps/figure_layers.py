@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from maps.layers import PageLayer
@@ -16,16 +16,18 @@ class SquaresLayer(PageLayer):
     Parameters
     ----------
     address : str
-        Figures of squares; a browser may fetch them early.
+        Figures of squares.
     options : mapping
         ``opacity`` of the fills.
+    early : sequence of str
+        Addresses that a browser may fetch while the scripts are on their way.
     """
 
     kind = "squares"
     modules = ("map/squares-layer.js", "map/hatches.js")
 
-    def __init__(self, address: str, options: Mapping[str, Any]) -> None:
-        super().__init__({"address": address, **options}, [address])
+    def __init__(self, address: str, options: Mapping[str, Any], early: Sequence[str] = ()) -> None:
+        super().__init__({"address": address, **options}, early)
 
 
 class AreasLayer(PageLayer):

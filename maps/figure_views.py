@@ -27,6 +27,8 @@ def figure_frame(
     city: Mapping[str, Any],
     net: Mapping[str, Any],
     options: ViewOptions | None = None,
+    *,
+    whole_city: bool = True,
 ) -> Frame:
     """Return the frame of a map of figures: addresses and options, no data.
 
@@ -36,6 +38,8 @@ def figure_frame(
         One of `SUBJECTS`.
     city, net, options
         As in `maps.views.net_frame`.
+    whole_city : bool
+        Whether the reader may see the figures of squares.
 
     Raises
     ------
@@ -65,9 +69,10 @@ def figure_frame(
     from_zoom = _ZONE_FROM_ZOOM if subject == "zone" else GROUND_FROM_ZOOM
     page.add_child(_ground(city, net, chosen, from_zoom))
     if subject in ("requests", "coverage"):
-        page.add_child(
-            SquaresLayer(_address(subject, city, chosen), {"opacity": _OPACITY[subject]})
-        )
+        borders = [step["topology"] for step in level_steps(city, net, chosen)[:2]]
+        squares = _address(subject, city, chosen)
+        early = [squares, *borders] if whole_city else borders
+        page.add_child(SquaresLayer(squares, {"opacity": _OPACITY[subject]}, early))
     if subject != "requests":
         page.add_child(AreasLayer({"opacity": 0.25 if subject == "zone" else 0.6}))
     page.add_child(_borders(city, net, chosen))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
@@ -97,6 +98,9 @@ def _accounts(desk: Desk, user: str, before: str) -> dict[str, Any]:
     listed = service.desk.listing(session, viewer, seen)
     chosen = next((one for one in listed if str(one["user"]) == user), None)
     opened = service.desk.sessions(session, viewer, seen, chosen["user"]) if chosen else []
+    zone = ZoneInfo(desk.city["timezone"])
+    for one in opened:
+        one["created_at"] = one["created_at"].astimezone(zone)
     return {"accounts": listed, "chosen": chosen, "sessions": opened}
 
 
@@ -123,6 +127,8 @@ def _log(desk: Desk, user: str, before: str) -> dict[str, Any]:
         before=int(before) if before else None,
         limit=LOG_ROWS,
     )
+    zone = ZoneInfo(desk.city["timezone"])
+    rows = [{**row, "at": row["at"].astimezone(zone)} for row in rows]
     return {"rows": rows, "more": rows[-1]["n"] if len(rows) == LOG_ROWS else None}
 
 

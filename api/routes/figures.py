@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -119,10 +120,13 @@ def show_coverage_squares(
     ForbiddenError
         If the account may not read the whole city: 403.
     """
-    at, found = service.coverage_squares(session, asked, int(side), kind)
-    form = CoverageSquares.model_validate({**found, "as_of": AsOf.of(at)}, from_attributes=True)
-    content = form.model_dump_json().encode()
-    return kept(request, content, media_type=JSON, cache=PRIVATE)
+
+    def make() -> bytes:
+        at, found = service.coverage_squares(session, asked, int(side), kind)
+        form = CoverageSquares.model_validate({**found, "as_of": AsOf.of(at)}, from_attributes=True)
+        return form.model_dump_json().encode()
+
+    return _kept(request, session, asked, make)
 
 
 @router.get("/patrol", response_model=Patrol, responses={**responses_for(*OPEN_ERRORS), **TABLED})
@@ -214,15 +218,39 @@ def show_requests(
     if first is not None and last is not None and last < first:
         raise InvalidInputError("The last month lies before the first.", field="to")
     narrow = service.RequestFilter(int(side), first, last, category, measure == "rate")
-    at, found = service.map_requests(session, viewer, asked, narrow)
-    end = found.months[-1]
-    period = (found.months[0], end.replace(day=monthrange(end.year, end.month)[1]))
-    as_of = AsOf.of(at, period)
     if f == "csv":
-        content = sheet(*_rows(found), as_of)
-        return csv_file(content, _name(request, "requests", as_of))
-    answer = RequestSquares.of(found, as_of)
-    return kept(request, answer.model_dump_json().encode(), media_type=JSON, cache=PRIVATE)
+        at, found = service.map_requests(session, viewer, asked, narrow)
+        as_of = AsOf.of(at, _period(found))
+        return csv_file(sheet(*_rows(found), as_of), _name(request, "requests", as_of))
+
+    def make() -> bytes:
+        at, found = service.map_requests(session, viewer, asked, narrow)
+        return RequestSquares.of(found, AsOf.of(at, _period(found))).model_dump_json().encode()
+
+    return _kept(request, session, asked, make)
+
+
+def _kept(
+    request: Request, session: SessionDep, asked: service.Asked, make: Callable[[], bytes]
+) -> Response:
+    """Return the answer to this very question, made once as long as the figures stay the same.
+
+    It is the same for all who may ask: the caller has let nobody else pass.
+    """
+    state = request.app.state
+    if not hasattr(state, "kept_figures"):
+        state.kept_figures = service.Kept()
+    question = sorted(request.query_params.multi_items())
+    told = f"{service.figures_stamp(session, asked)} {request.url.path} {question}"
+    tag = hashlib.sha256(told.encode()).hexdigest()[:24]
+    zipped = state.kept_figures.zipped(tag, make)
+    return kept(request, zipped, media_type=JSON, cache=PRIVATE, tag=tag, zipped=True)
+
+
+def _period(found: service.Requests) -> tuple[date, date]:
+    """Return the first and the last day of the months of a map."""
+    end = found.months[-1]
+    return found.months[0], end.replace(day=monthrange(end.year, end.month)[1])
 
 
 def _first(month: str) -> date:

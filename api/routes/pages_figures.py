@@ -60,7 +60,7 @@ def _subject_page(
         subjects=[
             {"subject": key, "path": one[0], "word": word(one[1])} for key, one in shown.items()
         ],
-        frame=figure_frame(subject, sight.city, sight.net, options),
+        frame=figure_frame(subject, sight.city, sight.net, options, whole_city=page["wholeCity"]),
         page=page,
     )
 

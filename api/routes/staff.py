@@ -26,8 +26,8 @@ WORKERS: Final = 50
 NOTHING: Final = {"q": "", "role": "", "vacant": ""}
 """A list that is not narrowed."""
 KINDS: Final[Mapping[str, str]] = {
-    NoticeKind.WATER: marked("Water"),
-    NoticeKind.POWER: marked("Power"),
+    NoticeKind.WATER: marked("Water supply"),
+    NoticeKind.POWER: marked("Power supply"),
     NoticeKind.HEATING: marked("Heating"),
     NoticeKind.WORKS: marked("Works"),
     NoticeKind.OTHER: marked("Other"),

@@ -167,7 +167,7 @@ _POSTS: Final = text(
     JOIN net_grid AS g ON g.city_id = p.city_id AND g.grid_id = p.grid_id
      AND g.from_seq <= :seq AND g.to_seq > :seq
     WHERE p.city_id = :city AND p.valid_from <= :day AND (p.valid_to IS NULL OR p.valid_to > :day)
-      AND (CAST(:role AS text) IS NULL OR p.role = :role)
+      AND (CAST(:role AS text) IS NULL OR p.role = :role) AND p.stand_in_for IS NULL
     """
 )
 

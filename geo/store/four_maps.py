@@ -101,3 +101,16 @@ def grid_sizes(session: Session, asked: Asked, level: int) -> Answer:
     """
     at, _ = _opened(session, asked, level, ())
     return at, figures.sizes(session, at, level)
+
+
+def figures_stamp(session: Session, asked: Asked) -> str:
+    """Return what the figures of a day depend on: equal stamps, equal figures.
+
+    Raises
+    ------
+    NetNotFoundError
+        If the city has no net yet on that day.
+    InvalidInputError
+        If there is no such vintage.
+    """
+    return standing.stamp(session, asked.moment(session))

@@ -271,7 +271,7 @@ _FIGURES = text(
                count(*) FILTER (WHERE p.worker_id IS NULL) AS vacant, 0 AS stations
         FROM post AS p JOIN named AS g ON g.grid_id = p.grid_id
         WHERE p.city_id = :city AND p.valid_from <= :day
-          AND (p.valid_to IS NULL OR p.valid_to > :day)
+          AND (p.valid_to IS NULL OR p.valid_to > :day) AND p.stand_in_for IS NULL
         GROUP BY p.grid_id
         UNION ALL
         SELECT c.grid_id, 0, 0, count(*)

@@ -191,6 +191,7 @@ def scheme(session: Session, city_id: int) -> dict[str, Any]:
     ).one()
     found = load_profile(row.profile).scheme(row.code_scheme)
     words = load_profile(row.profile).words
+    given = {"county": ("县（区）", "County"), "class": ("类别", "Class"), "type": ("类型", "Type")}
     levels = {one.code: one.name for one in load_profile(row.profile).levels}
     segments = []
     for segment in found.segments:
@@ -198,8 +199,8 @@ def scheme(session: Session, city_id: int) -> dict[str, Any]:
         segments.append(
             {
                 "source": segment.source,
-                "name": name.zh if name else segment.source,
-                "name_en": name.en if name else segment.source,
+                "name": name.zh if name else given.get(segment.source, (segment.source,))[0],
+                "name_en": name.en if name else given.get(segment.source, (segment.source,))[-1],
                 "width": segment.width,
                 "numbered": segment.order == "rows",
                 "capacity": segment.capacity,

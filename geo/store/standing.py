@@ -86,6 +86,33 @@ def asked_at(at: Moment, level: int) -> Row:
     return {"city": at.city_id, "seq": at.seq, "vintage": at.vintage, "day": at.day, "level": level}
 
 
+_STAMP: Final = text(
+    """
+    SELECT md5(concat_ws('|',
+        (SELECT concat(p.xmin, p.ctid) FROM household_place AS p WHERE p.city_id = :city
+         ORDER BY p.cell_id LIMIT 1),
+        (SELECT concat(v.xmin, v.ctid) FROM net_value AS v WHERE v.city_id = :city AND v.seq = :seq
+         ORDER BY v.vintage, v.measure, v.grid_id LIMIT 1),
+        (SELECT concat(i.xmin, i.ctid) FROM issue_square AS i WHERE i.city_id = :city
+         ORDER BY i.month, i.category, i.set_aside, i.x, i.y LIMIT 1),
+        (SELECT string_agg(concat_ws(' ', s.station_id, s.xmin), ',' ORDER BY s.station_id)
+         FROM station AS s WHERE s.city_id = :city),
+        (SELECT string_agg(concat_ws(' ', k.category, k.xmin), ',' ORDER BY k.category)
+         FROM category AS k WHERE k.city_id = :city)))
+    """
+)
+
+
+def stamp(session: Session, at: Moment) -> str:
+    """Return what the figures of a moment depend on, as a short text that is quick to find.
+
+    Derived rows are always written anew together, so that the version of one row tells of all;
+    stations and categories are edited one by one, and each of them counts.
+    """
+    found = session.scalar(_STAMP, {"city": at.city_id, "seq": at.seq})
+    return f"{at.city_id}-{at.net_hash.hex()[:16]}-{at.vintage}-{at.day}-{found}"
+
+
 def require_level(session: Session, at: Moment, level: int) -> None:
     """Refuse a level that the city has not.
 
