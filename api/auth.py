@@ -206,6 +206,7 @@ async def guard_changes(request: Request) -> None:
         field = (await request.form()).get(CSRF_FIELD)
         sent = field if isinstance(field, str) else None
     if sent is None or not csrf_token_fits(token, sent):
+        await request.close()
         raise CrossSiteError("The page is out of date; load it again and repeat.")
 
 

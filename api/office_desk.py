@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -144,7 +144,7 @@ def _no_date(name: str, text: str) -> InvalidInputError:
     return InvalidInputError(f"{name} is no date.", field=name, reason="no_date", value=text[:40])
 
 
-async def get_sent(request: Request) -> Sent:
+async def get_sent(request: Request) -> AsyncIterator[Sent]:
     """Return the form of a request; control characters are taken out of its fields."""
     data = await request.form()
     values = {}
@@ -152,7 +152,10 @@ async def get_sent(request: Request) -> Sent:
         if isinstance(value, str):
             kept = "".join(one for one in value if one in "\n\r" or one.isprintable())
             values[name] = kept
-    return Sent(data, values)
+    try:
+        yield Sent(data, values)
+    finally:
+        await request.close()
 
 
 SentDep = Annotated[Sent, Depends(get_sent)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from geo.cluster import Cluster
 
 ROOT = Path(__file__).resolve().parent.parent
 OLD = "1 day"
+VACUUM_WAITS = 20
+VACUUM_WAIT_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,15 @@ class Server:
 
     def drop(self, name: str) -> None:
         """Drop a database and everybody in it."""
-        self._say(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        order = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        for _ in range(VACUUM_WAITS):
+            try:
+                self._say(order)
+            except psycopg.errors.InsufficientPrivilege:  # the server is vacuuming it
+                time.sleep(VACUUM_WAIT_S)
+            else:
+                return
+        self._say(order)
 
     def exists(self, name: str) -> bool:
         """Say whether there is such a database."""
