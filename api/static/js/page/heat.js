@@ -196,6 +196,8 @@ function play() {
   button.setAttribute("aria-pressed", String(Boolean(playing)));
 }
 
+const bar = byId("controls");
+
 // ---- start --------------------------------------------------------------------------------------
 
 async function load(question) {
@@ -205,10 +207,23 @@ async function load(question) {
   state.selected = null;
   const month = found.months.indexOf(read("month"));
   state.month = month < 0 ? null : month;
+  addControls();
   draw();
 }
 
-const bar = byId("controls");
+// The choices that an answer brings stand in the bar once.
+let added = false;
+function addControls() {
+  if (added) return;
+  added = true;
+  select(bar, t("Category"), [{ value: "", word: t("All categories") }, ...found.categories.map((one) => ({ value: one.category, word: nameOf(one) }))], state.category, (value) => {
+    state.category = value;
+    write({ category: value || null });
+    load();
+  });
+  vintageChoice(bar, () => load());
+}
+
 choices(byId("map-controls"), t("Measure"), [{ value: false, word: t("Per 1,000 households") }, { value: true, word: t("Counts") }], state.count, (value) => {
   state.count = value;
   write({ measure: value ? "count" : null });
@@ -245,18 +260,10 @@ keys({
   p: play,
 });
 
-await load(first);
-if (found) {
-  select(bar, t("Category"), [{ value: "", word: t("All categories") }, ...found.categories.map((one) => ({ value: one.category, word: nameOf(one) }))], state.category, (value) => {
-    state.category = value;
-    write({ category: value || null });
-    load();
-  });
-  vintageChoice(bar, () => load());
-}
+// All that the first view needs comes before it is drawn, so that it is drawn once.
 const levels = net.steps.slice(0, 2).map((step) => step.level);
-const shapes = await Promise.all(levels.map((level) => net.load(level)));
+const [shapes] = await Promise.all([Promise.all(levels.map((level) => net.load(level))), first.catch(() => null)]);
 squares.ground = shapes[0];
-squares.repaint();
 names.set(shapes);
+await load(first);
 document.body.dataset.ready = "true";
