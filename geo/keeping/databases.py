@@ -133,7 +133,8 @@ def swap(url: URL, fresh: str, name: str, old: str | None, *, end_sessions: bool
                 if end_sessions:
                     connection.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE datname = ANY (%s) AND pid <> pg_backend_pid()",
+                        " WHERE datname = ANY (%s) AND pid <> pg_backend_pid()"
+                        " AND usesysid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper)",
                         [[name, fresh]],
                     )
                 for before, after in pairs:
