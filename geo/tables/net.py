@@ -59,7 +59,11 @@ class CellValue(Base):
     """A dated figure of a cell: households and the like."""
 
     __tablename__ = "cell_value"
-    __table_args__ = (refers_to("cell", "cell_id"), refers_to("vintage", "vintage"))
+    __table_args__ = (
+        refers_to("cell", "cell_id"),
+        refers_to("vintage", "vintage"),
+        Index("ix_cell_value_cell", "city_id", "cell_id"),
+    )
 
     city_id: Mapped[CityKey]
     vintage: Mapped[TextKey]

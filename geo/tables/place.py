@@ -291,6 +291,7 @@ class Issue(Areas, Base):
         one_of("set_aside", SetAside),
         Index("ix_issue_reported", "city_id", "reported_at", "issue_id"),
         Index("ix_issue_cell", "city_id", "cell_id"),
+        Index("ix_issue_organisation", "city_id", "organisation_id"),
         Index("ix_issue_owner", "city_id", "owner_grid", "reported_at"),
         Index("ix_issue_area_1", "city_id", "area_1", "reported_at"),
         Index("ix_issue_area_2", "city_id", "area_2", "reported_at"),

@@ -369,6 +369,8 @@ def upgrade() -> None:
 
 
 def _tables() -> None:
+    op.create_index("ix_cell_value_cell", "cell_value", ["city_id", "cell_id"])
+    op.create_index("ix_issue_organisation", "issue", ["city_id", "organisation_id"])
     op.add_column("post", sa.Column("stand_in_for", sa.BigInteger(), nullable=True))
     op.create_foreign_key(
         op.f("fk_post_city_id_stand_in_for_post"),
@@ -457,6 +459,8 @@ def downgrade() -> None:
     ):  # fmt: skip
         op.execute(f"DROP FUNCTION {function}")
     op.execute("DELETE FROM app_secret WHERE name = 'setup_code'")
+    op.drop_index("ix_issue_organisation", "issue")
+    op.drop_index("ix_cell_value_cell", "cell_value")
     op.drop_table("notice")
     op.drop_table("sign_in_link")
     op.drop_constraint("uq_user_session_session_id", "user_session")
