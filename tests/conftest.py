@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -55,25 +56,26 @@ def template(server: Server) -> str:
     return server.template("empty", databases.fingerprint("geo/migrations/**/*.py"), fill)
 
 
+@contextmanager
+def copied(server: Server, template: str) -> Iterator[MigratedDatabase]:
+    """Yield a database that is a copy of a template, and drop it."""
+    name = f"wangge_test_{os.getpid()}_{next(_numbers)}"
+    server.create(name, template)
+    engine = owner_engine(server.owner_url(name))
+    try:
+        yield MigratedDatabase(
+            name, server.owner_url(name), server.app_url(name), context_key(engine), engine
+        )
+    finally:
+        engine.dispose()
+        server.drop(name)
+
+
 @pytest.fixture(scope="session")
 def new_database(server: Server) -> Iterator[Callable[[str], MigratedDatabase]]:
     """Make a database as a copy of a template; dropped when the session ends."""
-    made: list[MigratedDatabase] = []
-
-    def make(template: str) -> MigratedDatabase:
-        name = f"wangge_test_{os.getpid()}_{next(_numbers)}"
-        server.create(name, template)
-        engine = owner_engine(server.owner_url(name))
-        database = MigratedDatabase(
-            name, server.owner_url(name), server.app_url(name), context_key(engine), engine
-        )
-        made.append(database)
-        return database
-
-    yield make
-    for database in made:
-        database.engine.dispose()
-        server.drop(database.name)
+    with ExitStack() as made:
+        yield lambda template: made.enter_context(copied(server, template))
 
 
 @pytest.fixture(scope="session")
@@ -85,11 +87,10 @@ def shared_database(
 
 
 @pytest.fixture
-def fresh_database(
-    template: str, new_database: Callable[[str], MigratedDatabase]
-) -> MigratedDatabase:
+def fresh_database(server: Server, template: str) -> Iterator[MigratedDatabase]:
     """An empty, migrated database for one test that commits."""
-    return new_database(template)
+    with copied(server, template) as database:
+        yield database
 
 
 @pytest.fixture
@@ -128,8 +129,7 @@ def small_city(
 
 
 @pytest.fixture
-def fresh_city(
-    city_template: str, new_database: Callable[[str], MigratedDatabase]
-) -> MigratedDatabase:
+def fresh_city(server: Server, city_template: str) -> Iterator[MigratedDatabase]:
     """The small demo city for one test that commits."""
-    return new_database(city_template)
+    with copied(server, city_template) as database:
+        yield database
