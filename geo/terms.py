@@ -108,3 +108,49 @@ class StreetKind(StrEnum):
     COLLECTOR = "collector"
     LOCAL = "local"
     PATH = "path"
+
+
+class DeliveryKind(StrEnum):
+    """What the rows of a delivered file are."""
+
+    BOUNDARIES = "boundaries"
+    BUILDINGS = "buildings"
+    STREETS = "streets"
+    BARRIERS = "barriers"
+    STATIONS = "stations"
+    POSTS = "posts"
+    HOUSEHOLDS = "households"
+    ADDRESSES = "addresses"
+    ISSUES = "issues"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivered file stands on its way into the city."""
+
+    RECEIVED = "received"
+    UNDERSTOOD = "understood"
+    PREPARED = "prepared"
+    IMPORTED = "imported"
+    UNDONE = "undone"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+
+
+class JobStep(StrEnum):
+    """What is done with a delivery: in this order, the last two when asked for."""
+
+    LOOK = "look"
+    PREPARE = "prepare"
+    IMPORT = "import"
+    UNDO = "undo"
+    DROP = "drop"
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"

@@ -19,6 +19,7 @@ from geo.tables.account import (
 )
 from geo.tables.base import SRID, Base
 from geo.tables.city import City, Level, Vintage
+from geo.tables.delivery import Delivery, DeliveryChange, DeliveryPart, Job
 from geo.tables.derived import (
     DensitySquare,
     HouseholdPlace,
@@ -72,6 +73,9 @@ __all__ = [
     "CellValue",
     "City",
     "Compound",
+    "Delivery",
+    "DeliveryChange",
+    "DeliveryPart",
     "DensitySquare",
     "Grid",
     "GridCode",
@@ -79,6 +83,7 @@ __all__ = [
     "HouseholdPlace",
     "Issue",
     "IssueSquare",
+    "Job",
     "Level",
     "Net",
     "NetCell",
