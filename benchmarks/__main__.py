@@ -19,6 +19,8 @@ import benchmarks
 from benchmarks import harness, results
 from benchmarks.harness import CannotRunError, Case, DisagreementError, Row
 
+PLAIN_WIDTH = 120
+"""Columns of the table where it goes into a file."""
 Cases: TypeAlias = Callable[[], Iterator[Case]]
 
 
@@ -59,6 +61,8 @@ def main(
 ) -> None:
     """Run benchmarks beside their peers, in turns; answers must agree before a figure is taken."""
     console = Console()
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     known = discover()
     chosen = list(dict.fromkeys(names or known))
     unknown = [name for name in chosen if name not in known]

@@ -94,7 +94,13 @@ def table(rows: Sequence[Row]) -> Table:
     made = Table(title="ratio = best peer / ours: more is better", title_justify="left")
     for heading in ("benchmark", "ours", "peers", "ratio", "goal", ""):
         right = heading in ("ours", "ratio", "goal")
-        made.add_column(heading, justify="right" if right else "left", no_wrap=heading != "peers")
+        made.add_column(
+            heading,
+            justify="right" if right else "left",
+            no_wrap=heading not in ("benchmark", "peers"),
+            overflow="fold",
+            min_width=24 if heading == "peers" else None,
+        )
     for row in rows:
         peers = "\n".join(f"{name} {shown(value, row.unit)}" for name, value in row.peers.items())
         colour = "green" if row.met else "red"

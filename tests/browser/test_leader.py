@@ -14,6 +14,8 @@ from geo.service import DEMO_PASSWORD
 
 READY = "body[data-ready=true]"
 MAPS = ("/heat", "/stations", "/stations/density", "/staff/map")
+PAINT_LOOKS = 50
+PAINT_LOOK_MS = 100
 FIRST_PAGE_BYTES = 400_000
 SCREENS = ((1440, 900), (1280, 720), (820, 1180), (390, 844))
 
@@ -48,6 +50,15 @@ def painted(page: Page, pane: str = "squares") -> int:
     return found
 
 
+def demand_painted(page: Page, pane: str = "squares", least: int = 2_000) -> None:
+    """Wait for the canvas, which is painted in a frame after the page is ready."""
+    for _ in range(PAINT_LOOKS):
+        if painted(page, pane) > least:
+            return
+        page.wait_for_timeout(PAINT_LOOK_MS)
+    raise AssertionError(f"the map stays empty: {painted(page, pane)} pixels")
+
+
 def file_of(page: Page) -> list[dict[str, str]]:
     address = page.locator("#csv").get_attribute("href")
     answer = page.request.get(str(address))
@@ -69,7 +80,7 @@ def cells_of(page: Page) -> list[list[str]]:
 def test_a_leader_reads_the_four_maps(page: Page, path: str) -> None:
     sign_in(page, "leader")
     open_map(page, path)
-    assert painted(page) > 2_000
+    demand_painted(page)
     expect(page.locator("#legend")).not_to_be_empty()
     expect(page.locator("#panel-body .tile")).not_to_have_count(0)
     expect(page.locator("#panel-body")).to_contain_text("户数口径 2026")
@@ -193,7 +204,7 @@ def test_a_worker_sees_the_zone_on_a_phone(phone: Page) -> None:
     sign_in(phone, "worker")
     phone.wait_for_selector(READY)
     expect(phone).to_have_url(re.compile("/patrol$"))
-    assert painted(phone) > 2_000
+    demand_painted(phone)
     rows = phone.locator(".near li")
     expect(rows.first).to_be_visible()
     for target in (phone.locator("#locate"), rows.first.locator("button")):
