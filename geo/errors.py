@@ -130,10 +130,41 @@ class DeliveryError(DatasetError):
     subject = "What was delivered has"
 
 
+class FileRefusedError(DeliveryError):
+    """A file is not read: what it is, what is in it, or how large it is; `reason` is one word.
+
+    Parameters
+    ----------
+    reason : str
+        A stable word for programs: `unknown_format`, `too_large`, `hostile` ...
+    defects : sequence of str
+        One sentence for each: what, where, what to do.
+    """
+
+    code = "file_refused"
+    subject: ClassVar[str] = "The file has"
+
+    def __init__(self, reason: str, defects: Sequence[str]) -> None:
+        super().__init__(defects)
+        self.data = {"reason": reason, "defects": list(defects)}
+
+
+class SandboxError(WanggeError):
+    """Files from strangers are not opened here: the walls around the reader cannot be set up."""
+
+    code = "sandbox_missing"
+
+
 class TopologyError(WanggeError):
     """A geometry function got shapes it cannot work on (no metre CRS, invalid coverage ...)."""
 
     code = "topology"
+
+
+class DatumError(TopologyError):
+    """Places are in no datum that is known, or cannot tell in which one they are."""
+
+    code = "datum"
 
 
 class HierarchyError(DatasetError):
