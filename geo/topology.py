@@ -188,6 +188,23 @@ def shared_edges(polygons: Polygons) -> Edges:
     )
 
 
+def uncrowded(edges: Edges) -> Edges:
+    """Return the edges, or refuse them.
+
+    Raises
+    ------
+    TopologyError
+        If three polygons share one edge.
+    """
+    if len(edges.crowded) == 0:
+        return edges
+    x, y = edges.xy[edges.tail[edges.crowded[0]]]
+    owners = sorted({int(owner) for owner in edges.owner[edges.crowded]})
+    message = f"{len(owners)} polygons lie on the same side of an edge, first near ({x:.2f}, "
+    message += f"{y:.2f}); mend the coverage (coverage_faults lists the places)."
+    raise TopologyError(message, positions=owners[:100])
+
+
 def adjacency(cells: gpd.GeoSeries, *, least_m: float = JOINING_BORDER_M) -> Adjacency:
     """Return which polygons of a valid coverage share a border, and how long it is.
 
@@ -209,15 +226,7 @@ def adjacency(cells: gpd.GeoSeries, *, least_m: float = JOINING_BORDER_M) -> Adj
         If `cells` has no CRS in metres, or three polygons share one edge.
     """
     require_metres(cells.crs)
-    edges = shared_edges(cells.to_numpy())
-    if len(edges.crowded):
-        x, y = edges.xy[edges.tail[edges.crowded[0]]]
-        owners = sorted({int(owner) for owner in edges.owner[edges.crowded]})
-        message = (
-            f"{len(owners)} polygons lie on the same side of an edge, first near ({x:.2f}, "
-            f"{y:.2f}); mend the coverage (coverage_faults lists the places)."
-        )
-        raise TopologyError(message, positions=owners[:100])
+    edges = uncrowded(shared_edges(cells.to_numpy()))
     one, two = edges.owner[edges.left], edges.owner[edges.right]
     delta = edges.xy[edges.tail[edges.left]] - edges.xy[edges.head[edges.left]]
     key = np.minimum(one, two) * np.int64(max(len(cells), 1)) + np.maximum(one, two)
@@ -281,7 +290,7 @@ def torn(counts: pd.Series[int], inherited: pd.Series[int] | None = None) -> pd.
     Returns
     -------
     DataFrame
-        Columns `parts`, `allowed`, indexed by label; empty when nothing was torn.
+        Columns `parts`, `allowed`, by label; empty when nothing was torn.
     """
     allowed = pd.Series(1, index=counts.index, name="allowed")
     if inherited is not None:

@@ -11,8 +11,9 @@ import pandas as pd
 import shapely
 
 from geo import grids as topology
+from geo.barriers import net_parts
 from geo.errors import HierarchyError
-from geo.grids import AREA_COLUMNS
+from geo.grids import AREA_COLUMNS, torn
 
 AREA_TOLERANCE_M2 = 1e-3
 """Largest area by which a stored boundary may differ from the union of its cells.
@@ -48,12 +49,16 @@ class NetFrames:
         grid_id, level, parent_id, name, kind, code, area_m2, area_1 .. area_6, geometry.
     exceptions : dict of int to int
         Grids allowed to lie in several parts, and in how many.
+    barriers, streets : GeoSeries
+        What cuts neighbourhood between cells, and what crosses it; may be empty.
     """
 
     cells: gpd.GeoDataFrame
     owners: pd.DataFrame
     grids: gpd.GeoDataFrame
     exceptions: dict[int, int] = field(default_factory=dict)
+    barriers: gpd.GeoSeries = field(default_factory=gpd.GeoSeries)
+    streets: gpd.GeoSeries = field(default_factory=gpd.GeoSeries)
 
 
 def cell_faults(cells: gpd.GeoDataFrame, outline: Any) -> list[Fault]:
@@ -125,8 +130,8 @@ def net_faults(net: NetFrames) -> tuple[list[Fault], list[dict[str, int]]]:
     shapes = net.cells.geometry.loc[owners["index"]].reset_index(drop=True)
     faults += _leaf_faults(net.grids, owners)
     faults += _boundary_faults(net.grids, shapes, of_cells)
-    torn, exceptions = _contiguity_faults(net, shapes, of_cells)
-    return faults + torn, exceptions
+    apart, exceptions = _contiguity_faults(net, shapes, of_cells)
+    return faults + apart, exceptions
 
 
 def _path_faults(grids: gpd.GeoDataFrame) -> list[Fault]:
@@ -183,20 +188,18 @@ def _boundary_faults(
 def _contiguity_faults(
     net: NetFrames, shapes: gpd.GeoSeries, of_cells: pd.DataFrame
 ) -> tuple[list[Fault], list[dict[str, int]]]:
-    neighbours = topology.adjacency(shapes)
+    """Count parts, those of leaves as one can walk: what more than its allowance is a fault."""
+    parts = net_parts(shapes, of_cells, net.barriers, net.streets)
+    found = torn(parts, pd.Series(net.exceptions, dtype="int64"))
+    inherited = parts[(parts > 1) & ~parts.index.isin(found.index)]
+    exceptions = [
+        {"grid_id": grid, "parts": number, "allowed": net.exceptions[grid]}
+        for grid, number in zip(inherited.index.tolist(), inherited.tolist(), strict=True)
+    ]
     faults: list[Fault] = []
-    exceptions: list[dict[str, int]] = []
-    for level in sorted(net.grids["level"].unique()):
-        labels = of_cells[f"area_{level}"].fillna(0).astype("int64")
-        parts = topology.contiguous_parts(labels, neighbours).counts
-        for grid, number in zip(parts.index.astype(int), parts, strict=True):
-            if grid == 0 or number == 1:
-                continue
-            allowed = net.exceptions.get(grid, 1)
-            if number <= allowed:
-                exceptions.append({"grid_id": grid, "parts": int(number), "allowed": allowed})
-                continue
-            spot = shapes[(labels == grid).to_numpy()].iloc[0].representative_point()
-            message = f"grid {grid} lies in {number} parts, {allowed} allowed"
-            faults.append(Fault("contiguity", message, (spot.x, spot.y)))
+    for row in found.itertuples():
+        own = (of_cells == row.Index).any(axis=1).to_numpy(dtype=bool, na_value=False)
+        spot = shapes[own].iloc[0].representative_point()
+        message = f"grid {row.Index} lies in {row.parts} parts, {row.allowed} allowed"
+        faults.append(Fault("contiguity", message, (spot.x, spot.y)))
     return faults, exceptions

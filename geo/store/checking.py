@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import geopandas as gpd
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 from geo.grids import AREA_COLUMNS
 from geo.seal import net_hash
 from geo.store import derived
-from geo.tables import SRID, Cell, City, Net, NetCell, NetException, NetGrid
+from geo.tables import SRID, Barrier, Cell, City, Net, NetCell, NetException, NetGrid, Street
 from geo.validation import Fault, NetFrames, cell_faults, net_faults
 
 SHOWN = 20
@@ -112,6 +113,9 @@ def check(session: Session, city: City, live_seq: int | None) -> dict[str, Any]:
         select(Net).where(Net.city_id == city.city_id, Net.cancelled_at.is_(None)).order_by(Net.seq)
     ).all()
     cells = _cells(session, city, transformer)
+    barriers, streets = (
+        _series(session, city, table.geom, transformer) for table in (Barrier, Street)
+    )
     outline = session.execute(
         select(func.ST_AsBinary(City.outline)).where(City.city_id == city.city_id)
     ).scalar_one()
@@ -122,6 +126,7 @@ def check(session: Session, city: City, live_seq: int | None) -> dict[str, Any]:
     for net in nets:
         faults += _query_faults(session, RUNS, f"net {net.seq}", city=city.city_id, seq=net.seq)
         frames = _frames(session, city, net.seq, cells, transformer)
+        frames = replace(frames, barriers=barriers, streets=streets)
         if not uncovered:
             found, listed = net_faults(frames)
             faults += [fault.of(f"net {net.seq}") for fault in found]
@@ -204,6 +209,14 @@ def _cells(session: Session, city: City, transformer: Transformer) -> gpd.GeoDat
         geometry=_shapes([row[1] for row in rows], transformer),
         crs=city.metre_srid,
     )
+
+
+def _series(session: Session, city: City, column: Any, transformer: Transformer) -> gpd.GeoSeries:
+    """Return the shapes of a table of the city in its metre CRS."""
+    found = session.scalars(
+        select(func.ST_AsBinary(column)).where(column.class_.city_id == city.city_id)
+    ).all()
+    return gpd.GeoSeries(_shapes([bytes(row) for row in found], transformer), crs=city.metre_srid)
 
 
 def _frames(

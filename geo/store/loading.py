@@ -21,6 +21,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from geo import grids as topology
+from geo.barriers import net_parts
 from geo.dataset import CityDataset
 from geo.errors import ConflictError
 from geo.grids import AREA_COLUMNS
@@ -299,9 +300,15 @@ class _Loader:
         coded = self.net.loc[self.net["code"].notna(), ["grid_id", "code"]]
         scheme = load_profile(self.dataset.profile).default_scheme
         self.copy("grid_code", pd.DataFrame(coded).assign(scheme=scheme, from_seq=FIRST_SEQ))
-        parts = shapely.get_num_geometries(self.net.geometry.to_numpy())
-        torn = pd.DataFrame(self.net.loc[parts > 1, ["grid_id"]])
-        torn = torn.assign(from_seq=FIRST_SEQ, parts=parts[parts > 1], reason="inherited")
+        dataset = self.dataset
+        parts = net_parts(
+            dataset.cells.geometry,
+            self.paths.loc[dataset.cells["grid_id"]].reset_index(drop=True),
+            dataset.barriers.geometry,
+            dataset.streets.geometry,
+        )
+        torn = parts[parts > 1].sort_index().reset_index()
+        torn = torn.assign(from_seq=FIRST_SEQ, reason="inherited")
         self.copy("net_exception", torn)
 
     def _streets(self) -> None:

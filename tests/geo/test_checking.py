@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
+import shapely
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from geo import service
-from tests.cities import tiny_dataset
+from tests.cities import METRE_SRID, point, tiny_dataset
 
 DAMAGE = {
     "cell_border": "UPDATE cell SET geom = ST_SetSRID(ST_Translate(geom, 0.0001, 0), 4326)"
@@ -93,6 +96,44 @@ def test_a_torn_grid_is_a_fault_unless_it_was_inherited(tiny: Session) -> None:
     report = service.check_city(tiny, "tiny")
     assert "contiguity" not in _checks(report)
     assert report["exceptions"] == [{"seq": 1, "grid_id": 213, "parts": 2, "allowed": 2}]
+
+
+def _railway(session: Session, east: float) -> None:
+    """Lay a railway through the middle of grid 1111, over which a path leads at its east end."""
+    session.execute(text("DELETE FROM barrier WHERE kind = 'wall'"))
+    points = [point(0, 1), point(east, 1)]
+    session.execute(
+        text(
+            "INSERT INTO barrier (city_id, barrier_id, kind, geom) SELECT city_id, 99, 'railway',"
+            " ST_Transform(ST_MakeLine(ST_SetSRID(ST_MakePoint(:a, :b), 4549),"
+            " ST_SetSRID(ST_MakePoint(:c, :d), 4549)), 4326) FROM city"
+        ),
+        {"a": points[0].x, "b": points[0].y, "c": points[1].x, "d": points[1].y},
+    )
+
+
+def test_both_sides_of_a_railway_in_one_grid_are_a_fault_without_a_crossing(tiny: Session) -> None:
+    _railway(tiny, 3.0)
+    report = service.check_city(tiny, "tiny")
+    assert report["counts"] == {"contiguity": 1}
+    assert "grid 1111 lies in 2 parts, 1 allowed" in report["faults"][0]["message"]
+
+
+def test_a_level_crossing_joins_both_sides_of_a_railway(tiny: Session) -> None:
+    _railway(tiny, 4.0)
+    assert service.check_city(tiny, "tiny")["ok"]
+
+
+def test_a_delivered_grid_on_both_sides_of_a_railway_is_listed(session: Session) -> None:
+    city = tiny_dataset()
+    rail = city.barriers.iloc[[1]].assign(barrier_id=99)
+    rail = rail.set_geometry([shapely.LineString([point(0, 1), point(3, 1)])], crs=METRE_SRID)
+    others = city.barriers[city.barriers["kind"] != "wall"]
+    barriers = pd.concat([others, rail], ignore_index=True)
+    service.load_dataset(session, replace(city, barriers=barriers))
+    report = service.check_city(session, "tiny")
+    assert report["faults"] == []
+    assert report["exceptions"] == [{"seq": 1, "grid_id": 1111, "parts": 2, "allowed": 2}]
 
 
 def test_two_runs_of_one_cell_cannot_be_stored(tiny: Session) -> None:
