@@ -288,7 +288,8 @@ def _blind_sides(table: pd.DataFrame, pieces: _Pieces) -> pd.DataFrame:
         reach = pieces.middle[own.index.to_numpy()] @ ways[side]
         edge = reach.max() - EXTREME_SHARE * np.ptp(reach)
         parts.append(own[reach >= edge].assign(side=side))
-    return pd.concat(parts)
+    filled: pd.DataFrame = pd.concat(parts)
+    return filled
 
 
 def _sentences(told: pd.DataFrame, index: pd.Index[Any]) -> pd.DataFrame:
