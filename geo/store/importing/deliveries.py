@@ -1,0 +1,283 @@
+"""The book of deliveries: received, told, their large parts, and their end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from geo.db import Viewer
+from geo.errors import ConflictError, NotFoundError, TooManyAttemptsError
+from geo.store import rights
+from geo.store.importing import jobs
+from geo.tables import Delivery, DeliveryPart, UserAccount
+from geo.terms import DeliveryState, JobStep
+
+SHAPES: Final = "shapes"
+DEFECTS: Final = "defects"
+DIFFERENCE: Final = "difference"
+OPEN: Final = (
+    DeliveryState.RECEIVED.value,
+    DeliveryState.UNDERSTOOD.value,
+    DeliveryState.PREPARED.value,
+)
+"""States in which the file is still needed."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A file that lies in the state folder.
+
+    Attributes
+    ----------
+    name : str
+        As the sender calls it.
+    folder : str
+        Random name of its folder.
+    sha256 : bytes
+    size : int
+        Bytes.
+    """
+
+    name: str
+    folder: str
+    sha256: bytes
+    size: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one account may have delivered.
+
+    Attributes
+    ----------
+    open_files : int
+        Files of the city that wait for somebody.
+    hour_files : int
+        Files of the account in an hour.
+    """
+
+    open_files: int
+    hour_files: int
+
+
+def demand_room(session: Session, viewer: Viewer, limits: Limits) -> int:
+    """Return the city into which the viewer may deliver one more file.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer may not import.
+    TooManyAttemptsError
+        If too many files wait, or came within the hour.
+    """
+    city_id = rights.demand(viewer, rights.OFFICE)
+    waits = session.scalar(
+        select(func.count())
+        .select_from(Delivery)
+        .where(Delivery.city_id == city_id, Delivery.state.in_(OPEN), Delivery.folder.is_not(None))
+    )
+    if (waits or 0) >= limits.open_files:
+        raise TooManyAttemptsError(
+            f"{waits} files wait to be imported, and at most {limits.open_files} may: import or "
+            "delete some first.",
+            reason="many_open", most=limits.open_files, retry_after_s=60,
+        )  # fmt: skip
+    came = session.scalar(
+        select(func.count())
+        .select_from(Delivery)
+        .where(
+            Delivery.city_id == city_id,
+            Delivery.author_id == viewer.user_id,
+            Delivery.received_at > func.statement_timestamp() - timedelta(hours=1),
+        )
+    )
+    if (came or 0) >= limits.hour_files:
+        raise TooManyAttemptsError(
+            f"At most {limits.hour_files} files an hour are taken from one account.",
+            reason="many_an_hour", most=limits.hour_files, retry_after_s=600,
+        )  # fmt: skip
+    return city_id
+
+
+def receive(
+    session: Session, city_id: int, file: Received, author_id: int | None, *, look: bool = True
+) -> int:
+    """Enter a file into the book and ask for it to be looked at; return its number."""
+    values = {
+        "city_id": city_id, "name": file.name, "folder": file.folder, "sha256": file.sha256,
+        "bytes": file.size, "author_id": author_id,
+    }  # fmt: skip
+    made = session.execute(insert(Delivery).values(**values).returning(Delivery.delivery_id))
+    delivery_id = int(made.scalar_one())
+    if look:
+        jobs.queue(session, city_id, delivery_id, JobStep.LOOK, author_id=author_id)
+    return delivery_id
+
+
+def get(session: Session, city_id: int, delivery_id: int) -> Delivery:
+    """Return a delivery.
+
+    Raises
+    ------
+    NotFoundError
+        If the city has none of this number.
+    """
+    found = session.get(Delivery, (city_id, delivery_id), populate_existing=True)
+    if found is None:
+        raise NotFoundError(f"There is no import {delivery_id}.")
+    return found
+
+
+def demand_state(row: Delivery, *states: DeliveryState) -> None:
+    """Refuse a step that does not follow on where a delivery stands.
+
+    Raises
+    ------
+    ConflictError
+        Saying where it stands.
+    """
+    if row.state not in states:
+        raise ConflictError(
+            f"Import {row.delivery_id} is {row.state}; this is done with one that is "
+            f"{' or '.join(states)}.",
+            reason="other_state",
+            state=row.state,
+        )
+
+
+def change(session: Session, row: Delivery, **values: Any) -> None:
+    """Write what became of a delivery."""
+    session.execute(
+        update(Delivery)
+        .where(Delivery.city_id == row.city_id, Delivery.delivery_id == row.delivery_id)
+        .values(**values)
+    )
+    session.expire(row)
+
+
+def keep_part(session: Session, row: Delivery, part: str, content: Any) -> None:
+    """Keep a large piece of what is known of a delivery in place of an older one."""
+    values = {
+        "city_id": row.city_id, "delivery_id": row.delivery_id, "part": part, "content": content,
+    }  # fmt: skip
+    put = upsert(DeliveryPart).values(**values)
+    keys = ["city_id", "delivery_id", "part"]
+    session.execute(put.on_conflict_do_update(index_elements=keys, set_={"content": content}))
+
+
+def part(session: Session, city_id: int, delivery_id: int, name: str) -> Any:
+    """Return a large piece of what is known of a delivery.
+
+    Raises
+    ------
+    NotFoundError
+        If it was not made yet.
+    """
+    found = session.get(DeliveryPart, (city_id, delivery_id, name), populate_existing=True)
+    if found is None:
+        raise NotFoundError(f"Import {delivery_id} has no {name} yet.")
+    return found.content
+
+
+def imported_before(session: Session, row: Delivery, wish: Mapping[str, Any]) -> int | None:
+    """Return the number of an import of this very file with this very wish, that still holds."""
+    return session.scalar(
+        select(Delivery.delivery_id).where(
+            Delivery.city_id == row.city_id,
+            Delivery.sha256 == row.sha256,
+            Delivery.state == DeliveryState.IMPORTED.value,
+            Delivery.wish == wish,
+            Delivery.delivery_id != row.delivery_id,
+        )
+    )
+
+
+def _told() -> Select[Any]:
+    return select(
+        Delivery.delivery_id.label("delivery"), Delivery.state, Delivery.name, Delivery.kind,
+        Delivery.bytes, func.encode(Delivery.sha256, "hex").label("sha256"),
+        UserAccount.display_name.label("author"), Delivery.received_at, Delivery.imported_at,
+        Delivery.undone_at, Delivery.folder.is_not(None).label("file_kept"),
+    ).outerjoin(
+        UserAccount,
+        (UserAccount.city_id == Delivery.city_id) & (UserAccount.user_id == Delivery.author_id),
+    )  # fmt: skip
+
+
+def listed(
+    session: Session, city_id: int, *, before: int | None = None, limit: int = 50
+) -> list[dict[str, Any]]:
+    """Return the deliveries of a city, the newest first, each with its last job."""
+    wanted = _told().where(Delivery.city_id == city_id)
+    if before is not None:
+        wanted = wanted.where(Delivery.delivery_id < before)
+    rows = session.execute(wanted.order_by(Delivery.delivery_id.desc()).limit(limit)).mappings()
+    found = [dict(row) for row in rows]
+    last = jobs.latest(session, city_id, [one["delivery"] for one in found])
+    return [one | {"job": last.get(one["delivery"])} for one in found]
+
+
+def card(session: Session, city_id: int, delivery_id: int) -> dict[str, Any]:
+    """Return all that is known of a delivery but its large parts.
+
+    Raises
+    ------
+    NotFoundError
+        If the city has none of this number.
+    """
+    columns = (Delivery.understood, Delivery.wish, Delivery.report)
+    row = (
+        session.execute(
+            _told()
+            .add_columns(*columns)
+            .where(Delivery.city_id == city_id, Delivery.delivery_id == delivery_id)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise NotFoundError(f"There is no import {delivery_id}.")
+    last = jobs.latest(session, city_id, [delivery_id])
+    return dict(row) | {"job": last.get(delivery_id)}
+
+
+def throw_away(session: Session, row: Delivery, root: Path, state: DeliveryState | None) -> None:
+    """Delete the bytes of a delivery; what is known of it stays."""
+    if row.folder is not None:
+        shutil.rmtree(root / row.folder, ignore_errors=True)
+    values: dict[str, Any] = {"folder": None}
+    if state is not None:
+        values["state"] = state.value
+        session.execute(
+            delete(DeliveryPart).where(
+                DeliveryPart.city_id == row.city_id, DeliveryPart.delivery_id == row.delivery_id
+            )
+        )
+    change(session, row, **values)
+
+
+def outdated(session: Session, keep: timedelta) -> Sequence[Delivery]:
+    """Return the deliveries that waited for longer than their files are kept."""
+    return session.scalars(
+        select(Delivery).where(
+            Delivery.state.in_(OPEN), Delivery.received_at < func.statement_timestamp() - keep
+        )
+    ).all()
+
+
+def past_undoing(session: Session, keep: timedelta) -> Sequence[Delivery]:
+    """Return the imports that have stood for longer than they can be undone."""
+    return session.scalars(
+        select(Delivery).where(
+            Delivery.revision.is_not(None),
+            Delivery.imported_at < func.statement_timestamp() - keep,
+        )
+    ).all()

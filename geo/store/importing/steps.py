@@ -1,0 +1,304 @@
+"""The steps of a delivery: looked at, prepared, imported, undone. Pages and commands go this way.
+
+Each step is one transaction of the owner; what fails leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+from geo.errors import ConflictError, DeliveryError, InvalidInputError, NotFoundError
+from geo.files.facts import Understood, Wish
+from geo.importing.wishes import SHAPES, ImportWish, wish_from_data
+from geo.store import audit, derived, loading
+from geo.store.importing import changes, deliveries, standing, things
+from geo.store.importing.plans import Plan, Progress, Task
+from geo.tables import City, Delivery
+from geo.terms import DeliveryKind, DeliveryState
+
+IMPORTED: Final = "import.done"
+UNDONE: Final = "import.undone"
+MOST_DEFECTS: Final = 2_000
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Who opens files: the reader in its jail, so that tests can put another one in its place.
+
+    Attributes
+    ----------
+    understand : callable
+        Path -> Understood.
+    read : callable
+        Path, layer, Wish -> Delivered.
+    """
+
+    understand: Callable[[Path], Understood]
+    read: Callable[[Path, str | None, Wish], Any]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """On whose behalf a step is done; nobody: the operator's."""
+
+    user_id: int | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True)
+class _Kind:
+    plan: Callable[[Task], Plan]
+    write: Callable[[Task, Plan], dict[str, int]]
+
+
+KINDS: Final[Mapping[DeliveryKind, _Kind]] = {
+    kind: _Kind(things.plan, things.write) for kind in standing.BOOKS
+}
+
+
+def look(session: Session, row: Delivery, path: Path, hands: Hands) -> dict[str, Any]:
+    """Understand a file and keep what was understood; return it.
+
+    Raises
+    ------
+    ConflictError
+        If the file was imported or thrown away.
+    DeliveryError
+        If it cannot be read at all; it is refused then.
+    """
+    deliveries.demand_state(row, DeliveryState.RECEIVED, DeliveryState.UNDERSTOOD)
+    data = hands.understand(path).as_data()
+    data["path"] = row.name
+    state = DeliveryState.UNDERSTOOD.value
+    deliveries.change(session, row, understood=data, state=state)
+    return data
+
+
+def prepare(
+    session: Session,
+    row: Delivery,
+    path: Path,
+    wish: ImportWish,
+    hands: Hands,
+    progress: Progress = lambda what, share: None,
+) -> Plan:
+    """Read a file as wished, say what is wrong with it and what it would change; keep that.
+
+    Raises
+    ------
+    ConflictError
+        If the file was not looked at yet, or is imported already.
+    DeliveryError
+        If it cannot be taken as it is; all reasons are listed.
+    """
+    ready = (DeliveryState.UNDERSTOOD, DeliveryState.PREPARED)
+    deliveries.demand_state(row, *ready)
+    plan = _planned(session, row, path, wish, hands, progress)
+    data = wish.as_data()
+    report = plan.report()
+    before = deliveries.imported_before(session, row, data)
+    if before is not None:
+        report["imported_before"] = before
+    told = plan.findings.as_data()["findings"]
+    report["defects"] = len(told)
+    deliveries.keep_part(session, row, deliveries.SHAPES, plan.shapes())
+    deliveries.keep_part(session, row, deliveries.DEFECTS, told[:MOST_DEFECTS])
+    deliveries.keep_part(session, row, deliveries.DIFFERENCE, plan.changes)
+    deliveries.change(
+        session, row, wish=data, report=report, kind=wish.kind.value,
+        state=DeliveryState.PREPARED.value,
+    )  # fmt: skip
+    return plan
+
+
+def _planned(
+    session: Session,
+    row: Delivery,
+    path: Path,
+    wish: ImportWish,
+    hands: Hands,
+    progress: Progress,
+) -> Plan:
+    return KINDS[_demand_kind(wish.kind)].plan(_task(session, row, path, wish, hands, progress))
+
+
+def _demand_kind(kind: DeliveryKind) -> DeliveryKind:
+    if kind not in KINDS:
+        raise InvalidInputError(f"{kind} are not imported yet.", field="kind", reason="no_kind")
+    return kind
+
+
+def _task(
+    session: Session,
+    row: Delivery,
+    path: Path,
+    wish: ImportWish,
+    hands: Hands,
+    progress: Progress,
+    actor: Actor | None = None,
+) -> Task:
+    city = session.get_one(City, row.city_id)
+    empty = loading.is_empty(session, city.city_id)
+    if empty and wish.kind is not DeliveryKind.BOUNDARIES:
+        raise DeliveryError([f"The city '{city.slug}' has no grids yet: import boundaries first"])
+    progress("read file", 0.0)
+    reading = Wish(
+        columns=dict(wish.columns),
+        encoding=wish.encoding,
+        crs=wish.crs,
+        datum=wish.datum,
+        swap_axes=wish.swap_axes,
+        kind=SHAPES.get(wish.kind),
+        near=standing.middle(session, city),
+    )
+    delivered = hands.read(path, wish.layer, reading)
+    progress("read file", 1.0)
+    who = actor or Actor()
+    return Task(session, city, row.delivery_id, wish, delivered, who.user_id, who.role, progress)
+
+
+def perform(
+    session: Session,
+    row: Delivery,
+    path: Path,
+    hands: Hands,
+    *,
+    choice: Mapping[str, Any] | None = None,
+    actor: Actor | None = None,
+    progress: Progress = lambda what, share: None,
+) -> dict[str, Any]:
+    """Import a prepared delivery, as chosen; return what was done.
+
+    Two imports of one city wait for each other. The second time, nothing is done.
+
+    Parameters
+    ----------
+    choice : mapping, optional
+        In place of the wish's own: `choice` (what of the difference), `left_out` (rows).
+
+    Raises
+    ------
+    ConflictError
+        If the delivery is not prepared, or the city changed since.
+    DeliveryError
+        If the file cannot be taken any more.
+    """
+    city = session.get_one(City, row.city_id)
+    loading.lock(session, city.slug)
+    session.refresh(row)
+    if row.state == DeliveryState.IMPORTED.value:
+        return dict((row.report or {}).get("applied", {}))
+    deliveries.demand_state(row, DeliveryState.PREPARED)
+    before = dict(row.report or {})
+    wish = wish_from_data(dict(row.wish or {}))
+    task = _task(session, row, path, wish, hands, progress, actor)
+    plan = KINDS[wish.kind].plan(task)
+    if plan.digest != before.get("digest"):
+        raise ConflictError(
+            "The city changed since this was prepared: look at the difference again.",
+            reason="city_changed",
+        )
+    wish = replace(wish, **_chosen(choice))
+    task = replace(task, wish=wish)
+    if wish.left_out:
+        plan = KINDS[wish.kind].plan(task)
+    with changes.noted(session, row.delivery_id):
+        applied = KINDS[wish.kind].write(task, plan)
+    counted = changes.counts(session, row.city_id, row.delivery_id)
+    _refreshed(session, city, progress, changed=bool(counted))
+    report = before | {"applied": applied, "changed_rows": counted}
+    deliveries.change(
+        session, row, report=report, wish=wish.as_data(), state=DeliveryState.IMPORTED.value,
+        imported_at=func.statement_timestamp(), revision=changes.revision(session),
+    )  # fmt: skip
+    told = {
+        "delivery": row.delivery_id, "file": row.name, "sha256": row.sha256.hex(),
+        "kind": wish.kind.value, "digest": plan.digest, **applied,
+    }  # fmt: skip
+    _log(session, city, IMPORTED, row, told, actor)
+    return applied
+
+
+def _chosen(choice: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not choice:
+        return {}
+    known = {name: tuple(choice[name]) for name in ("choice", "left_out") if name in choice}
+    return {name: value for name, value in known.items() if value or name == "left_out"}
+
+
+def undo(
+    session: Session,
+    row: Delivery,
+    *,
+    actor: Actor | None = None,
+    progress: Progress = lambda what, share: None,
+) -> dict[str, int]:
+    """Take an import back, row by row; return how many rows of each table.
+
+    Raises
+    ------
+    ConflictError
+        If it was not imported, something builds on it, or it is too late.
+    """
+    city = session.get_one(City, row.city_id)
+    loading.lock(session, city.slug)
+    session.refresh(row)
+    deliveries.demand_state(row, DeliveryState.IMPORTED)
+    if row.revision is None:
+        raise ConflictError("It is too late to undo this import.", reason="too_late")
+    progress("take back", 0.0)
+    counted = changes.counts(session, row.city_id, row.delivery_id)
+    changes.take_back(session, row.city_id, row.delivery_id)
+    progress("take back", 0.7)
+    _refreshed(session, city, progress, changed=bool(counted))
+    changes.forget(session, row.city_id, row.delivery_id)
+    deliveries.change(
+        session, row, state=DeliveryState.UNDONE.value, revision=None,
+        undone_at=func.statement_timestamp(),
+    )  # fmt: skip
+    _log(session, city, UNDONE, row, {"delivery": row.delivery_id, "rows": counted}, actor)
+    return counted
+
+
+def _refreshed(session: Session, city: City, progress: Progress, *, changed: bool) -> None:
+    if not changed:
+        return
+    progress("figures for maps", 0.0)
+    derived.refresh(session, city.city_id, city.metre_srid)
+    progress("figures for maps", 1.0)
+
+
+def _log(
+    session: Session,
+    city: City,
+    action: str,
+    row: Delivery,
+    told: dict[str, Any],
+    actor: Actor | None,
+) -> None:
+    who = actor or Actor()
+    audit.append(
+        session, city.city_id, action, f"delivery/{row.delivery_id}", told,
+        actor_id=who.user_id, actor_role=who.role,
+    )  # fmt: skip
+
+
+def path_of(row: Delivery, root: Path) -> Path:
+    """Return where the file of a delivery lies: of several parts, the one with the shapes.
+
+    Raises
+    ------
+    NotFoundError
+        If it was deleted.
+    """
+    folder = root / row.folder if row.folder else None
+    parts = sorted(folder.iterdir()) if folder and folder.is_dir() else []
+    if not parts:
+        raise NotFoundError("The file was deleted; deliver it again.")
+    return next((part for part in parts if part.suffix.lower() == ".shp"), parts[0])

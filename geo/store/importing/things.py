@@ -1,0 +1,365 @@
+"""Buildings, stations, streets, barriers and issues: compared with what stands, and written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import psycopg
+import shapely
+from numpy.typing import NDArray
+from psycopg import sql
+from scipy.spatial import cKDTree
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from geo.findings import Finding, Findings
+from geo.grids import AREA_COLUMNS
+from geo.importing.differences import Difference, compare
+from geo.importing.rows import JOIN_M, rows_of
+from geo.store import loading
+from geo.store.importing import households, standing
+from geo.store.importing.plans import MOST_ROWS, Plan, Task, chosen
+from geo.store.importing.standing import BOOKS, Book
+from geo.tables import SRID, Base, Net, NetCell, NetGrid, Station
+from geo.terms import DeliveryKind, StationStage
+
+LEFT_OUT_TOLD: Final = 500
+"""Most rows outside the city that are listed one by one."""
+NEVER_GONE: Final = frozenset({DeliveryKind.ISSUES})
+"""What a file does not have is kept: a file of issues is an extract."""
+
+
+def plan(task: Task) -> Plan:
+    """Return what a delivery of things would do.
+
+    Raises
+    ------
+    DeliveryError
+        If no row can be taken.
+    """
+    book, session = BOOKS[task.wish.kind], task.session
+    found = Findings(task.city.metre_srid)
+    task.progress("read rows", 0.0)
+    read = rows_of(task.delivered, task.wish, standing.facts(session, task.city), found)
+    rows = read.frame.assign(row=read.frame.index).reset_index(drop=True)
+    task.progress("compare", 0.2)
+    if book.located:
+        rows = _located(task, rows, found)
+    there = standing.frame(session, task.city, book)
+    difference = compare(rows, there, book.keys, book.columns, overlapping=book.overlapping)
+    gone = np.empty(0, dtype=np.int64)
+    if task.wish.kind not in NEVER_GONE:
+        gone = _free(task, book, there, difference.gone, found)
+    difference = Difference(difference.rows, gone)
+    task.progress("compare", 1.0)
+    rows["label"] = _labels(rows, task.wish.kind)
+    return Plan(
+        rows=rows,
+        difference=difference,
+        findings=found,
+        unknown=read.unknown,
+        figures=_figures(rows, there, difference),
+        changes=_changes(rows, there, difference, book),
+        content=there,
+    )
+
+
+def _free(
+    task: Task, book: Book, there: gpd.GeoDataFrame, gone: Any, found: Findings
+) -> NDArray[np.int64]:
+    """Return what is gone and nothing else rests on; the others are told and kept."""
+    kept: set[int] = set()
+    if task.wish.kind is not DeliveryKind.STATIONS and len(gone):
+        for column in _resting(book):
+            own = select(column).where(column.table.c.city_id == task.city.city_id).distinct()
+            kept |= {int(one) for one in task.session.scalars(own) if one is not None}
+    used = np.isin(gone, sorted(kept))
+    for one in gone[used]:
+        place = shapely.centroid(there.geometry.loc[one])
+        done = "kept although the file does not have it: something stored rests on it"
+        subject = f"{book.name} {one}"
+        found.add([Finding(task.delivered.label, "kept", subject, done, x=place.x, y=place.y)])
+    return np.asarray(gone[~used], dtype=np.int64)
+
+
+def _resting(book: Book) -> list[Any]:
+    """Return the columns of other tables that name a thing of this book."""
+    return [
+        table.c[key.parent.name]
+        for table in Base.metadata.tables.values()
+        for constraint in table.foreign_key_constraints
+        for key in constraint.elements
+        if key.column.table.name == book.name and key.column.name == book.key
+    ]
+
+
+def _located(task: Task, rows: gpd.GeoDataFrame, found: Findings) -> gpd.GeoDataFrame:
+    """Return the rows that stand in the city, with their cells."""
+    at = standing.locate(task.session, task.city, rows.geometry.to_numpy())
+    rows = rows.set_geometry(gpd.GeoSeries(at.shapes, index=rows.index, crs=rows.crs))
+    rows["cell_id"] = at.cell
+    label = task.delivered.label
+    outside = at.cell < 0
+    for number in np.flatnonzero(outside)[:LEFT_OUT_TOLD]:
+        place = shapely.centroid(at.shapes[number])
+        subject, away = f"row {rows['row'].iloc[number]}", float(at.moved_m[number])
+        done = "left out: it stands in no cell of the city"
+        found.add([Finding(label, "outside", subject, done, away, "m", place.x, place.y)])
+    for number in np.flatnonzero(~outside & (at.moved_m > 0)):
+        place, away = at.shapes[number], float(at.moved_m[number])
+        subject, done = f"row {rows['row'].iloc[number]}", "moved to the edge of the nearest cell"
+        found.add([Finding(label, "moved_in", subject, done, away, "m", place.x, place.y)])
+    found.figures["outside"] = int(outside.sum())
+    return rows.loc[~outside].reset_index(drop=True)
+
+
+def _labels(rows: gpd.GeoDataFrame, kind: DeliveryKind) -> list[str]:
+    """Return what each row is called."""
+    names: pd.Series[Any] = pd.Series([None] * len(rows), index=rows.index, dtype=object)
+    for column in ("name", "code", "category"):
+        if column in rows:
+            names = names.fillna(rows[column])
+    return names.fillna("").astype(str).tolist()
+
+
+def _figures(
+    rows: gpd.GeoDataFrame, there: gpd.GeoDataFrame, difference: Difference
+) -> dict[str, Any]:
+    told: dict[str, Any] = {"standing": len(there), "delivered": len(rows)}
+    if "households" in rows:
+        known = difference.rows["object_id"].dropna().astype(int)
+        before = there["households"].reindex(known)
+        told["households"] = {
+            "delivered": int(rows["households"].sum()),
+            "matched_before": int(before.sum()),
+            "standing": int(there["households"].sum()),
+            "gone": int(there["households"].reindex(difference.gone).sum()),
+        }
+    return told
+
+
+def _changes(
+    rows: gpd.GeoDataFrame, there: gpd.GeoDataFrame, difference: Difference, book: Book
+) -> list[dict[str, Any]]:
+    """Return new, changed and gone things, at most `MOST_ROWS` of each."""
+    told: list[dict[str, Any]] = []
+    table = difference.rows
+    delivered = [name for name in book.columns if name in rows]
+    for number in np.flatnonzero(table["state"] == "new")[:MOST_ROWS]:
+        told.append(_told(rows, number, "new", None))
+    for number in np.flatnonzero(table["state"] == "changed")[:MOST_ROWS]:
+        one = int(table["object_id"].iloc[number])
+        before = {name: _plain(there.loc[one, name]) for name in delivered}
+        after = {name: _plain(rows[name].iloc[number]) for name in delivered}
+        differ = [name for name in delivered if before[name] != after[name]]
+        told.append(
+            _told(rows, number, "changed", one)
+            | {
+                "before": {name: before[name] for name in differ},
+                "after": {name: after[name] for name in differ},
+                "moved": not differ,
+            }
+        )
+    for one in difference.gone[:MOST_ROWS]:
+        names = [there.loc[one, name] for name in ("name", "code") if name in there]
+        label = next((str(name) for name in names if not pd.isna(name)), "")
+        told.append({"row": None, "state": "gone", "object": int(one), "label": label})
+    return told
+
+
+def _told(rows: gpd.GeoDataFrame, number: int, state: str, one: int | None) -> dict[str, Any]:
+    row, label = int(rows["row"].iloc[number]), rows["label"].iloc[number]
+    return {"row": row, "state": state, "object": one, "label": label}
+
+
+def _plain(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+# ---- writing -------------------------------------------------------------------------------------
+
+
+def write(task: Task, made: Plan) -> dict[str, int]:
+    """Write what was chosen of a plan; return how many things are new, changed and gone."""
+    book, session, city = BOOKS[task.wish.kind], task.session, task.city
+    new = made.rows.loc[chosen(made, task.wish.choice, "new")]
+    changed = made.rows.loc[chosen(made, task.wish.choice, "changed")]
+    ids = made.difference.rows["object_id"].reindex(changed.index).astype("int64").to_numpy()
+    gone = made.difference.gone if "gone" in task.wish.choice else np.empty(0, dtype=np.int64)
+    there: gpd.GeoDataFrame = made.content
+    if task.wish.kind is DeliveryKind.STREETS:
+        new, changed = _noded(session, city.city_id, new), _noded(session, city.city_id, changed)
+    if task.wish.kind is DeliveryKind.ISSUES:
+        new, changed = _owned(session, city.city_id, new), _owned(session, city.city_id, changed)
+    task.progress("write", 0.1)
+    first = int(session.scalar(select(func.max(getattr(book.table, book.key))).where(
+        book.table.city_id == city.city_id)) or 0) + 1  # fmt: skip
+    fresh = new.drop(columns=["row", "label"]).assign(
+        **{book.key: np.arange(first, first + len(new))}
+    )
+    turn = loading.lonlat(city.metre_srid)
+    loading.copy_frame(session, city.city_id, book.name, fresh, turn)
+    task.progress("write", 0.6)
+    _update(session, city.city_id, book, changed, ids, turn)
+    task.progress("write", 0.8)
+    _remove(session, city.city_id, book, gone, task.wish.kind)
+    if task.wish.kind is DeliveryKind.BUILDINGS and "households" in made.rows:
+        _settle(task, new, changed, there, ids, gone)
+    task.progress("write", 1.0)
+    return {"new": len(new), "changed": len(changed), "gone": len(gone)}
+
+
+def _update(
+    session: Session,
+    city_id: int,
+    book: Book,
+    rows: gpd.GeoDataFrame,
+    ids: Any,
+    turn: Any,
+) -> None:
+    """Bring things that stand to what was delivered of them."""
+    if not len(rows):
+        return
+    columns = [str(c) for c in rows.columns if c in book.table.__table__.columns]
+    pieces = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in columns]
+    pieces.append(sql.SQL("{} = ST_GeomFromEWKB(%s)").format(sql.Identifier(book.shape)))
+    statement = sql.SQL("UPDATE {} SET {} WHERE city_id = %s AND {} = %s").format(
+        sql.Identifier(book.name), sql.SQL(", ").join(pieces), sql.Identifier(book.key)
+    )
+    shapes = shapely.to_wkb(
+        shapely.set_srid(turn(rows.geometry.to_numpy()), SRID), include_srid=True
+    )
+    values = [[_driven(value) for value in rows[name]] for name in columns]
+    driver = cast("psycopg.Connection[Any]", session.connection().connection.dbapi_connection)
+    with driver.cursor() as cursor:
+        cursor.executemany(
+            statement,
+            [
+                (*(column[n] for column in values), bytes(shapes[n]), city_id, int(ids[n]))
+                for n in range(len(rows))
+            ],
+        )
+    session.expire_all()
+
+
+def _driven(value: Any) -> Any:
+    """Return a value as the driver takes it."""
+    if pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _remove(session: Session, city_id: int, book: Book, gone: Any, kind: DeliveryKind) -> None:
+    """Take away what is gone; a station is closed, since what was done there stays."""
+    if not len(gone):
+        return
+    key = getattr(book.table, book.key)
+    wanted = (book.table.city_id == city_id, key.in_([int(one) for one in gone]))
+    if kind is DeliveryKind.STATIONS:
+        session.execute(update(Station).where(*wanted).values(stage=StationStage.CLOSED.value))
+    else:
+        session.execute(delete(book.table).where(*wanted))
+
+
+def _settle(
+    task: Task,
+    new: gpd.GeoDataFrame,
+    changed: gpd.GeoDataFrame,
+    there: gpd.GeoDataFrame,
+    ids: Any,
+    gone: Any,
+) -> None:
+    """Make cells' households follow from their buildings'."""
+    today = datetime.now(ZoneInfo(task.city.timezone))
+    vintage = households.demand_vintage(
+        task.session, task.city.city_id, task.wish.vintage, today.year
+    )
+    left = there.loc[[*ids, *gone]]
+    counted = left.loc[left["households"].notna(), "cell_id"].astype(int).tolist()
+    cells = [*new["cell_id"].astype(int), *changed["cell_id"].astype(int), *counted]
+    households.settle(task.session, task.city.city_id, vintage, cells, counted)
+
+
+def _noded(session: Session, city_id: int, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Give the ends of streets the nodes of those that stand there, and new ones elsewhere."""
+    if not len(rows):
+        return rows
+    book = BOOKS[DeliveryKind.STREETS]
+    table = book.table
+    known = session.execute(
+        select(table.from_node, table.to_node, func.ST_AsBinary(table.geom)).where(
+            table.city_id == city_id
+        )
+    ).all()
+    nodes: dict[int, tuple[float, float]] = {}
+    if known:
+        lines = standing.in_metres([bytes(row[2]) for row in known], int(rows.crs.to_epsg()))
+        for (begin, end, _), line in zip(known, lines, strict=True):
+            nodes[begin], nodes[end] = line.coords[0], line.coords[-1]
+    numbers = np.array(list(nodes), dtype=np.int64)
+    tree = cKDTree(np.array(list(nodes.values()))) if nodes else None
+    last = int(numbers.max()) if nodes else 0
+    rows = rows.copy()
+    fresh: dict[int, int] = {}
+    for name, place in (("from_node", 0), ("to_node", -1)):
+        ends = shapely.get_coordinates(shapely.get_point(rows.geometry.to_numpy(), place))
+        near = np.zeros(len(ends), dtype=bool)
+        own = rows[name].to_numpy(dtype=np.int64).copy()
+        if tree is not None:
+            far, which = tree.query(ends, distance_upper_bound=JOIN_M)
+            near = np.isfinite(far)
+            own[near] = numbers[which[near]]
+        for number in np.flatnonzero(~near):
+            own[number] = fresh.setdefault(int(own[number]), last + 1 + len(fresh))
+        rows[name] = own
+    return rows
+
+
+def _owned(session: Session, city_id: int, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Give issues the grid that their cell belongs to in the last net, with its ancestors."""
+    if not len(rows):
+        return rows
+    last = session.scalar(
+        select(func.max(Net.seq)).where(
+            Net.city_id == city_id,
+            Net.cancelled_at.is_(None),
+            Net.effective_from <= func.current_date(),
+        )
+    ) or session.scalar(select(func.min(Net.seq)).where(Net.city_id == city_id))
+    areas = [getattr(NetGrid, name) for name in AREA_COLUMNS]
+    found: Mapping[int, Any] = {
+        row.cell_id: row
+        for row in session.execute(
+            select(NetCell.cell_id, NetCell.grid_id.label("owner_grid"), *areas)
+            .join(
+                NetGrid,
+                (NetGrid.city_id == NetCell.city_id) & (NetGrid.grid_id == NetCell.grid_id),
+            )
+            .where(
+                NetCell.city_id == city_id,
+                NetCell.cell_id.in_([int(one) for one in rows["cell_id"].unique()]),
+                NetCell.from_seq <= last,
+                NetCell.to_seq > last,
+                NetGrid.from_seq <= last,
+                NetGrid.to_seq > last,
+            )
+        )
+    }
+    owners = [found[int(cell)] for cell in rows["cell_id"]]
+    columns = {
+        name: pd.array([getattr(owner, name) for owner in owners], dtype="Int64")
+        for name in ("owner_grid", *AREA_COLUMNS)
+    }
+    return rows.assign(**columns)

@@ -1,0 +1,286 @@
+"""Files into a city on a real database: prepared, imported, repeated, changed, undone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pytest
+import shapely
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from geo import service
+from geo.boundaries import Delivered
+from geo.db import owner_transaction
+from geo.errors import ConflictError
+from geo.files.facts import Wish
+from geo.importing.wishes import ImportWish, wish_from_data
+from geo.store.importing import changes, deliveries, steps
+from geo.store.importing.deliveries import Received
+from geo.store.importing.plans import Plan
+from geo.tables import Base, Delivery
+from geo.terms import DeliveryKind, DeliveryState
+from tests.cities import METRE_SRID, point, square
+from tests.conftest import MigratedDatabase
+
+CITY = "tiny"
+
+
+def frame(rows: Sequence[Mapping[str, Any]]) -> gpd.GeoDataFrame:
+    """A layer as the reader gives it: degrees, row numbers from 1."""
+    shapes = [row["geometry"] for row in rows]
+    columns = {name: [row[name] for row in rows] for name in rows[0] if name != "geometry"}
+    made = gpd.GeoDataFrame(columns, geometry=shapes, crs=METRE_SRID).to_crs(4326)
+    made.index = range(1, len(made) + 1)
+    return made
+
+
+class Hands:
+    """A reader that hands out a frame, only the columns that are asked for."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.frame = frame(rows)
+        self.hands = steps.Hands(lambda path: None, self.read)  # type: ignore[arg-type, return-value]
+
+    def read(self, path: Path, layer: str | None, wish: Wish) -> Delivered:
+        names = {file: ours for ours, file in wish.columns.items()}
+        kept = self.frame[[*names, "geometry"]].rename(columns=names)
+        return Delivered("test", kept)
+
+
+def wish(kind: DeliveryKind, columns: Sequence[str], **more: Any) -> ImportWish:
+    return ImportWish(kind=kind, columns={name: name for name in columns}, **more)
+
+
+def begun(session: Session, name: str = "a.gpkg") -> Delivery:
+    city_id = service.city_id_of(session, CITY)
+    file = Received(name, "nowhere", hashlib.sha256(name.encode()).digest(), 1)
+    number = deliveries.receive(session, city_id, file, None, look=False)
+    row = deliveries.get(session, city_id, number)
+    deliveries.change(session, row, state=DeliveryState.UNDERSTOOD.value)
+    return row
+
+
+def prepared(
+    session: Session, rows: Sequence[Mapping[str, Any]], wanted: ImportWish, name: str = "a.gpkg"
+) -> tuple[Delivery, Plan, steps.Hands]:
+    row = begun(session, name)
+    hands = Hands(rows).hands
+    return row, steps.prepare(session, row, Path(name), wanted, hands), hands
+
+
+def imported(
+    session: Session,
+    rows: Sequence[Mapping[str, Any]],
+    wanted: ImportWish,
+    name: str = "a.gpkg",
+    **choice: Any,
+) -> tuple[Delivery, dict[str, Any]]:
+    row, _, hands = prepared(session, rows, wanted, name)
+    return row, steps.perform(session, row, Path(name), hands, choice=choice)
+
+
+@contextmanager
+def owner(database: MigratedDatabase) -> Iterator[Session]:
+    with owner_transaction(database.engine) as session:
+        yield session
+
+
+KEPT_OUT = ("audit", "audit_head", "delivery", "delivery_part", "delivery_change", "job")
+
+
+def everything(session: Session) -> dict[str, list[str]]:
+    """All rows of all tables of the city as the database writes them."""
+    found = {}
+    for table in Base.metadata.sorted_tables:
+        if "city_id" in table.columns and table.name not in KEPT_OUT:
+            rows = session.scalars(text(f"SELECT x::text FROM {table.name} AS x ORDER BY 1"))
+            found[table.name] = list(rows)
+    return found
+
+
+def checked(session: Session) -> Any:
+    report = service.check_city(session, CITY)
+    assert report["ok"], report["faults"]
+    return report
+
+
+STATIONS = [
+    {"name": "新站", "kind": "网格服务站", "address": "甲路1号", "geometry": point(0.2, 0.2)},
+    {"name": "松岭第一网格站", "kind": "grid_station", "address": "甲路2号",
+     "geometry": point(0.5, 0.8)},
+    {"name": "远站", "kind": "grid_station", "address": None, "geometry": point(-5, -5)},
+    {"name": "怪站", "kind": "碰碰车", "address": None, "geometry": point(1.5, 1.5)},
+]  # fmt: skip
+STATION_WISH = wish(DeliveryKind.STATIONS, ("name", "kind", "address"))
+
+
+def test_stations_are_told_imported_and_taken_back(fresh_city: MigratedDatabase) -> None:
+    with owner(fresh_city) as session:
+        before, report = everything(session), checked(session)
+    with owner(fresh_city) as session:
+        row, plan, hands = prepared(session, STATIONS, STATION_WISH)
+        assert plan.difference.counts() == {"new": 1, "changed": 1, "same": 0, "gone": 5}
+        assert plan.unknown == {"kind": {"碰碰车": 1}}
+        assert [one.kind for one in plan.findings.entries] == ["no_word", "outside"]
+        assert everything(session) == before
+        told = deliveries.part(session, row.city_id, row.delivery_id, deliveries.DIFFERENCE)
+        assert [(one["state"], one["label"]) for one in told][:2] == [
+            ("new", "新站"), ("changed", "松岭第一网格站"),
+        ]  # fmt: skip
+        assert told[1]["before"] == {"address": "环海大道1号"}
+        shapes = deliveries.part(session, row.city_id, row.delivery_id, deliveries.SHAPES)
+        assert [one["properties"]["state"] for one in shapes["features"]] == ["new", "changed"]
+        key = (row.city_id, row.delivery_id)
+    with owner(fresh_city) as session:
+        row = deliveries.get(session, *key)
+        applied = steps.perform(session, row, Path("a.gpkg"), hands)
+        assert applied == {"new": 1, "changed": 1, "gone": 0}
+        assert changes.counts(session, row.city_id, row.delivery_id) == {"station": 2}
+    with owner(fresh_city) as session:
+        checked(session)
+        assert everything(session) != before
+        kept = session.execute(
+            text("SELECT opening_hours, floor_area_m2, address FROM station WHERE station_id = 1")
+        ).one()
+        assert tuple(kept) == ("Mo-Fr 08:30-17:30", 80.0, "甲路2号")
+        row = deliveries.get(session, *key)
+        assert steps.undo(session, row) == {"station": 2}
+    with owner(fresh_city) as session:
+        assert everything(session) == before
+        assert checked(session) == report
+
+
+def test_a_second_time_changes_nothing(fresh_city: MigratedDatabase) -> None:
+    with owner(fresh_city) as session:
+        imported(session, STATIONS, STATION_WISH)
+        after = everything(session)
+        row, plan, hands = prepared(session, STATIONS, STATION_WISH)
+        assert plan.difference.counts() == {"new": 0, "changed": 0, "same": 2, "gone": 5}
+        assert row.report is not None and row.report["imported_before"]
+        assert steps.perform(session, row, Path("a"), hands) == {"new": 0, "changed": 0, "gone": 0}
+        assert everything(session) == after
+        assert steps.perform(session, row, Path("a"), hands) == {"new": 0, "changed": 0, "gone": 0}
+
+
+BUILDINGS = [
+    {"code": "B0001", "floors": 9, "households": 50, "geometry": square(0.1, 0.1, 0.5, 0.3)},
+    {"code": "N1", "floors": None, "households": 7, "geometry": square(7.1, 4.1, 0.5, 0.5)},
+    {"code": None, "floors": 3, "households": 4, "geometry": square(7.7, 4.7, 0.1, 0.1)},
+    {"code": "N1", "floors": 3, "households": 4, "geometry": square(6.7, 4.7, 0.1, 0.1)},
+]
+BUILDING_WISH = wish(DeliveryKind.BUILDINGS, ("code", "floors", "households"))
+
+
+def test_buildings_keep_the_counts_of_cells_right(fresh_city: MigratedDatabase) -> None:
+    with owner(fresh_city) as session:
+        before = everything(session)
+        total = session.scalar(text("SELECT sum(households) FROM building"))
+        row, applied = imported(session, BUILDINGS, BUILDING_WISH)
+        assert applied == {"new": 2, "changed": 1, "gone": 0}
+        checked(session)
+        households = session.scalar(text("SELECT households FROM building WHERE code = 'B0001'"))
+        assert households == 50
+        value = text("SELECT value FROM cell_value WHERE vintage = '2026' AND cell_id = 40"
+                     " AND measure = 'households'")  # fmt: skip
+        assert session.scalar(value) == 11
+        now = session.scalar(text("SELECT sum(households) FROM building"))
+        was = next(b for b in before["building"] if ",B0001," in b).split(",")[-2]
+        assert total is not None and now == total + 11 + 50 - int(was)
+        steps.undo(session, row)
+        assert everything(session) == before
+
+
+def test_buildings_that_are_gone_go_when_chosen(fresh_city: MigratedDatabase) -> None:
+    with owner(fresh_city) as session:
+        before = everything(session)
+        wanted = wish(DeliveryKind.BUILDINGS, ("code", "households"))
+        row, applied = imported(session, BUILDINGS[:1], wanted, choice=("gone",))
+        housed = session.scalar(
+            text("SELECT count(DISTINCT building_id) FROM organisation WHERE building_id <> 1")
+        )
+        assert applied == {"new": 0, "changed": 0, "gone": 47 - housed}
+        checked(session)
+        assert session.scalar(text("SELECT count(*) FROM building")) == 1 + housed
+        steps.undo(session, row)
+        assert everything(session) == before
+
+
+def test_what_builds_on_an_import_keeps_it(fresh_city: MigratedDatabase) -> None:
+    with owner(fresh_city) as session:
+        first, _ = imported(session, STATIONS, STATION_WISH)
+        moved = [{**STATIONS[0], "address": "丙路"}]
+        second, _ = imported(session, moved, STATION_WISH, "b.gpkg")
+        after = everything(session)
+        with pytest.raises(ConflictError) as caught, session.begin_nested():
+            steps.undo(session, first)
+        assert caught.value.data["later"] == second.delivery_id
+        assert everything(session) == after
+        steps.undo(session, second)
+        steps.undo(session, first)
+
+
+def test_a_city_that_changed_meanwhile_is_looked_at_again(fresh_city: MigratedDatabase) -> None:
+    with owner(fresh_city) as session:
+        row, _, hands = prepared(session, STATIONS, STATION_WISH)
+        imported(session, STATIONS[:1], STATION_WISH, "b.gpkg")
+        with pytest.raises(ConflictError) as caught:
+            steps.perform(session, row, Path("a"), hands)
+        assert caught.value.data["reason"] == "city_changed"
+
+
+def test_streets_meet_the_nodes_that_stand(fresh_city: MigratedDatabase) -> None:
+    lines = [
+        {"name": "新路", "kind": "residential",
+         "geometry": shapely.LineString([point(5, 2), point(5.5, 3)])},
+        {"name": "环海大道", "kind": "primary",
+         "geometry": shapely.LineString([point(0, 2), point(3, 2)])},
+    ]  # fmt: skip
+    with owner(fresh_city) as session:
+        before = everything(session)
+        row, applied = imported(session, lines, wish(DeliveryKind.STREETS, ("name", "kind")))
+        assert applied == {"new": 1, "changed": 0, "gone": 0}
+        found = session.execute(
+            text("SELECT kind, from_node, to_node, length_m FROM street WHERE name = '新路'")
+        ).one()
+        assert tuple(found[:3]) == ("local", 3, 8)
+        assert found[3] == pytest.approx(111.803, abs=0.01)
+        checked(session)
+        steps.undo(session, row)
+        assert everything(session) == before
+
+
+def test_barriers_and_issues_come_in(fresh_city: MigratedDatabase) -> None:
+    water = [{"kind": "河流", "name": "新河", "geometry": square(0, 4.5, 2, 0.1)}]
+    cases = [
+        {"category": "路灯", "reported_at": "2026-05-01 08:00", "geometry": point(6.4, 4.4)},
+        {"category": "E0101", "reported_at": "garbage", "geometry": point(6.4, 4.4)},
+    ]
+    with owner(fresh_city) as session:
+        before = everything(session)
+        one, applied = imported(session, water, wish(DeliveryKind.BARRIERS, ("kind", "name")))
+        assert applied["new"] == 1
+        two, applied = imported(
+            session, cases, wish(DeliveryKind.ISSUES, ("category", "reported_at")), "c"
+        )
+        assert applied == {"new": 1, "changed": 0, "gone": 0}
+        checked(session)
+        found = session.execute(
+            text("SELECT owner_grid, area_1, area_2, area_3, state, channel,"
+                 " reported_at AT TIME ZONE 'UTC' FROM issue ORDER BY issue_id DESC LIMIT 1")
+        ).one()  # fmt: skip
+        assert tuple(found[:6]) == (213, 2, 21, 213, "reported", "import")
+        assert found[6].isoformat() == "2026-05-01T00:00:00"
+        steps.undo(session, two)
+        steps.undo(session, one)
+        assert everything(session) == before
+
+
+def test_a_wish_is_the_same_as_data() -> None:
+    wanted = wish_from_data({"kind": "stations", "columns": {"name": "n"}, "fixed": {"kind": "x"}})
+    assert wish_from_data(wanted.as_data()) == wanted
