@@ -1,0 +1,178 @@
+"""Archives unpacked with care: every part is looked at before a byte of it is written."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from geo.errors import FileRefusedError
+from geo.files.limits import MIB, Limits
+
+MOST_PARTS: Final = 2000
+MOST_RATIO: Final = 200
+RATIO_FROM_BYTES: Final = 8 * MIB
+"""Smaller parts may shrink as they like: a table of zeros does."""
+BLOCK: Final = 2**20
+
+#: Endings of parts that are unpacked; others (a readme, an index) stay in the archive.
+LAYERS: Final = (
+    ".shp",
+    ".gpkg",
+    ".geojson",
+    ".json",
+    ".fgb",
+    ".parquet",
+    ".kml",
+    ".dxf",
+    ".pbf",
+    ".csv",
+    ".xlsx",
+)
+BESIDE: Final = (".dbf", ".shx", ".prj", ".cpg")
+ARCHIVES: Final = (".zip", ".kmz", ".rar", ".7z", ".gz", ".tar")
+
+
+def unpack(path: Path, folder: Path, limits: Limits) -> list[Path]:
+    """Unpack an archive's layers and what belongs to them.
+
+    Parameters
+    ----------
+    path : Path
+        A ZIP or KMZ file.
+    folder : Path
+        Empty; the parts are written below it under their own names.
+    limits : Limits
+
+    Returns
+    -------
+    list of Path
+        The files that hold layers, by name.
+
+    Raises
+    ------
+    FileRefusedError
+        `hostile` for parts that lead out of the archive, links and archives in the archive;
+        `too_large` for more or larger parts than allowed; `damaged`; `locked`; `no_layers`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = [part for part in archive.infolist() if not part.is_dir()]
+            chosen = _chosen(path, parts, limits)
+            spent = 0
+            for part, inside in chosen:
+                target = folder.joinpath(*inside.parts)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                spent += _write(archive, part, target, limits.unpacked_mib * MIB - spent, path)
+    except (zipfile.BadZipFile, EOFError) as error:
+        said = f"{path.name}: the archive is damaged or cut off; hand it over again ({error})"
+        raise FileRefusedError("damaged", [said]) from error
+    except (NotImplementedError, RuntimeError) as error:
+        said = f"{path.name}: a part cannot be unpacked: {error}; make a plain .zip"
+        raise FileRefusedError("locked", [said]) from error
+    found = [
+        folder.joinpath(*inside.parts) for _, inside in chosen if inside.suffix.casefold() in LAYERS
+    ]
+    if not found:
+        said = f"{path.name}: no layer is in this archive; it has {_some(parts)}"
+        raise FileRefusedError("no_layers", [said])
+    return sorted(found)
+
+
+def _chosen(
+    path: Path, parts: list[zipfile.ZipInfo], limits: Limits
+) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
+    """Return the parts to unpack with their places; all that is wrong is refused in one list."""
+    wrong: list[str] = []
+    if len(parts) > MOST_PARTS:
+        said = f"{path.name}: it has {len(parts):,} parts, more than {MOST_PARTS:,}"
+        raise FileRefusedError("too_large", [said])
+    chosen: dict[str, tuple[zipfile.ZipInfo, PurePosixPath]] = {}
+    for part in parts:
+        name = name_of(part)
+        inside = PurePosixPath(name)
+        ending = inside.suffix.casefold()
+        if _leads_out(name, inside):
+            wrong.append(f"{path.name}: the part '{name}' leads out of the archive")
+        elif stat.S_ISLNK(part.external_attr >> 16):
+            wrong.append(f"{path.name}: the part '{name}' is a link to another file")
+        elif ending in ARCHIVES:
+            wrong.append(f"{path.name}: the part '{name}' is an archive in the archive; unpack it")
+        elif ending in LAYERS + BESIDE and not _hidden(inside):
+            if str(inside).casefold() in chosen:
+                wrong.append(f"{path.name}: two parts are called '{name}'")
+            chosen[str(inside).casefold()] = (part, inside)
+    if wrong:
+        raise FileRefusedError("hostile", wrong)
+    total = sum(part.file_size for part, _ in chosen.values())
+    if total > limits.unpacked_mib * MIB:
+        said = f"{path.name}: unpacked it would have {total / MIB:,.0f} MiB"
+        raise FileRefusedError("too_large", [f"{said}, more than {limits.unpacked_mib:,} MiB"])
+    for part, inside in chosen.values():
+        if part.file_size > max(RATIO_FROM_BYTES, MOST_RATIO * max(part.compress_size, 1)):
+            said = f"{path.name}: '{inside}' grows {part.file_size / part.compress_size:,.0f}-fold"
+            raise FileRefusedError("hostile", [f"{said} when unpacked; no real layer does"])
+    return list(chosen.values())
+
+
+def name_of(part: zipfile.ZipInfo) -> str:
+    """Return a part's name; without the mark for UTF-8 it is GB18030 where that can be.
+
+    Examples
+    --------
+    >>> part = zipfile.ZipInfo("网格.shp".encode("gbk").decode("cp437"))
+    >>> name_of(part)
+    '网格.shp'
+    """
+    return _decoded(part).replace("\\", "/")
+
+
+def _decoded(part: zipfile.ZipInfo) -> str:
+    if part.flag_bits & 0x800:
+        return part.filename
+    try:
+        raw = part.filename.encode("cp437")
+    except UnicodeEncodeError:
+        return part.filename
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return part.filename
+
+
+def _leads_out(name: str, inside: PurePosixPath) -> bool:
+    return (
+        inside.is_absolute()
+        or ".." in inside.parts
+        or ":" in name
+        or any(ord(letter) < 32 for letter in name)
+        or len(name.encode()) > 240
+    )
+
+
+def _hidden(inside: PurePosixPath) -> bool:
+    return inside.name.startswith(".") or "__MACOSX" in inside.parts
+
+
+def _write(
+    archive: zipfile.ZipFile, part: zipfile.ZipInfo, target: Path, room: int, path: Path
+) -> int:
+    """Write one part and return its size; one that is larger than it says is refused."""
+    written = 0
+    with archive.open(part) as stream, target.open("xb") as file:
+        while block := stream.read(BLOCK):
+            written += len(block)
+            if written > min(part.file_size, room):
+                said = f"{path.name}: '{target.name}' is larger than the archive says"
+                raise FileRefusedError("hostile", [said])
+            file.write(block)
+    return written
+
+
+def _some(parts: list[zipfile.ZipInfo]) -> str:
+    names = [name_of(part) for part in parts[:5]]
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return (", ".join(names) or "nothing") + more

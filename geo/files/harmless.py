@@ -1,0 +1,121 @@
+"""Files looked at for what a reader would follow or run: addresses, entities, views, triggers."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from geo.errors import FileRefusedError
+from geo.files.facts import FileFormat
+from geo.files.limits import Limits
+
+#: A member called "crs", however its letters are written.
+_CRS_MEMBER: Final = re.compile(
+    rb'"(?:c|\\u00[46]3)(?:r|\\u00[57]2)(?:s|\\u00[57]3)"\s*:\s*', re.IGNORECASE
+)
+_LONGEST_CRS: Final = 20_000
+_COLLECTION: Final = re.compile(rb'"type"\s*:\s*"(?:FeatureCollection|Feature)"')
+_PIPELINE: Final = re.compile(rb'"gdal_streamed_alg"|"gdalVersion"\s*:|"command_line"\s*:')
+_CRS_NAME: Final = re.compile(
+    r"(?:urn:(?:x-)?ogc:def:crs:(?:OGC|EPSG):[\w.]{0,10}:\w{1,10}|EPSG:{1,2}\d{4,6}|"
+    r"https?://www\.opengis\.net/def/crs/(?:OGC|EPSG)/[\w.]{1,10}/\w{1,10})",
+    re.IGNORECASE,
+)
+_DECLARES: Final = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+_RTREE: Final = re.compile(r"\s*CREATE\s+VIRTUAL\s+TABLE\s+\S+\s+USING\s+rtree\s*\(", re.IGNORECASE)
+#: Triggers that keep a GeoPackage's index and counts; they are part of the format.
+_TRIGGER: Final = re.compile(
+    r"(?:rtree_.+_(?:insert|update\d?|delete)|trigger_(?:insert|delete)_feature_count_.+|"
+    r"gpkg_.+|.+_(?:zoom(?:_level)?|tile_column|tile_row|matrix_\w+|reference_scope|column_name|"
+    r"row_id_value|timestamp)_(?:insert|update))",
+    re.IGNORECASE,
+)
+_VIEWS: Final = frozenset({"st_spatial_ref_sys", "st_geometry_columns"})
+
+
+def geojson(path: Path, limits: Limits) -> None:
+    """Refuse JSON that is no GeoJSON, and a `crs` member that is more than a known name."""
+    with path.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)) as m:
+        if not _COLLECTION.search(m) or _PIPELINE.search(m[:4096]):
+            said = f"{path.name}: it is JSON, but not a GeoJSON FeatureCollection"
+            raise FileRefusedError("unknown_format", [said])
+        for found in _CRS_MEMBER.finditer(m):
+            fault = _crs_fault(m[found.end() : found.end() + _LONGEST_CRS])
+            if fault:
+                raise FileRefusedError("hostile", [f"{path.name}: {fault}"])
+
+
+def _crs_fault(member: bytes) -> str | None:
+    """Say what is wrong with a `crs` member; a text called "crs" among properties is fine."""
+    advice = "write a name such as urn:ogc:def:crs:EPSG::4547, or leave it out"
+    try:
+        value, _ = json.JSONDecoder().raw_decode(member.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return f"its 'crs' member cannot be read; {advice}"
+    if not isinstance(value, dict):
+        return None
+    properties = value.get("properties")
+    name = properties.get("name") if isinstance(properties, dict) else None
+    if value.get("type") != "name" or not isinstance(name, str):
+        return f"its 'crs' member points somewhere instead of naming a system; {advice}"
+    if not _CRS_NAME.fullmatch(name):
+        return f"its 'crs' member is not a known name ({name[:60]!r}); {advice}"
+    return None
+
+
+def kml(path: Path, limits: Limits) -> None:
+    """Refuse XML that declares what a reader would expand or fetch."""
+    with path.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)) as m:
+        if m[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in m[:64]:
+            raise FileRefusedError("unknown_format", [f"{path.name}: save the KML as UTF-8"])
+        if _DECLARES.search(m):
+            said = f"{path.name}: it declares entities, which no KML needs"
+            raise FileRefusedError("hostile", [said])
+
+
+def geopackage(path: Path, limits: Limits) -> None:
+    """Refuse what is a program inside a database: views, triggers and virtual tables."""
+    address = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            database.execute("PRAGMA trusted_schema = OFF")
+            parts = database.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    except sqlite3.Error as error:
+        said = f"{path.name}: it is damaged or cut off ({error}); hand it over again"
+        raise FileRefusedError("damaged", [said]) from error
+    names = {str(name).casefold() for kind, name, _ in parts if kind == "table"}
+    if "gpkg_contents" not in names:
+        said = f"{path.name}: it is an SQLite database, but not a GeoPackage"
+        raise FileRefusedError("unknown_format", [said])
+    wrong = [
+        f"{path.name}: it has {what} '{name}', which a reader would run; save the layer as a table"
+        for kind, name, sql in parts
+        if (what := _program(str(kind), str(name), sql)) is not None
+    ]
+    if wrong:
+        raise FileRefusedError("hostile", wrong)
+
+
+def _program(kind: str, name: str, sql: str | None) -> str | None:
+    if kind == "view" and name.casefold() not in _VIEWS:
+        return "a view"
+    if kind == "trigger" and not _TRIGGER.fullmatch(name):
+        return "a trigger"
+    text = str(sql or "")
+    if kind == "table" and "virtual" in text[:40].casefold() and not _RTREE.match(text):
+        return "a virtual table"
+    return None
+
+
+CHECKS: Final[dict[FileFormat, Callable[[Path, Limits], None]]] = {
+    FileFormat.GEOJSON: geojson,
+    FileFormat.KML: kml,
+    FileFormat.GEOPACKAGE: geopackage,
+}

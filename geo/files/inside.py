@@ -1,0 +1,96 @@
+"""What runs behind the walls: limits first, then one task on one file, then the answer.
+
+Nothing here is imported by the program itself; `geo.files.jail` starts it as a process.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from typing import Any, Final
+
+MIB: Final = 2**20
+#: Virtual memory that libraries reserve and never touch, in MiB.
+RESERVED_MIB: Final = 1024
+#: What GDAL's binding would load for frames, which are only made outside.
+NOT_NEEDED: Final = ("geopandas", "pandas")
+
+
+def main(path: str) -> None:
+    """Do the task that a file describes; every refusal is an answer, anything else a failure."""
+    task: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    folder = Path(task["folder"])
+    _limit(task)
+    tempfile.tempdir = task["folder"]
+    if task["wish"]["datum"] not in ("gcj02", "bd09"):
+        sys.meta_path.insert(0, _WithoutFrames())
+    answer = folder / "answer.json"
+    try:
+        told = _do(task, folder)
+    except MemoryError:
+        told = {"refused": {"reason": "too_much_memory", "defects": []}}
+    answer.write_text(json.dumps(told, default=str), encoding="utf-8")
+
+
+class _WithoutFrames(MetaPathFinder):
+    """Keeps libraries from loading what they can do without: a second of every start."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
+        """Say that a module is not there."""
+        if fullname in NOT_NEEDED:
+            raise ModuleNotFoundError(fullname, name=fullname)
+
+
+def _limit(task: dict[str, Any]) -> None:
+    """Bound this process before anything of the file is looked at."""
+    limits, seconds = task["limits"], int(task["seconds"])
+    memory = (limits["memory_mib"] + RESERVED_MIB) * MIB
+    written = (limits["unpacked_mib"] * 2 + 64) * MIB
+    for what, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, written),
+        (resource.RLIMIT_CPU, seconds + 5),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 256),
+    ):
+        _, hard = resource.getrlimit(what)
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (allowed, allowed))
+
+
+def _do(task: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from geo.errors import DeliveryError, FileRefusedError
+    from geo.files.deliver import deliver
+    from geo.files.facts import Wish
+    from geo.files.limits import Limits
+    from geo.files.sources import open_file
+    from geo.files.understanding import understand_opened
+
+    limits, wish = Limits(**task["limits"]), _wish(Wish, task["wish"])
+    for name, part in task["parts"].items():
+        (folder / "open" / name).symlink_to(part)
+    unpacked = folder / "unpacked"
+    unpacked.mkdir()
+    try:
+        first = folder / "open" / next(iter(task["parts"]))
+        opened = open_file(first, unpacked, limits, task["label"])
+        if task["do"] == "understand":
+            return {"understood": understand_opened(opened, wish).as_data()}
+        return deliver(opened, task["layer"], wish, folder / "rows.arrow", limits)
+    except FileRefusedError as error:
+        return {"refused": {"reason": error.data["reason"], "defects": error.data["defects"]}}
+    except DeliveryError as error:
+        return {"refused": {"reason": "", "defects": error.data["defects"]}}
+
+
+def _wish(of: Any, data: dict[str, Any]) -> Any:
+    near = data["near"]
+    return of(**{**data, "near": None if near is None else (float(near[0]), float(near[1]))})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

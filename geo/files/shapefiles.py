@@ -1,0 +1,100 @@
+"""What a Shapefile is made of: the files beside it, whether they agree, and its encoding."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Final
+
+from geo.errors import FileRefusedError
+from geo.files.encoding import of_dbf
+from geo.files.facts import EncodingFact
+from geo.findings import Finding
+
+HEAD_BYTES: Final = 100
+INDEX_BYTES: Final = 8
+BESIDE: Final = (".dbf", ".shx", ".prj", ".cpg")
+
+
+def beside(path: Path) -> dict[str, Path]:
+    """Return the files that belong to a .shp, by their ending in small letters."""
+    return {
+        other.suffix.casefold(): other
+        for other in sorted(path.parent.iterdir())
+        if other.stem == path.stem and other.suffix.casefold() in BESIDE
+    }
+
+
+def look_at(path: Path) -> tuple[EncodingFact, list[Finding]]:
+    """Return a Shapefile's encoding and what is missing beside it.
+
+    Raises
+    ------
+    FileRefusedError
+        `damaged`: the files are cut off or do not belong together, each said.
+    """
+    parts = beside(path)
+    findings, wrong = [], []
+    length = struct.unpack(">i", _head(path)[24:28])[0] * 2
+    if length > path.stat().st_size:
+        wrong.append(
+            f"{path.name}: it is cut off: {path.stat().st_size:,} of {length:,} bytes are there; "
+            "hand it over again"
+        )
+    shapes = _shapes(parts[".shx"]) if ".shx" in parts else None
+    rows = None
+    if ".dbf" in parts:
+        rows, problem = _rows(parts[".dbf"])
+        wrong += [problem] if problem else []
+    else:
+        findings.append(_missing(path, ".dbf", "there are shapes but no columns"))
+    if ".shx" not in parts:
+        findings.append(_missing(path, ".shx", "the index was made anew"))
+    if ".prj" not in parts:
+        findings.append(_missing(path, ".prj", "the file does not say its reference system"))
+    if not wrong and None not in (shapes, rows) and shapes != rows:
+        wrong.append(
+            f"{path.name}: {shapes:,} shapes and {rows:,} rows of {parts['.dbf'].name}: the files "
+            "do not belong together; hand over all parts of one delivery"
+        )
+    if wrong:
+        raise FileRefusedError("damaged", wrong)
+    if ".dbf" not in parts:
+        return EncodingFact("UTF-8", None, True, "plain", "There are no texts."), findings
+    declared = None
+    if ".cpg" in parts:
+        declared = parts[".cpg"].read_bytes()[:64].decode("ascii", "replace").strip() or None
+    return of_dbf(parts[".dbf"], declared), findings
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if len(head) < HEAD_BYTES:
+        raise FileRefusedError("damaged", [f"{path.name}: it is cut off; hand it over again"])
+    return head
+
+
+def _shapes(path: Path) -> int:
+    return max(0, path.stat().st_size - HEAD_BYTES) // INDEX_BYTES
+
+
+def _rows(path: Path) -> tuple[int, str | None]:
+    """Return how many rows a .dbf says it has, and why that cannot be."""
+    with path.open("rb") as file:
+        head = file.read(32)
+    if len(head) < 32:
+        return 0, f"{path.name}: it is cut off; hand it over again"
+    rows, start, width = struct.unpack("<IHH", head[4:12])
+    there = path.stat().st_size - start
+    if width == 0 or rows * width > there:
+        held = max(0, there) // width if width else 0
+        return rows, (
+            f"{path.name}: it says {rows:,} rows and holds {held:,}; it is cut off or damaged, "
+            "hand it over again"
+        )
+    return int(rows), None
+
+
+def _missing(path: Path, ending: str, done: str) -> Finding:
+    return Finding(path.name, "missing_part", ending, done)
