@@ -3,10 +3,11 @@
 FROM node:22-bookworm-slim AS assets
 WORKDIR /wangge
 COPY package.json package-lock.json ./
-COPY setup/copy-assets.mjs setup/copy-assets.mjs
+COPY setup/copy-assets.mjs setup/pack-pages.mjs setup/
+COPY api/static api/static
 RUN npm ci --ignore-scripts --no-audit --no-fund \
-    && mkdir -p api/static \
     && node setup/copy-assets.mjs \
+    && node setup/pack-pages.mjs \
     && cat package.json package-lock.json setup/copy-assets.mjs | sha256sum | cut -c 1-24 \
         > api/static/vendor/.stamp
 

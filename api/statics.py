@@ -20,6 +20,9 @@ ASKED_AGAIN = "no-cache"
 ZIP_LEVEL = 9
 ZIPPED = frozenset({".js", ".css", ".svg"})
 """Files that get smaller by compression; each is compressed once and stays in memory."""
+PACKS = "vendor/packed"
+"""Below the static folder: scripts and styles of pages, one file each, by setup/pack-pages.mjs."""
+PACKED_FOLDERS = ("css", "js")
 
 
 class Assets(StaticFiles):
@@ -32,11 +35,17 @@ class Assets(StaticFiles):
     ----------
     folder : Path
         What is served.
+
+    Attributes
+    ----------
+    packed : bool
+        Whether pages may load their packs; else they load their modules one by one.
     """
 
     def __init__(self, folder: Path = FOLDER) -> None:
         super().__init__(directory=folder)
         self.version = version_of(folder)
+        self.packed = is_packed(folder)
         self._zipped: dict[str, Response] = {}
 
     @property
@@ -91,3 +100,23 @@ def version_of(folder: Path) -> str:
             digest.update(str(path.relative_to(folder)).encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return "v" + digest.hexdigest()[:12]
+
+
+def is_packed(folder: Path) -> bool:
+    """Return whether the packs are made of the very scripts and styles that lie there."""
+    try:
+        stamp = (folder / PACKS / "stamp").read_text("ascii").strip()
+    except OSError:
+        return False
+    return stamp == stamp_of(folder)
+
+
+def stamp_of(folder: Path) -> str:
+    """Return a short hash over the scripts and styles that packs are made of."""
+    files = [path for name in PACKED_FOLDERS for path in (folder / name).rglob("*")]
+    named = {str(path.relative_to(folder).as_posix()): path for path in files if path.is_file()}
+    digest = hashlib.sha256()
+    for name in sorted(named):
+        digest.update(name.encode() + b"\0")
+        digest.update(named[name].read_bytes())
+    return digest.hexdigest()[:24]

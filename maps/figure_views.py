@@ -80,7 +80,7 @@ def figure_frame(
         query = urlencode({"f": "geojson", "limit": 1000} | _dated(chosen))
         page.add_child(DotsLayer(f"{_api(city)}/stations?{query}"))
     page.add_child(NamesLayer({}))
-    return page.frame(chosen.nonce)
+    return page.frame(chosen.nonce, packed=chosen.packed)
 
 
 def figure_page(

@@ -39,6 +39,7 @@ _ASSET_ATTRIBUTES = frozenset(
 )
 _LEAFLET_JS = [("leaflet", "leaflet.js")]
 _LEAFLET_CSS = [("leaflet_css", "leaflet.css")]
+_PACKED_LINKS = frozenset({("script", "module"), ("link", "modulepreload"), ("link", "stylesheet")})
 _FOLIUM_PAGE_TAGS = frozenset({"meta"})
 
 
@@ -117,13 +118,15 @@ def attribute_text(text: str) -> str:
 class _AssetWalk(HTMLParser):
     """Rewrites, drops or refuses every address in a piece of HTML and adds the nonce.
 
-    Linked modules come last, after the classic scripts whose globals they use.
+    Linked modules come last, after the classic scripts whose globals they use. Of a map whose page
+    brings modules and styles along, `packed`, the links to them are left out.
     """
 
-    def __init__(self, nonce: str, static: str) -> None:
+    def __init__(self, nonce: str, static: str, packed: bool) -> None:
         super().__init__(convert_charrefs=False)
         self.nonce = nonce
         self.static = static
+        self.packed = packed
         self.out: list[str] = []
         self.modules: list[str] = []
         self._dropped_tag: str | None = None
@@ -147,6 +150,9 @@ class _AssetWalk(HTMLParser):
                 raise AssetError(f"An inline event handler '{name}' stands in a <{tag}>.")
             if name == "style" and value:
                 _check_style(value)
+        if self.packed and _is_packed(tag, attributes):
+            self._dropped_tag = tag if tag == "script" else None
+            return
         link = "src" if tag == "script" else "href" if tag == "link" else None
         if link and attributes.get(link):
             local = local_copy(str(attributes[link]), self.static)
@@ -208,6 +214,11 @@ class _AssetWalk(HTMLParser):
 
     def handle_decl(self, decl: str) -> None:
         """Drop document types: the page's template has its own."""
+
+
+def _is_packed(tag: str, attributes: Mapping[str, str | None]) -> bool:
+    kind = attributes.get("type") if tag == "script" else attributes.get("rel")
+    return (tag, kind) in _PACKED_LINKS
 
 
 def local_copy(address: str, static: str = STATIC) -> str | None:
@@ -274,8 +285,8 @@ def _check_style(text: str) -> None:
             raise AssetError(f"A style asks another host: {address}")
 
 
-def _walk(markup: str, nonce: str, static: str) -> str:
-    walk = _AssetWalk(nonce, static)
+def _walk(markup: str, nonce: str, static: str, packed: bool = False) -> str:
+    walk = _AssetWalk(nonce, static, packed)
     walk.feed(markup)
     walk.close()
     return re.sub(r"\n\s*(?=\n)", "", "".join([*walk.out, *walk.modules]))
@@ -297,13 +308,15 @@ class Figure(BrancaFigure):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self.static = static
 
-    def frame(self, nonce: str = "") -> Frame:
+    def frame(self, nonce: str = "", *, packed: bool = False) -> Frame:
         """Return the parts of the page.
 
         Parameters
         ----------
         nonce : str
             Put on each script, style and link.
+        packed : bool
+            The page brings the modules and styles of the map along: no links to them.
 
         Returns
         -------
@@ -322,7 +335,7 @@ class Figure(BrancaFigure):  # type: ignore[misc, unused-ignore]
         if "</script" in code.lower():
             raise AssetError("Inline code closes its own script element.")
         return Frame(
-            header=Markup(_walk(self.header.render(), nonce, self.static).strip()),  # noqa: S704 (walked)
+            header=Markup(_walk(self.header.render(), nonce, self.static, packed).strip()),  # noqa: S704 (walked)
             html=Markup(_walk(self.html.render(), nonce, self.static).strip()),  # noqa: S704 (walked)
             script=Markup(code),  # noqa: S704 (checked)
             nonce=nonce,
@@ -399,9 +412,9 @@ class Map(folium.Map):  # type: ignore[misc, unused-ignore]
         """Return the element's id; stable, so that equal maps are equal bytes."""
         return self._element_id
 
-    def frame(self, nonce: str = "") -> Frame:
+    def frame(self, nonce: str = "", *, packed: bool = False) -> Frame:
         """Return the parts of the page; see `Figure.frame`."""
         figure = self.get_root()
         if not isinstance(figure, Figure):
             raise AssetError("The map stands in a figure that does not check its assets.")
-        return figure.frame(nonce)
+        return figure.frame(nonce, packed=packed)

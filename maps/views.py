@@ -91,6 +91,8 @@ class ViewOptions:
         First view of the whole map, likewise; default: `bounds`.
     own : sequence of (grid, level)
         Grids that the reader acts in; they are outlined.
+    packed : bool
+        The page brings the scripts and styles of the map along, in a file of its own.
     """
 
     lang: str = "zh"
@@ -108,6 +110,7 @@ class ViewOptions:
     bounds: Sequence[float] | None = None
     first_view: Sequence[float] | None = None
     own: Sequence[tuple[int, int]] = ()
+    packed: bool = False
 
 
 def net_frame(
@@ -166,7 +169,7 @@ def net_frame(
         page.add_child(_net_layer(city, net, chosen))
     if chosen.only in (None, "stations"):
         page.add_child(_station_layer(city, chosen))
-    return page.frame(chosen.nonce)
+    return page.frame(chosen.nonce, packed=chosen.packed)
 
 
 def level_steps(

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Copy the browser libraries that package-lock.json names to api/static/vendor.
+# Copy the browser libraries that package-lock.json names to api/static/vendor, and pack the pages' own scripts.
 # Node comes from the machine, or from a Python package inside .venv.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
@@ -7,12 +7,29 @@ MIN_NODE=18
 target=api/static/vendor
 
 want=$(cat package.json package-lock.json setup/copy-assets.mjs | sha256sum | cut -c 1-24)
-if [ "$(cat "$target/.stamp" 2>/dev/null || true)" = "$want" ]; then exit 0; fi
+sources=$(find api/static setup/pack-pages.mjs -path api/static/vendor -prune -o -type f -print | LC_ALL=C sort | xargs cat |
+    sha256sum | cut -c 1-24)
+copied() { [ "$(cat "$target/.stamp" 2>/dev/null || true)" = "$want" ]; }
+packed() { [ "$(cat "$target/packed/.sources" 2>/dev/null || true)" = "$sources" ]; }
+if copied && packed; then exit 0; fi
 
 mkdir -p .wangge
 if command -v flock >/dev/null 2>&1; then
     exec 9>>.wangge/setup.lock
     flock 9
+fi
+
+pack() {
+    if PATH="$PATH:$PWD/.venv/bin" node setup/pack-pages.mjs; then
+        echo "$sources" >"$target/packed/.sources"
+    else
+        echo "The pages could not be packed: they load their scripts one by one." >&2
+    fi
+}
+
+if copied; then # a machine that was installed without a network has no packer, and needs none
+    if [ -d node_modules/esbuild ]; then pack; fi
+    exit 0
 fi
 
 good_node() {
@@ -38,4 +55,5 @@ if ! npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >.wangge/asse
 fi
 node setup/copy-assets.mjs
 mkdir -p "$target"
+pack
 echo "$want" >"$target/.stamp"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -17,6 +17,8 @@ from api.i18n import marked
 from geo import service
 from geo.errors import GridNotFoundError, InvalidInputError, NetNotFoundError
 from geo.settings import Settings
+from maps.kept import kept_frame
+from maps.page import Frame
 from maps.views import RasterTiles, ViewOptions, net_frame, net_page
 
 router = APIRouter(include_in_schema=False)
@@ -77,6 +79,16 @@ class Sight:
             **more,
         )
 
+    def frame(self, make: Callable[..., Frame], options: ViewOptions, **more: Any) -> Frame:
+        """Return the map of the city and its net as `make` gives it, rendered once."""
+        return kept_frame(make, self.city, self.net, options, **more)
+
+    @property
+    def packed(self) -> bool:
+        """Whether the page may load the pack of its scripts and styles."""
+        packed: bool = self.request.app.state.assets.packed
+        return packed
+
     def page(self, template: str, **values: Any) -> Response:
         """Return a page with what all of them show."""
         return rendering.page(
@@ -129,10 +141,10 @@ SightDep = Annotated[Sight, Depends(get_sight, scope="function")]
 @router.get("/net")
 def show_net(sight: SightDep, level: LevelNumber = None) -> Response:
     """Show the net on the map."""
-    options = sight.options(level=level or 0, **_own_areas(sight))
+    options = sight.options(level=level or 0, packed=sight.packed, **_own_areas(sight))
     return sight.page(
         "net.html",
-        frame=net_frame(sight.city, sight.net, options),
+        frame=sight.frame(net_frame, options),
         page=net_page(sight.city, sight.net, options),
     )
 
@@ -193,7 +205,7 @@ def show_sheet(sight: SightDep, grid: Annotated[int, Query(ge=1, le=2**63 - 1)])
         card=card,
         estimated=at.estimated,
         roles=net_page(sight.city, sight.net, options)["roles"],
-        frame=net_frame(sight.city, sight.net, options),
+        frame=sight.frame(net_frame, options),
     )
 
 
@@ -201,4 +213,4 @@ def show_sheet(sight: SightDep, grid: Annotated[int, Query(ge=1, le=2**63 - 1)])
 def show_frame(sight: SightDep, only: Only = None, level: LevelNumber = None) -> Response:
     """Show the map alone, for embedding in our own pages."""
     options = sight.options(only=only, level=level or 0)
-    return sight.page("frame.html", frame=net_frame(sight.city, sight.net, options))
+    return sight.page("frame.html", frame=sight.frame(net_frame, options))

@@ -46,7 +46,7 @@ def _subject_page(
 ) -> Response:
     word = i18n.translations(i18n.get_language(sight.request)).gettext
     _, title, script = SUBJECTS[subject]
-    options = sight.options(label=word(title))
+    options = sight.options(label=word(title), packed=sight.packed)
     page = figure_page(subject, sight.city, sight.net, options)
     page["wholeCity"] = sight.access.viewer.city_wide
     shown = (
@@ -60,7 +60,7 @@ def _subject_page(
         subjects=[
             {"subject": key, "path": one[0], "word": word(one[1])} for key, one in shown.items()
         ],
-        frame=figure_frame(subject, sight.city, sight.net, options, whole_city=page["wholeCity"]),
+        frame=sight.frame(figure_frame, options, first=[subject], whole_city=page["wholeCity"]),
         page=page,
     )
 

@@ -146,7 +146,7 @@ def show_patrol(sight: SightDep) -> Response:
         max(box[2] for box in boxes),
         max(box[3] for box in boxes),
     ]
-    options = sight.options(bounds=bounds, label=cards[0]["name"])
+    options = sight.options(bounds=bounds, label=cards[0]["name"], packed=sight.packed)
     page = figure_page("zone", sight.city, sight.net, options)
     page["zone"] = [
         {
@@ -160,6 +160,6 @@ def show_patrol(sight: SightDep) -> Response:
     return sight.page(
         "patrol.html",
         cards=cards,
-        frame=figure_frame("zone", sight.city, sight.net, options),
+        frame=sight.frame(figure_frame, options, first=["zone"]),
         page=page,
     )

@@ -23,8 +23,7 @@ def open_net(page: Page, query: str = "city=tiny") -> None:
 def choose_level(page: Page, word: str) -> None:
     page.get_by_role("radio", name=word).click()
     page.wait_for_function(
-        "async () => (await (await import(document.querySelector('script[src*=\"frame.js\"]').src))"
-        ".frame).layers.net.shown > 0"
+        "async () => (await document.querySelector('.folium-map').frame).layers.net.shown > 0"
     )
 
 
@@ -251,8 +250,7 @@ def test_the_first_view_fills_the_map_and_whole_steps_follow(page: Page) -> None
     open_net(page)
     share = page.evaluate(
         """async () => {
-            const base = document.querySelector('script[src*="/js/map/frame.js"]').src;
-            const { map, options } = await (await import(base)).frame;
+            const { map, options } = await document.querySelector('.folium-map').frame;
             const [west, south, east, north] = options.bounds;
             const a = map.latLngToContainerPoint([north, west]);
             const b = map.latLngToContainerPoint([south, east]);
@@ -272,8 +270,7 @@ def test_names_keep_off_the_marks_of_stations(page: Page) -> None:
     page.wait_for_timeout(1500)
     touching = page.evaluate(
         """async () => {
-            const base = document.querySelector('script[src*="/js/map/frame.js"]').src;
-            const { map, layers } = await (await import(base)).frame;
+            const { map, layers } = await document.querySelector('.folium-map').frame;
             const sheet = layers.base.names;
             const zoom = Math.round(map.getZoom());
             const marks = layers.stations.places(zoom);
@@ -426,8 +423,7 @@ def test_a_base_map_in_gcj02_is_moved_to_meet_our_lines(page: Page) -> None:
     open_net(page)
     moved = page.evaluate(
         """async () => {
-            const frame = document.querySelector('script[src*="map/frame.js"]').src;
-            const { toGcj02 } = await import(new URL('datum.js', frame));
+            const { toGcj02 } = await import('/static/js/map/datum.js');
             return toGcj02(116.404, 39.915);
         }"""
     )
@@ -435,10 +431,8 @@ def test_a_base_map_in_gcj02_is_moved_to_meet_our_lines(page: Page) -> None:
     assert moved == [pytest.approx(value, abs=1e-9) for value in published]
     found: dict[str, Any] = page.evaluate(
         """async () => {
-            const source = document.querySelector('script[src*="map/frame.js"]').src;
-            const { frame } = await import(source);
-            const { map } = await frame;
-            const { rasterLayer } = await import(new URL('raster-layer.js', source));
+            const { map } = await document.querySelector('.folium-map').frame;
+            const { rasterLayer } = await import('/static/js/map/raster-layer.js');
             const tiles = '/static/img/icon.svg?{z}/{x}/{y}';
             const place = async datum => {
                 const layer = rasterLayer(map, { tiles, datum, attribution: '' }).show();

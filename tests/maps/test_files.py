@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api import i18n
+from api import i18n, statics
 from maps import figure_layers, layers
 from maps.page import LOCAL_COPIES
 
@@ -96,7 +96,8 @@ def test_templates_are_local_and_without_inline_code(path: Path) -> None:
 
 
 def fetched_early(template: str) -> list[str]:
-    named = re.findall(r"for name in (\[[^\]]+\])", (TEMPLATES / template).read_text("utf-8"))
+    text = (TEMPLATES / template).read_text("utf-8")
+    named = re.findall(r"packs\.script\([^,]+, (\[[^\]]+\])", text)
     names: list[str] = json.loads(named[0])
     return names
 
@@ -123,6 +124,40 @@ def test_modules_that_are_fetched_early_exist() -> None:
     for layer in layers.PageLayer.__subclasses__():
         for module in layer.modules:
             assert (STATIC / "js" / module).is_file()
+
+
+def test_packs_hold_the_styles_in_the_order_of_the_pages() -> None:
+    script = (ROOT / "setup" / "pack-pages.mjs").read_text("utf-8")
+    for template in ("net", "figures", "patrol", "home"):
+        text = (TEMPLATES / f"{template}.html").read_text("utf-8")
+        (pack, listed), *_ = re.findall(r"packs\.styles\(\"(\w+)\", (\[[^\]]+\])", text)
+        packed = re.findall(rf"{pack}: \[(.*)\]", script)[0]
+        packed = packed.replace("...MAP", re.findall(r"MAP = \[(.*)\]", script)[0])
+        own = [name for name in re.findall(r'"css/(\w+)\.css"', packed) if name != "tokens"]
+        assert own == json.loads(listed), template
+
+
+def test_packs_that_are_older_than_their_files_are_not_served(tmp_path: Path) -> None:
+    for name in statics.PACKED_FOLDERS:
+        (tmp_path / name).mkdir()
+    (tmp_path / "js" / "a.js").write_text("1")
+    assert not statics.is_packed(tmp_path)
+    packs = tmp_path / statics.PACKS
+    packs.mkdir(parents=True)
+    (packs / "stamp").write_text(f"{statics.stamp_of(tmp_path)}\n")
+    assert statics.is_packed(tmp_path)
+    (tmp_path / "js" / "a.js").write_text("2")
+    assert not statics.is_packed(tmp_path)
+
+
+def test_the_packs_of_this_folder_bear_the_stamp_that_the_server_reckons() -> None:
+    made = STATIC / statics.PACKS / "heat.js"
+    if not made.is_file():
+        pytest.skip("The pages are not packed; `make assets` packs them.")
+    newest = max(path.stat().st_mtime for path in [*SCRIPTS, *STYLES])
+    if newest > made.stat().st_mtime:
+        pytest.skip("Scripts changed since they were packed; `make assets` packs them.")
+    assert statics.is_packed(STATIC)
 
 
 def test_copies_of_libraries_are_made_from_locked_packages() -> None:

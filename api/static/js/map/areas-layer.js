@@ -12,8 +12,8 @@ class AreasLayer {
     this.topology = null;
     this.fills = new Map();
     this.signs = new Map();
-    this.sheet = new CanvasSheet({ pane: "squares", paint: (context, view) => this.#paint(context, view) });
-    this.top = new CanvasSheet({ pane: "signs", paint: (context, view) => this.#paintSigns(context, view) });
+    this.sheet = new CanvasSheet({ pane: "squares", paint: (context, view) => this.#paint(context, view), idle: () => !this.topology || !this.fills.size });
+    this.top = new CanvasSheet({ pane: "signs", paint: (context, view) => this.#paintSigns(context, view), idle: () => !this.topology || !this.signs.size });
     onThemeChange(() => this.repaint());
   }
 

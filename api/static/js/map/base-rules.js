@@ -1,5 +1,6 @@
 // How the ground looks: rules for the vector tiles, colours from the style sheet.
 
+import { grouped } from "./grouped.js";
 import { token } from "./options.js";
 
 const FONTS = '"Noto Sans CJK SC","Noto Sans SC","PingFang SC","Microsoft YaHei",system-ui,sans-serif';
@@ -189,9 +190,8 @@ export function labelRules(state) {
   const halo = token("--map-label-halo");
   const ink = token("--map-label");
   const quiet = token("--map-label-quiet");
-  const figure = new Intl.NumberFormat(document.documentElement.lang || "zh");
   const households = (zoom, feature) =>
-    state.households && feature.props.n ? `${figure.format(feature.props.n)} ${state.households}` : "";
+    state.households && feature.props.n ? `${grouped(feature.props.n)} ${state.households}` : "";
   const isShown = (zoom, { props }) =>
     props.level === state.level || (state.leaf && props.level < state.level && props.leaf);
   const sort = (a, b) => (b.n ?? 0) - (a.n ?? 0);

@@ -12,7 +12,7 @@ class DotsLayer {
     this.options = options;
     this.stations = [];
     this.kinds = new Set();
-    this.sheet = new CanvasSheet({ pane: "marks", paint: (context, view) => this.#paint(context, view) });
+    this.sheet = new CanvasSheet({ pane: "marks", paint: (context, view) => this.#paint(context, view), idle: () => !this.stations.length });
     onThemeChange(() => this.sheet.repaint());
   }
 

@@ -112,5 +112,8 @@ async function boot(element) {
 document.addEventListener("keydown", () => document.body.classList.add("by-keyboard"), true);
 document.addEventListener("pointerdown", () => document.body.classList.remove("by-keyboard"), true);
 
-// The page's first map with its layers; a promise, since layers are modules of their own.
-export const frame = boot(document.querySelector(".folium-map"));
+// The page's first map with its layers; a promise, since layers are modules of their own. The
+// element knows it too, for those who come from outside.
+const first = document.querySelector(".folium-map");
+export const frame = boot(first);
+first.frame = frame;

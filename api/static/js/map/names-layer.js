@@ -11,7 +11,7 @@ class NamesLayer {
     this.map = map;
     this.options = options;
     this.levels = [];
-    this.sheet = new CanvasSheet({ pane: "places", paint: (context, view) => this.#paint(context, view) });
+    this.sheet = new CanvasSheet({ pane: "places", paint: (context, view) => this.#paint(context, view), idle: () => !this.levels.length });
     onThemeChange(() => this.sheet.repaint());
   }
 

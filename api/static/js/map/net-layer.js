@@ -29,10 +29,12 @@ class NetLayer extends L.Evented {
     this.ground = new CanvasSheet({
       pane: "grids",
       paint: (context, view) => this.#paintGround(context, view),
+      idle: () => !this.topologies.has(this.shown),
     });
     this.marks = new CanvasSheet({
       pane: "marks",
       paint: (context, view) => this.#paintMarks(context, view),
+      idle: () => this.selected === null && this.hovered === null && !this.options.own?.length,
     });
     onThemeChange(() => {
       this.#readTokens();

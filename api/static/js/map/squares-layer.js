@@ -22,8 +22,8 @@ class SquaresLayer {
     this.fills = [];
     this.selected = null;
     this.ground = null;
-    this.sheet = new CanvasSheet({ pane: "squares", paint: (context, view) => this.#paint(context, view) });
-    this.marks = new CanvasSheet({ pane: "marks", paint: (context, view) => this.#paintSelected(context, view) });
+    this.sheet = new CanvasSheet({ pane: "squares", paint: (context, view) => this.#paint(context, view), idle: () => !this.ground && !this.paths });
+    this.marks = new CanvasSheet({ pane: "marks", paint: (context, view) => this.#paintSelected(context, view), idle: () => this.selected === null || !this.corners });
     onThemeChange(() => this.repaint());
   }
 

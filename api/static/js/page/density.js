@@ -7,6 +7,7 @@ import {
 import { read, write } from "./address.js";
 import { Areas, levelChoice } from "./areas.js";
 import { h, number, t } from "./dom.js";
+import { ready } from "./ready.js";
 
 const USUAL_LEVEL = 2;
 const CLASSES = 6;
@@ -104,4 +105,4 @@ vintageChoice(byId("controls"), () => load());
 keys({ f: () => zoomTo(map, page.bbox), Escape: () => areas.select(null) });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => found && drawMap());
 await load();
-document.body.dataset.ready = "true";
+ready();

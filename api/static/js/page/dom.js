@@ -1,9 +1,10 @@
 // Elements, words and figures: text goes into the page through textContent alone.
 
+import { grouped } from "../map/grouped.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const catalogue = JSON.parse(document.getElementById("strings")?.textContent || "{}");
 const lang = document.documentElement.lang || "zh-CN";
-const figures = new Intl.NumberFormat(lang);
 
 // The translation of an English message; %(name)s stands for a value.
 export function t(message, values = {}) {
@@ -14,7 +15,7 @@ export function t(message, values = {}) {
 export const isChinese = lang.startsWith("zh");
 
 export function number(value) {
-  return value === null || value === undefined ? "–" : figures.format(value);
+  return value === null || value === undefined ? "–" : grouped(value);
 }
 
 // A figure and its unit, so that the unit can stand smaller.
@@ -23,14 +24,14 @@ export function area(squareMetres) {
   const [value, unit] = squareMetres >= 1e6
     ? [squareMetres / 1e6, t("km²")]
     : [squareMetres / 1e4, t("ha")];
-  return [value.toLocaleString(lang, { maximumFractionDigits: value < 10 ? 2 : 1 }), unit];
+  return [grouped(value, value < 10 ? 2 : 1), unit];
 }
 
 export function distance(metres) {
   if (metres === null || metres === undefined) return "";
   return metres < 1000
     ? `${Math.round(metres / 10) * 10} ${t("m")}`
-    : `${(metres / 1000).toLocaleString(lang, { maximumFractionDigits: 1 })} ${t("km")}`;
+    : `${grouped(metres / 1000, 1)} ${t("km")}`;
 }
 
 // The English plural of a level's name; Chinese has none.

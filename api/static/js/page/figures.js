@@ -1,6 +1,7 @@
 // What all maps of figures share: panel, legend, table beside the map, controls, address.
 
 import { frame } from "../map/frame.js";
+import { grouped } from "../map/grouped.js";
 import { hatchTile } from "../map/hatches.js";
 import { followMap, read, write } from "./address.js";
 import { Api } from "./api.js";
@@ -21,11 +22,11 @@ export function percent(part, whole) {
   if (!(whole > 0)) return "–";
   const share = (100 * part) / whole;
   const said = share < 100 && share > 99.9 ? 99.9 : share > 0 && share < 0.1 ? 0.1 : share;
-  return `${share > 0 && share < 0.1 ? "< " : share < 100 && share > 99.9 ? "> " : ""}${said.toLocaleString(undefined, { maximumFractionDigits: 1 })} %`;
+  return `${share > 0 && share < 0.1 ? "< " : share < 100 && share > 99.9 ? "> " : ""}${grouped(said, 1)} %`;
 }
 
 export const decimal = (value, digits = 1) =>
-  value === null || value === undefined ? "–" : value.toLocaleString(undefined, { maximumFractionDigits: digits });
+  value === null || value === undefined ? "–" : grouped(value, digits);
 
 export async function mapOfFigures() {
   const { map, layers } = await frame;

@@ -6,6 +6,7 @@ import {
 } from "./figures.js";
 import { read, write } from "./address.js";
 import { h, number, t } from "./dom.js";
+import { ready } from "./ready.js";
 
 const SIDES = ["125", "250", "500", "1000"];
 const CLASSES = 7;
@@ -266,4 +267,4 @@ const [shapes] = await Promise.all([Promise.all(levels.map((level) => net.load(l
 squares.ground = shapes[0];
 names.set(shapes);
 await load(first);
-document.body.dataset.ready = "true";
+ready();

@@ -7,6 +7,7 @@ import {
 import { read, write } from "./address.js";
 import { Areas, levelChoice } from "./areas.js";
 import { h, number, t } from "./dom.js";
+import { ready } from "./ready.js";
 
 const USUAL_LEVEL = 3;
 const USUAL_ROLE = "worker" in page.roles ? "worker" : "";
@@ -107,4 +108,4 @@ select(byId("controls"), t("Role"), [{ value: "all", word: t("All roles") }, ...
 keys({ f: () => zoomTo(map, page.bbox), Escape: () => areas.select(null) });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => found && drawMap());
 await load();
-document.body.dataset.ready = "true";
+ready();

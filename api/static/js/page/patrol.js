@@ -5,6 +5,7 @@ import { Api } from "./api.js";
 import { postRows, stationRows } from "./card.js";
 import { distance, h, isChinese, number, say, t } from "./dom.js";
 import { positionOnce } from "./who.js";
+import { ready } from "./ready.js";
 
 const SHOWN = 20;
 const EARTH_RADIUS_M = 6371008.8;
@@ -133,4 +134,4 @@ try {
     h("button", { class: "button", type: "button", onclick: () => location.reload() }, t("Try again")));
 }
 await paintZone();
-document.body.dataset.ready = "true";
+ready();
