@@ -29,6 +29,9 @@ ZIP_LEVEL = 6
 SMALLEST_ZIPPED_BYTES = 500
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 BYTE_ORDER_MARK = "\ufeff"
+LANGUAGES = ("zh", "en")
+BOTH = ("limits",)
+"""Columns that hold a text in both languages."""
 
 LISTED: dict[int | str, dict[str, Any]] = {200: {"content": {GEOJSON: {}, "text/csv": {}}}}
 MAPPED: dict[int | str, dict[str, Any]] = {200: {"content": {GEOJSON: {}}}}
@@ -98,10 +101,16 @@ def _point(row: Mapping[str, Any]) -> dict[str, Any]:
 def table(items: Iterable[BaseModel], columns: Sequence[str], as_of: AsOf) -> str:
     """Return rows as CSV with the dates of the answer behind each, for spreadsheets.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    A text that a spreadsheet would take for a formula begins with an apostrophe; a text in both
+    languages has a column for each.
     """
+    wide = [(name, lang) for name in columns for lang in (LANGUAGES if name in BOTH else ("",))]
     dumped = (item.model_dump(mode="json") for item in items)
-    return sheet(columns, ([values[name] for name in columns] for values in dumped), as_of)
+    rows = (
+        [(values[name] or {}).get(lang) if lang else values[name] for name, lang in wide]
+        for values in dumped
+    )
+    return sheet(["_".join(filter(None, one)) for one in wide], rows, as_of)
 
 
 def sheet(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_of: AsOf) -> str:

@@ -217,6 +217,13 @@ class GridStep(Form):
     level: int
 
 
+class Limits(Form):
+    """What a grid reaches to in the east, south, west and north (四至)."""
+
+    zh: str
+    en: str
+
+
 class GridItem(GridStep):
     """A grid with figures over all below it: posts of the day, stations that are open."""
 
@@ -231,6 +238,7 @@ class GridItem(GridStep):
     posts: int
     vacant_posts: int
     stations: int
+    limits: Limits | None = Field(description="Null until they are written for this net.")
     bbox: BBox
     label_point: LonLat
 
@@ -320,6 +328,7 @@ class GridCard(GridStep):
     post_count: int = Field(description="Posts of the grid and of all grids below it.")
     vacant_posts: int
     station_count: int
+    limits: Limits | None
     bbox: BBox
     label_point: LonLat
     names: list[NameFrom]

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from geo.density import SQUARE_SIDES_M
+from geo.store import limits
 from geo.tables import DensitySquare, HouseholdPlace, IssueSquare, NetCount, NetValue
 
 SQUARE_SIZES_M: Final = (125, 250, 500, 1000, 2000)
@@ -126,12 +127,18 @@ _INSERT_SQUARES = text(
 
 def refresh(session: Session, city: int, metre_srid: int) -> None:
     """Make all of it again for a city; EPSG `metre_srid` is its metre CRS."""
-    refresh_figures(session, city)
+    refresh_net(session, city, metre_srid)
     refresh_squares(session, city, metre_srid)
     refresh_places(session, city, metre_srid)
     refresh_issue_squares(session, city, metre_srid)
-    tables = "net_count, net_value, density_square, household_place, issue_square"
+    tables = "net_count, net_value, net_limit, density_square, household_place, issue_square"
     session.execute(text(f"ANALYZE {tables}"))
+
+
+def refresh_net(session: Session, city: int, metre_srid: int, seq: int | None = None) -> None:
+    """Make again what is kept of a net, or of all nets of a city: sums, limits in words."""
+    refresh_figures(session, city, seq)
+    limits.refresh(session, city, metre_srid, seq)
 
 
 def refresh_figures(session: Session, city: int, seq: int | None = None) -> None:

@@ -60,6 +60,7 @@ def card(
         "grid": grid,
         "name": own["name"],
         "code": own["code"],
+        "limits": own["limits"],
         "path": [named[one] for one in reversed(line)],
         "responsible": [
             {**post, "grid_name": named[post["grid"]]["name"]}

@@ -28,9 +28,10 @@ from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
 from geo.errors import GridNotFoundError, OutsideCityError
+from geo.store import limits
 from geo.store.nets import HOUSEHOLDS, Moment
 from geo.store.paging import Key, Order, Page, Statement
-from geo.store.shapes import Box, contains_text, geojson, intersects
+from geo.store.shapes import Box, braced, contains_text, geojson, intersects
 from geo.tables import NetCell, NetGrid, NetValue, Vintage
 from geo.terms import MAX_LEVELS
 
@@ -226,6 +227,7 @@ def _items(session: Session, at: Moment, rows: Sequence[Mapping[Any, Any]]) -> l
     """Return rows of `_ITEM` as they are shown, with path and figures."""
     counted = figures(session, at, [row["grid"] for row in rows])
     named = names(session, at, {grid for row in rows for grid in row["line"] if grid is not None})
+    told = limits.of_grids(session, at, [row["grid"] for row in rows])
     items = []
     for row in rows:
         item = {key: row[key] for key in _SHOWN}
@@ -234,15 +236,11 @@ def _items(session: Session, at: Moment, rows: Sequence[Mapping[Any, Any]]) -> l
         item["area_m2"] = round(row["area_m2"], 1)
         item["bbox"] = [row["west"], row["south"], row["east"], row["north"]]
         item["label_point"] = [row["lon"], row["lat"]]
+        item["limits"] = told.get(row["grid"])
         if "geometry" in row:
             item["geometry"] = json.loads(row["geometry"])
         items.append(item)
     return items
-
-
-def braced(ids: Iterable[int]) -> str:
-    """Return ids as PostgreSQL writes an array: one text is bound much faster than many numbers."""
-    return "{" + ",".join(str(int(number)) for number in ids) + "}"
 
 
 def names(session: Session, at: Moment, grids: Iterable[int]) -> dict[int, dict[str, Any]]:

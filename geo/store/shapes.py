@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, func
@@ -50,3 +51,8 @@ def contains_text(column: Any, wanted: str) -> ColumnElement[bool]:
     like = column.ilike if has_case(wanted) else column.like
     found: ColumnElement[bool] = like(pattern, escape="\\")
     return found
+
+
+def braced(ids: Iterable[int]) -> str:
+    """Return ids as PostgreSQL writes an array: one text is bound much faster than many numbers."""
+    return "{" + ",".join(str(int(number)) for number in ids) + "}"

@@ -17,6 +17,7 @@ from geo.tables.account import (
     UserAccount,
     UserSession,
 )
+from geo.tables.address import Address
 from geo.tables.base import SRID, Base
 from geo.tables.city import City, Level, Vintage
 from geo.tables.delivery import Delivery, DeliveryChange, DeliveryPart, Job
@@ -24,7 +25,9 @@ from geo.tables.derived import (
     DensitySquare,
     HouseholdPlace,
     IssueSquare,
+    NetCompound,
     NetCount,
+    NetLimit,
     NetValue,
 )
 from geo.tables.net import (
@@ -60,6 +63,7 @@ from geo.tables.plan import Plan, PlanCell, PlanEdit, PlanGrid
 
 __all__ = [
     "SRID",
+    "Address",
     "AppSecret",
     "AreaGrant",
     "Audit",
@@ -87,9 +91,11 @@ __all__ = [
     "Level",
     "Net",
     "NetCell",
+    "NetCompound",
     "NetCount",
     "NetException",
     "NetGrid",
+    "NetLimit",
     "NetValue",
     "Notice",
     "Organisation",

@@ -85,3 +85,39 @@ class IssueSquare(Base):
     x: Mapped[SeqKey]
     y: Mapped[SeqKey]
     issues: Mapped[int]
+
+
+class NetLimit(Base):
+    """The limits of a grid on a net in words (四至)."""
+
+    __tablename__ = "net_limit"
+    __table_args__ = (refers_to("net", "seq"), refers_to("grid", "grid_id"))
+
+    city_id: Mapped[CityKey]
+    seq: Mapped[SeqKey]
+    grid_id: Mapped[IdKey]
+    zh: Mapped[str]
+    en: Mapped[str]
+
+
+class NetCompound(Base):
+    """What a compound and a grid of a net have in common.
+
+    Shares are of households of the latest full count; of cells where no households are known.
+    """
+
+    __tablename__ = "net_compound"
+    __table_args__ = (
+        refers_to("net", "seq"),
+        refers_to("compound", "compound_id"),
+        refers_to("grid", "grid_id"),
+    )
+
+    city_id: Mapped[CityKey]
+    seq: Mapped[SeqKey]
+    compound_id: Mapped[IdKey]
+    grid_id: Mapped[IdKey]
+    cells: Mapped[int]
+    households: Mapped[float]
+    share_of_compound: Mapped[float]
+    share_of_grid: Mapped[float]

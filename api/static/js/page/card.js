@@ -103,6 +103,7 @@ export function gridCard(card, page, actions) {
       h("button", { class: "button", type: "button", onclick: actions.zoom }, icon("zoom"), t("Zoom to")),
       h("button", { class: "button", type: "button", onclick: actions.link }, icon("link"), t("Copy link")),
       h("a", { class: "button", href: actions.printAddress }, icon("print"), t("Print"))),
+    card.limits ? h("section", {}, h("h3", {}, t("Limits")), h("p", { class: "limits" }, isChinese ? card.limits.zh : card.limits.en)) : null,
     h("section", {}, h("h3", {}, t("Who is responsible"), vacant ? h("span", { class: "chip is-watch" }, t("%(n)s vacant", { n: vacant })) : null), postRows(posts)),
     h("section", {}, h("h3", {}, t("Nearest stations")), stationRows(stations, page.kinds, actions.station)),
     childRows(card.children, actions.grid),

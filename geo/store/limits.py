@@ -1,0 +1,91 @@
+"""The limits of grids in words, kept by net: made again with the other figures of a net."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from pyproj import Transformer
+from sqlalchemy import ARRAY, BigInteger, Text, any_, cast, delete, func, insert, literal, select
+from sqlalchemy.orm import Session
+
+from geo.limits_text import limits
+from geo.store.nets import Moment
+from geo.store.shapes import braced
+from geo.tables import SRID, Barrier, City, Net, NetGrid, NetLimit, Street
+
+
+def refresh(session: Session, city: int, metre_srid: int, seq: int | None = None) -> None:
+    """Write the limits of a net's grids again, or of all nets of a city."""
+    wanted = select(Net.seq).where(Net.city_id == city).order_by(Net.seq)
+    own = delete(NetLimit).where(NetLimit.city_id == city)
+    if seq is not None:
+        wanted, own = wanted.where(Net.seq == seq), own.where(NetLimit.seq == seq)
+    session.execute(own)
+    numbers = session.scalars(wanted).all()
+    if not numbers:
+        return
+    lines = _lines(session, city, metre_srid)
+    name = session.scalar(select(City.name).where(City.city_id == city)) or ""
+    for number in numbers:
+        grids = _grids(session, city, metre_srid, number)
+        told = limits(grids, lines, city=name)
+        rows = [
+            {"city_id": city, "seq": number, "grid_id": int(grid), "zh": zh, "en": en}
+            for grid, zh, en in zip(grids["grid_id"], told["zh"], told["en"], strict=True)
+        ]
+        if rows:
+            session.execute(insert(NetLimit), rows)
+
+
+def _grids(session: Session, city: int, metre_srid: int, seq: int) -> gpd.GeoDataFrame:
+    rows = session.execute(
+        select(
+            NetGrid.grid_id, NetGrid.level, NetGrid.parent_id, NetGrid.name,
+            func.ST_AsBinary(NetGrid.boundary),
+        )
+        .where(NetGrid.city_id == city, NetGrid.from_seq <= seq, NetGrid.to_seq > seq)
+        .order_by(NetGrid.grid_id)
+    ).all()  # fmt: skip
+    frame = pd.DataFrame(
+        [row[:4] for row in rows], columns=["grid_id", "level", "parent_id", "name"]
+    )
+    return _located(frame, [row[4] for row in rows], metre_srid)
+
+
+def _lines(session: Session, city: int, metre_srid: int) -> gpd.GeoDataFrame:
+    """Return named streets, waters and railways of a city."""
+    rows = [
+        tuple(row)
+        for table, shape in ((Street, Street.geom), (Barrier, Barrier.geom))
+        for row in session.execute(
+            select(table.name, table.kind, func.ST_AsBinary(shape)).where(
+                table.city_id == city, table.name.is_not(None)
+            )
+        )
+    ]
+    frame = pd.DataFrame([row[:2] for row in rows], columns=["name", "kind"])
+    return _located(frame, [row[2] for row in rows], metre_srid)
+
+
+def _located(frame: pd.DataFrame, shapes: list[bytes], metre_srid: int) -> gpd.GeoDataFrame:
+    """Return rows with their shapes in the metre CRS, vertex by vertex."""
+    turn = Transformer.from_crs(SRID, metre_srid, always_xy=True).transform
+    read = shapely.from_wkb(np.array([bytes(shape) for shape in shapes], dtype=object))
+    turned = shapely.transform(read, turn, interleaved=False) if len(shapes) else []
+    return gpd.GeoDataFrame(frame, geometry=list(turned), crs=metre_srid)
+
+
+def of_grids(session: Session, at: Moment, grids: Iterable[int]) -> dict[int, dict[str, str]]:
+    """Return the limits of some grids of a net, by their ids: `zh` and `en`."""
+    rows = session.execute(
+        select(NetLimit.grid_id, NetLimit.zh, NetLimit.en).where(
+            NetLimit.city_id == at.city_id,
+            NetLimit.seq == at.seq,
+            NetLimit.grid_id == any_(cast(literal(braced(grids), Text), ARRAY(BigInteger))),
+        )
+    )
+    return {row.grid_id: {"zh": row.zh, "en": row.en} for row in rows}
