@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.cell import WriteOnlyCell
@@ -99,7 +99,7 @@ def read(content: bytes) -> list[list[Any]]:
         If it is no workbook, has macros, declares entities, or is larger than it may be; `reason`
         says which.
     """
-    _demand_harmless(content)
+    demand_harmless(io.BytesIO(content))
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
         page = book.worksheets[0]
@@ -129,10 +129,24 @@ def _value(value: Any) -> Any:
     return value
 
 
-def _demand_harmless(content: bytes) -> None:
-    """Look at a workbook's parts before anything is opened."""
+def demand_harmless(file: IO[bytes], *, most_bytes: int = MOST_BYTES) -> None:
+    """Look at a workbook's parts before anything is opened.
+
+    Parameters
+    ----------
+    file : binary file
+        It can be read from any place.
+    most_bytes : int
+        Of all parts together, unpacked.
+
+    Raises
+    ------
+    InvalidInputError
+        As `read`.
+    """
+    packed = file.seek(0, io.SEEK_END)
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
             names = {part.filename for part in parts}
             if len(parts) > MOST_PARTS or "xl/workbook.xml" not in names:
@@ -140,7 +154,7 @@ def _demand_harmless(content: bytes) -> None:
             if any(name.endswith(("vbaProject.bin", ".exe", ".dll")) for name in names):
                 raise _refused("has_macros", "Workbooks with macros are not taken.")
             unpacked = sum(part.file_size for part in parts)
-            if unpacked > MOST_BYTES or unpacked > MOST_RATIO * max(len(content), 1):
+            if unpacked > most_bytes or unpacked > MOST_RATIO * max(packed, 1):
                 raise _refused("too_large", "The workbook is too large once unpacked.")
             for part in parts:
                 if part.filename.endswith((".xml", ".rels", ".vml")):

@@ -6,7 +6,7 @@ import json
 import mmap
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from geo.errors import FileRefusedError
 from geo.files.facts import FileFormat
-from geo.files.limits import Limits
+from geo.files.limits import MIB, Limits
 
 #: A member called "crs", however its letters are written.
 _CRS_MEMBER: Final = re.compile(
@@ -112,6 +112,56 @@ def _program(kind: str, name: str, sql: str | None) -> str | None:
     if kind == "table" and "virtual" in text[:40].casefold() and not _RTREE.match(text):
         return "a virtual table"
     return None
+
+
+#: No block of an extract is larger, unpacked or packed; the format says so.
+_MOST_BLOCK_BYTES: Final = 32 * MIB
+_MOST_HEADER_BYTES: Final = 64 * 1024
+
+
+def osm_pbf(path: Path, limits: Limits) -> None:
+    """Refuse an extract whose blocks do not add up, or that grows too large when unpacked."""
+    size, unpacked, blocks = path.stat().st_size, 0, 0
+    with path.open("rb") as file:
+        while file.tell() < size:
+            length = int.from_bytes(file.read(4), "big")
+            header = file.read(length) if length <= _MOST_HEADER_BYTES else b""
+            packed = dict(_numbers(header)).get(3, _MOST_BLOCK_BYTES + 1)
+            start = file.tell()
+            if not header or packed > _MOST_BLOCK_BYTES or start + packed > size:
+                said = f"{path.name}: block {blocks + 1} is cut off or damaged; hand it over again"
+                raise FileRefusedError("damaged", [said])
+            unpacked += max(packed, dict(_numbers(file.read(min(packed, 32)))).get(2, 0))
+            if unpacked > limits.unpacked_mib * MIB:
+                said = f"{path.name}: unpacked it has more than {limits.unpacked_mib:,} MiB"
+                raise FileRefusedError("too_large", [said])
+            file.seek(start + packed)
+            blocks += 1
+
+
+def _numbers(message: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the whole numbers of a protocol buffer message: number of the field and value."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        value, at = _varint(message, at)
+        if key & 7 == 0:
+            yield key >> 3, value
+        elif key & 7 == 2:
+            at += value
+        else:
+            return
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(message) and shift < 64:
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            break
+    return value, at
 
 
 CHECKS: Final[dict[FileFormat, Callable[[Path, Limits], None]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from geo.findings import Finding
 ROWS_LOOKED_AT: Final = 20_000
 MOST_EXAMPLES: Final = 3
 LONGEST_EXAMPLE: Final = 60
+_DEGREES: Final = re.compile("lon|lng|lat|经|纬", re.IGNORECASE)
 
 
 def understand_opened(opened: Opened, wish: Wish) -> Understood:
@@ -61,7 +63,7 @@ def facts_of(raw: RawLayer, wish: Wish) -> tuple[LayerFacts, list[Finding]]:
         f"EPSG:{wish.crs}" if wish.crs else raw.crs,
         bounds,
         near=wish.near,
-        degrees_named=bool(raw.places),
+        degrees_named=_are_degrees(raw.places),
     )
     if wish.swap_axes is not None:
         swapped = wish.swap_axes
@@ -85,6 +87,11 @@ def facts_of(raw: RawLayer, wish: Wish) -> tuple[LayerFacts, list[Finding]]:
         member=raw.member,
     )
     return facts, [*raw.findings, *_remarks(raw, facts, shapes)]
+
+
+def _are_degrees(headings: Sequence[str]) -> bool:
+    """Say whether coordinate columns are called longitude and latitude, or hold WKT."""
+    return len(headings) == 1 or any(_DEGREES.search(heading) for heading in headings)
 
 
 def _encoding(raw: RawLayer, wish: Wish) -> EncodingFact:
