@@ -27,6 +27,9 @@ PERMISSIONS = ", ".join(
         "interest-cohort=()",
     )
 )
+IMPORTS = re.compile(r"/api/v1/cities/[^/]+/imports(/\d+/parts)?")
+"""Addresses that take files: their own limits are by role, so that they look at the size again."""
+MIB = 1024 * 1024
 _PORT = re.compile(r":\d{1,5}$")
 
 
@@ -107,6 +110,8 @@ class Guard:
         self.app = app
         self._names = (*settings.host_names, socket.gethostname().lower())
         self._most_bytes = settings.max_body_kib * 1024
+        largest = max(settings.import_planner_mib, settings.import_administrator_mib)
+        self._most_file_bytes = largest * MIB
         self._tile_hosts = tile_hosts(settings.tile_url)
         self._secure = settings.secure_cookies
 
@@ -127,7 +132,8 @@ class Guard:
                 self._add_headers(scope, MutableHeaders(scope=message), nonce)
             await send(message)
 
-        refusal = self._refusal(Headers(scope=scope))
+        most = self._most(scope)
+        refusal = self._refusal(Headers(scope=scope), most)
         if refusal is not None:
             status, code, detail = refusal
             error = errors.RefusedRequestError(detail)
@@ -135,20 +141,24 @@ class Guard:
             await response(scope, receive, send_guarded)
             return
         try:
-            await self.app(scope, _limited(receive, self._most_bytes), send_guarded)
+            await self.app(scope, _limited(receive, most), send_guarded)
         except Exception as error:
             if started:
                 raise
             await errors.unexpected(request, error)(scope, receive, send_guarded)
 
-    def _refusal(self, headers: Headers) -> tuple[int, str, str] | None:
+    def _most(self, scope: Scope) -> int:
+        files = scope["method"] == "POST" and IMPORTS.fullmatch(scope["path"])
+        return self._most_file_bytes if files else self._most_bytes
+
+    def _refusal(self, headers: Headers, most: int) -> tuple[int, str, str] | None:
         if not is_own_host(headers.get("host", ""), self._names):
             return 421, "unknown_host", "This server is not asked under this name."
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 18:
             return 400, "refused", "The content's length is no number."
-        if int(length) > self._most_bytes:
-            return 413, "too_large", f"At most {self._most_bytes} bytes are taken."
+        if int(length) > most:
+            return 413, "too_large", f"At most {most} bytes are taken."
         return None
 
     def _add_headers(self, scope: Scope, headers: MutableHeaders, nonce: str) -> None:

@@ -57,6 +57,33 @@ class Settings(BaseSettings):
     )
     max_body_kib: int = Field(default=1024, ge=1, description="Largest request that is taken, KiB.")
 
+    import_planner_mib: int = Field(
+        default=200, ge=1, le=20_000, description="Largest file that a planner delivers, MiB."
+    )
+    import_administrator_mib: int = Field(
+        default=500,
+        ge=1,
+        le=20_000,
+        description="Largest file that an administrator delivers, MiB.",
+    )
+    import_open_files: int = Field(
+        default=30, ge=1, description="Delivered files of a city that may wait to be imported."
+    )
+    import_hour_files: int = Field(
+        default=60, ge=1, description="Files that one account may deliver in an hour."
+    )
+    import_keep_days: int = Field(
+        default=7, ge=1, le=365, description="Days until a file that waits is deleted."
+    )
+    import_undo_days: int = Field(
+        default=30, ge=1, le=3650, description="Days in which an import can be undone."
+    )
+
+    @property
+    def import_dir(self) -> Path:
+        """Where delivered files lie until they are imported."""
+        return self.project_dir / ".wangge" / "deliveries"
+
     @property
     def host_names(self) -> tuple[str, ...]:
         """`hosts` one by one, in small letters."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.commands import import_files
 from api.commands.opening import open_database
 from api.commands.terminal import Json, Step, answer, progress, say
 from geo import service
@@ -32,7 +33,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def importing() -> None:
-    """Real files in: checked, mended, reported; what the recipe does not name is not read."""
+    """Real files in: checked, mended, reported; what is not named is not read."""
 
 
 @app.command()
@@ -197,3 +198,6 @@ def _ending(dataset: CityDataset, stored: bool | None) -> str:
     if not stored:
         return f"'{dataset.slug}' was loaded from this very delivery before; nothing was changed."
     return f"'{dataset.slug}' is loaded: look at /net?city={dataset.slug}"
+
+
+import_files.add_to(app)

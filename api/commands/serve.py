@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
-from api import serving
+from api import serving, worker
 from api.commands.demo import Size, Wish, load_demo_once
 from api.commands.opening import Opened, demo_accounts, open_database
 from api.commands.terminal import err, say
@@ -46,6 +46,9 @@ Port = Annotated[
 Cert = Annotated[Path | None, typer.Option(help="Certificate for TLS, PEM.")]
 Key = Annotated[Path | None, typer.Option(help="Key of the certificate, PEM.")]
 Local = Annotated[bool, typer.Option("--local-certificate", help="Make a certificate here.")]
+Beside = Annotated[
+    bool, typer.Option("--worker/--no-worker", help="Start a worker for long work beside it.")
+]
 
 
 class DemoChoice(StrEnum):
@@ -71,12 +74,13 @@ def serve(
     cert: Cert = None,
     key: Key = None,
     local_certificate: Local = False,
+    with_worker: Beside = True,
 ) -> None:
     """Serve the cities of the database until Ctrl-C."""
     settings = Settings()
     place = _place(settings, host, port, cert, key, local_certificate)
     with _orders_end_cleanly(), open_database(settings, say) as opened:
-        _serve(settings, opened, place)
+        _serve(settings, opened, place, with_worker=with_worker)
 
 
 def run(
@@ -112,7 +116,14 @@ def _place(
     return Place(host, port, certificate)
 
 
-def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | None = None) -> None:
+def _serve(
+    settings: Settings,
+    opened: Opened,
+    place: Place,
+    began_s: float | None = None,
+    *,
+    with_worker: bool = True,
+) -> None:
     from api.app import create_app  # the web is loaded by the commands that serve alone
 
     accounts = demo_accounts(opened.engine)
@@ -165,7 +176,8 @@ def _serve(settings: Settings, opened: Opened, place: Place, began_s: float | No
             app, place.certificate, behind_proxy=settings.behind_proxy, ready=ready
         )
         signal.signal(signal.SIGHUP, lambda *_: server.handle_exit(signal.SIGTERM, None))
-        server.run(sockets=[listening])
+        with worker.beside() if with_worker else nullcontext():
+            server.run(sockets=[listening])
     finally:
         database.close()
         listening.close()

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from geo.boundaries import Delivered
 from geo.errors import DeliveryError
+from geo.files.reading import Delivered
 from geo.findings import Finding, Findings
 from geo.importing.columns import column, numbers, some
 from geo.importing.wishes import WORDED, ImportWish

@@ -22,24 +22,24 @@ VINTAGE: Final = re.compile(r"\d{4}")
 COLUMNS: Final[Mapping[DeliveryKind, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     DeliveryKind.BOUNDARIES: (
         (),
-        ("code", "name", "parent", *(f"level_{n}" for n in range(1, MAX_LEVELS))),
+        ("code", "name", "parent", "households", *(f"level_{n}" for n in range(1, MAX_LEVELS))),
     ),
     DeliveryKind.BUILDINGS: ((), ("code", "name", "use", "floors", "entrances", "households")),
     DeliveryKind.STREETS: ((), ("name", "kind")),
     DeliveryKind.BARRIERS: (("kind",), ("name",)),
     DeliveryKind.STATIONS: (
         ("name", "kind"),
-        ("address", "opening_hours", "floor_area_m2", "capacity", "stage"),
+        ("address", "opening_hours", "floor_area_m2", "capacity", "stage", "lon", "lat"),
     ),
     DeliveryKind.POSTS: (
         ("grid", "role"),
-        ("post", "worker", "name", "duty_number", "part_time", "valid_from", "last_day"),
+        ("post", "worker_name", "duty_number", "part_time", "valid_from", "valid_to"),
     ),
-    DeliveryKind.HOUSEHOLDS: (("households",), ("building", "name", "address")),
-    DeliveryKind.ADDRESSES: (("text",), ("alias", "building", "place")),
+    DeliveryKind.HOUSEHOLDS: (("households",), ("building_code", "building_name", "compound")),
+    DeliveryKind.ADDRESSES: (("address",), ("alias", "building_code", "lon", "lat")),
     DeliveryKind.ISSUES: (
         ("category", "reported_at"),
-        ("channel", "closed_at", "state", "set_aside"),
+        ("channel", "closed_at", "state", "set_aside", "lon", "lat"),
     ),
 }
 """Columns that a kind must have mapped, and those that it may have."""

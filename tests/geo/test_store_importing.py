@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from geo import service
-from geo.boundaries import Delivered
+from geo.files.reading import Delivered
 from geo.db import owner_transaction
 from geo.errors import ConflictError
 from geo.files.facts import Wish
@@ -45,7 +45,7 @@ class Hands:
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self.frame = frame(rows)
-        self.hands = steps.Hands(lambda path: None, self.read)  # type: ignore[arg-type, return-value]
+        self.hands = steps.Hands(lambda path, wish: None, self.read)  # type: ignore[arg-type, return-value]
 
     def read(self, path: Path, layer: str | None, wish: Wish) -> Delivered:
         names = {file: ours for ours, file in wish.columns.items()}

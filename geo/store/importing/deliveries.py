@@ -252,7 +252,7 @@ def card(session: Session, city_id: int, delivery_id: int) -> dict[str, Any]:
 def throw_away(session: Session, row: Delivery, root: Path, state: DeliveryState | None) -> None:
     """Delete the bytes of a delivery; what is known of it stays."""
     if row.folder is not None:
-        shutil.rmtree(root / row.folder, ignore_errors=True)
+        delete_folder(root / row.folder)
     values: dict[str, Any] = {"folder": None}
     if state is not None:
         values["state"] = state.value
@@ -262,6 +262,11 @@ def throw_away(session: Session, row: Delivery, root: Path, state: DeliveryState
             )
         )
     change(session, row, **values)
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a delivery's folder with the bytes in it."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def outdated(session: Session, keep: timedelta) -> Sequence[Delivery]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -118,17 +119,46 @@ def beat(session: Session, job: Taken, worker: str, share: float, words: str) ->
     return None if found is None else bool(found.cancel_asked)
 
 
-def end(session: Session, job: Taken, state: JobState, error: dict[str, Any] | None = None) -> None:
-    """Write how a job ended."""
-    session.execute(
+def end(
+    session: Session,
+    job: Taken,
+    worker: str,
+    state: JobState,
+    error: dict[str, Any] | None = None,
+) -> bool:
+    """Write how a job ended; return whether it was still this worker's."""
+    found = session.execute(
         update(Job)
-        .where(Job.city_id == job.city_id, Job.job_id == job.job_id)
+        .where(
+            Job.city_id == job.city_id,
+            Job.job_id == job.job_id,
+            Job.worker == worker,
+            Job.state == JobState.RUNNING.value,
+        )
         .values(
             state=state.value,
             error=error,
             lease_until=None,
             ended_at=func.clock_timestamp(),
             **({"share": 1.0} if state is JobState.DONE else {}),
+        )
+        .returning(Job.job_id)
+    )
+    return found.one_or_none() is not None
+
+
+def give_back(session: Session, job: Taken, worker: str) -> None:
+    """Let another worker take a job up: this one was told to stop."""
+    session.execute(
+        update(Job)
+        .where(Job.city_id == job.city_id, Job.job_id == job.job_id, Job.worker == worker)
+        .values(
+            state=JobState.QUEUED.value,
+            attempts=Job.attempts - 1,
+            worker=None,
+            lease_until=None,
+            share=0.0,
+            words="",
         )
     )
 
@@ -158,7 +188,7 @@ def latest(session: Session, city_id: int, deliveries: list[int]) -> dict[int, d
             Job.delivery_id, Job.job_id.label("job"), Job.step, Job.state, Job.share, Job.words,
             Job.cancel_asked, Job.attempts, Job.error, Job.created_at, Job.started_at, Job.ended_at,
         )
-        .distinct(Job.delivery_id)
+        .ext(distinct_on(Job.delivery_id))
         .where(Job.city_id == city_id, Job.delivery_id.in_(deliveries))
         .order_by(Job.delivery_id, Job.job_id.desc())
     )  # fmt: skip

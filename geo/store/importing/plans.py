@@ -13,7 +13,7 @@ import pandas as pd
 import shapely
 from sqlalchemy.orm import Session
 
-from geo.boundaries import Delivered
+from geo.files.reading import Delivered
 from geo.findings import Findings
 from geo.importing.differences import Difference
 from geo.importing.wishes import Choice, ImportWish

@@ -17,7 +17,7 @@ from geo.errors import ConflictError, DeliveryError, InvalidInputError, NotFound
 from geo.files.facts import Understood, Wish
 from geo.importing.wishes import SHAPES, ImportWish, wish_from_data
 from geo.store import audit, derived, loading
-from geo.store.importing import changes, deliveries, standing, things
+from geo.store.importing import changes, deliveries, files, standing, things
 from geo.store.importing.plans import Plan, Progress, Task
 from geo.tables import City, Delivery
 from geo.terms import DeliveryKind, DeliveryState
@@ -34,12 +34,12 @@ class Hands:
     Attributes
     ----------
     understand : callable
-        Path -> Understood.
+        Path, Wish (where the city is) -> Understood.
     read : callable
         Path, layer, Wish -> Delivered.
     """
 
-    understand: Callable[[Path], Understood]
+    understand: Callable[[Path, Wish], Understood]
     read: Callable[[Path, str | None, Wish], Any]
 
 
@@ -73,10 +73,14 @@ def look(session: Session, row: Delivery, path: Path, hands: Hands) -> dict[str,
         If it cannot be read at all; it is refused then.
     """
     deliveries.demand_state(row, DeliveryState.RECEIVED, DeliveryState.UNDERSTOOD)
-    data = hands.understand(path).as_data()
+    city = session.get_one(City, row.city_id)
+    data = hands.understand(path, Wish(near=standing.middle(session, city))).as_data()
     data["path"] = row.name
-    state = DeliveryState.UNDERSTOOD.value
-    deliveries.change(session, row, understood=data, state=state)
+    sha256, size = files.digest(path)
+    deliveries.change(
+        session, row, understood=data, state=DeliveryState.UNDERSTOOD.value, sha256=sha256,
+        bytes=size,
+    )  # fmt: skip
     return data
 
 
@@ -264,6 +268,19 @@ def undo(
     )  # fmt: skip
     _log(session, city, UNDONE, row, {"delivery": row.delivery_id, "rows": counted}, actor)
     return counted
+
+
+def drop(session: Session, row: Delivery, root: Path) -> None:
+    """Delete a file that is not wanted; its line in the book stays.
+
+    Raises
+    ------
+    ConflictError
+        If it was imported.
+    """
+    open_states = (DeliveryState.RECEIVED, DeliveryState.UNDERSTOOD, DeliveryState.PREPARED)
+    deliveries.demand_state(row, *open_states)
+    deliveries.throw_away(session, row, root, DeliveryState.DROPPED)
 
 
 def _refreshed(session: Session, city: City, progress: Progress, *, changed: bool) -> None:
