@@ -19,11 +19,12 @@ from geo.settings import Settings
 COMMANDS = {
     "run": "api.commands.serve:run",
     "serve": "api.commands.serve:serve",
+    "worker": "api.commands.worker:worker",
     "demo": "api.commands.demo:demo",
     "city": "api.commands.city:app",
     "account": "api.commands.account:app",
     "import": "api.commands.importing:app",
-    "check": "api.commands.city:check",
+    "check": "api.commands.files:check",
     "db": "api.commands.database:app",
     "backup": "api.commands.keeping:backup",
     "restore": "api.commands.keeping:restore",

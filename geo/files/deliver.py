@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from pyproj import CRS, Transformer
 from geo.crs import WGS84_SRID
 from geo.errors import DeliveryError, FileRefusedError
 from geo.files import guard
-from geo.files.facts import Datum, Kind, LayerFacts, Wish
+from geo.files.facts import Datum, FileFormat, Kind, LayerFacts, Wish
 from geo.files.limits import Limits
 from geo.files.reference import crs_of
 from geo.files.sources import Batch, Opened, RawLayer, Shapes, batches
@@ -25,6 +25,7 @@ from geo.findings import Finding
 SHAPE: Final = "geometry"
 ROW: Final = "row"
 EXAMPLES: Final = 5
+TABLES: Final = (FileFormat.CSV, FileFormat.XLSX, FileFormat.GEOPARQUET)
 TYPES: Final[dict[Kind, tuple[int, ...]]] = {
     "areas": (3, 6),
     "lines": (1, 5),
@@ -53,7 +54,7 @@ def deliver(
     DeliveryError
         If the wish cannot be fulfilled: all reasons in one list.
     """
-    raw = opened.layer(name)
+    raw = _placed_as_wished(opened.layer(name), wish)
     facts, findings = facts_of(raw, wish)
     label = f"{opened.label}:{raw.name}" if len(opened.layers) > 1 else opened.label
     _demand(label, raw, facts, wish)
@@ -67,6 +68,14 @@ def deliver(
         "rows": writer.rows,
         "findings": [asdict(finding) for finding in (*said, *writer.findings())],
     }
+
+
+def _placed_as_wished(raw: RawLayer, wish: Wish) -> RawLayer:
+    """Return a table whose places are in the columns that somebody named."""
+    named = tuple(wish.columns[name] for name in ("lon", "lat") if name in wish.columns)
+    if len(named) != 2 or raw.format not in TABLES or not set(named) <= set(raw.columns):
+        return raw
+    return replace(raw, places=named, kind=None)
 
 
 def _demand(label: str, raw: RawLayer, facts: LayerFacts, wish: Wish) -> None:

@@ -47,7 +47,6 @@ SUBJECTS: Final[Mapping[str, Columns]] = {
         "name": _NAME,
         "parent": ("parent", "上级编码", "上级", "所属社区", "所属街道", "parent_code", "tract"),
         "households": _HOUSEHOLDS,
-        "population": ("population", "人口", "常住人口", "totpop", "pop"),
     },
     "buildings": {
         "code": ("building_code", "楼栋编码", "楼栋编号", *_CODE),
@@ -56,7 +55,6 @@ SUBJECTS: Final[Mapping[str, Columns]] = {
         "floors": ("floors", "levels", "building:levels", "层数", "楼层数", "总层数", "storeys"),
         "entrances": ("entrances", "单元数", "单元门数"),
         "households": _HOUSEHOLDS,
-        "height_m": ("height", "高度", "楼高"),
     },
     "streets": {
         "name": ("street", "道路名称", "路名", *_NAME),
@@ -67,14 +65,12 @@ SUBJECTS: Final[Mapping[str, Columns]] = {
         "kind": ("kind", "waterway", "railway", "natural", "类型", "fclass", "type"),
     },
     "stations": {
-        "code": _CODE,
         "name": ("站点名称", "驿站名称", "服务站名称", *_NAME),
         "kind": ("kind", "类型", "类别", "站点类型", "amenity", "type"),
         "address": _ADDRESS,
         "opening_hours": ("opening_hours", "开放时间", "服务时间", "营业时间"),
         "capacity": ("capacity", "容量", "座位数", "床位数"),
         "floor_area_m2": ("floor_area_m2", "面积", "建筑面积", "场地面积"),
-        "public_phone": ("公共电话", "服务电话", "热线"),
         "lon": _LON,
         "lat": _LAT,
     },
@@ -92,7 +88,6 @@ SUBJECTS: Final[Mapping[str, Columns]] = {
         "building_name": ("building_name", "楼栋名称", "楼栋", "楼号", "栋号", "名称", "name"),
         "compound": ("compound", "小区", "小区名称"),
         "households": _HOUSEHOLDS,
-        "vintage": ("vintage", "年份", "年度", "year"),
     },
     "addresses": {
         "address": _ADDRESS,
