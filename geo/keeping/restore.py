@@ -130,8 +130,9 @@ def _demand_target(url: URL, name: str, manifest: Manifest, *, force: bool) -> b
         return False
     if not force:
         raise KeepingError(
-            f"The database '{name}' holds cities. With --force it is kept under a dated name and "
-            "the restored one takes its place; or restore under another name with --database."
+            f"The database '{name}' holds cities, or the log of dropped ones. With --force it "
+            "is kept under a dated name and the restored one takes its place; or restore under "
+            "another name with --database."
         )
     return True
 
