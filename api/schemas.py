@@ -410,7 +410,7 @@ class BuildingItem(Form):
 
 
 class CompoundItem(Form):
-    """A residential compound."""
+    """A residential compound, with its property firm and owners' committee on the day."""
 
     compound: int
     name: str
@@ -425,13 +425,16 @@ class CompoundItem(Form):
 
 
 class OrganisationItem(Form):
-    """A body, attached to a grid where it belongs to one."""
+    """A body; at home in a grid, a compound, a building or a station, or in none of them."""
 
     organisation: int
     name: str
     kind: str
     parent: int | None
     grid: int | None
+    compound: int | None
+    building: int | None
+    station: int | None
 
 
 class Found(Form):

@@ -79,6 +79,8 @@ class CityDataset:
     levels: pd.DataFrame = having(default_factory=pd.DataFrame)
     source_nets: pd.DataFrame = having(default_factory=pd.DataFrame)
     source_grids: gpd.GeoDataFrame = having(default_factory=gpd.GeoDataFrame)
+    compound_bodies: pd.DataFrame = having(default_factory=pd.DataFrame)
+    addresses: gpd.GeoDataFrame = having(default_factory=gpd.GeoDataFrame)
 
     def __post_init__(self) -> None:
         """Give the frames that were left out their columns."""
@@ -142,8 +144,10 @@ LOAD_ORDER: Final = (
     "cells",
     "cell_values",
     "buildings",
-    "organisations",
+    "addresses",
     "compounds",
+    "organisations",
+    "compound_bodies",
     "streets",
     "barriers",
     "workers",
@@ -248,9 +252,27 @@ def _reference_defects(city: CityDataset) -> Iterator[str]:
     late = city.posts["valid_to"] < city.posts["valid_from"]
     if late.any():
         yield f"posts: end before they begin: {_some(city.posts.loc[late, 'post_id'])}"
+    yield from _body_defects(city)
     early = city.issues["closed_at"] < city.issues["reported_at"]
     if early.any():
         yield f"issues: closed before reported: {_some(city.issues.loc[early, 'issue_id'])}"
+
+
+def _body_defects(city: CityDataset) -> Iterator[str]:
+    """Yield bodies at two places, and firms or committees of a compound at one time."""
+    places = ["grid_id", "compound_id", "building_id", "station_id"]
+    twice = city.organisations[places].notna().sum(axis=1) > 1
+    if twice.any():
+        listed = city.organisations.loc[twice, "organisation_id"]
+        yield f"organisations: at more than one place: {_some(listed)}"
+    bodies = city.compound_bodies.sort_values(["compound_id", "role", "valid_from"])
+    late = bodies["valid_to"] <= bodies["valid_from"]
+    before = bodies.groupby(["compound_id", "role"])["valid_to"].shift()
+    follows = bodies.duplicated(["compound_id", "role"])
+    clash = follows & (before.isna() | (before > bodies["valid_from"]))
+    for rule, broken in (("end before they begin", late), ("two at one time", clash)):
+        if broken.any():
+            yield f"compound_bodies: {rule}: {_some(bodies.loc[broken, 'compound_id'])}"
 
 
 def _hierarchy_defects(city: CityDataset) -> Iterator[str]:
@@ -318,7 +340,7 @@ def _geometry_defects(city: CityDataset) -> Iterator[str]:
         yield f"cells: not a coverage, edges of {_some(city.cells.loc[broken, 'cell_id'])}"
     yield from _node_defects(city.streets)
     by_id = pd.Series(cells, index=city.cells["cell_id"])
-    for name in ("stations", "issues"):
+    for name in ("addresses", "stations", "issues"):
         frame = getattr(city, name)
         points = frame.geometry.to_numpy()
         away = ~shapely.intersects(by_id.reindex(frame["cell_id"]).to_numpy(), points)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from geo.errors import DatasetError
-from geo.terms import BarrierKind, GridKind, SetAside, StationStage, StreetKind
+from geo.terms import BarrierKind, CompoundRole, GridKind, SetAside, StationStage, StreetKind
 
 Kind = Literal["id", "integer", "number", "text", "flag", "day", "instant", "geometry"]
 
@@ -127,17 +127,36 @@ FRAMES: Final[dict[str, FrameShape]] = {
         },
         _AREAL,
     ),
+    "addresses": FrameShape(
+        ("address_id",),
+        {
+            "address_id": _id(),
+            "text": _text(),
+            "building_id": _id("buildings", nullable=True),
+            "cell_id": _id("cells"),
+            "geometry": _GEOMETRY,
+        },
+        ("Point",),
+    ),
     "compounds": FrameShape(
         ("compound_id",),
         {
             "compound_id": _id(),
             "name": _text(),
             "community_type": _text(nullable=True),
-            "firm_id": _id("organisations", nullable=True),
-            "committee_id": _id("organisations", nullable=True),
             "geometry": _GEOMETRY,
         },
         _AREAL,
+    ),
+    "compound_bodies": FrameShape(
+        ("compound_id", "role", "valid_from"),
+        {
+            "compound_id": _id("compounds"),
+            "role": _text(allowed=tuple(CompoundRole)),
+            "organisation_id": _id("organisations"),
+            "valid_from": Column("day"),
+            "valid_to": Column("day", nullable=True),
+        },
     ),
     "streets": FrameShape(
         ("street_id",),
@@ -169,6 +188,9 @@ FRAMES: Final[dict[str, FrameShape]] = {
             "kind": _text(),
             "parent_id": _id("organisations", nullable=True),
             "grid_id": _id("grids", nullable=True),
+            "compound_id": _id("compounds", nullable=True),
+            "building_id": _id("buildings", nullable=True),
+            "station_id": _id("stations", nullable=True),
         },
     ),
     "workers": FrameShape(
@@ -262,7 +284,7 @@ FRAMES: Final[dict[str, FrameShape]] = {
         _AREAL,
     ),
 }
-OPTIONAL: Final = ("levels", "source_nets", "source_grids")
+OPTIONAL: Final = ("levels", "source_nets", "source_grids", "compound_bodies", "addresses")
 """Frames that a dataset may leave out."""
 
 

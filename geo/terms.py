@@ -101,6 +101,13 @@ class BarrierKind(StrEnum):
     WATER = "water"
 
 
+class CompoundRole(StrEnum):
+    """What a body is to a compound."""
+
+    FIRM = "firm"
+    COMMITTEE = "committee"
+
+
 class StreetKind(StrEnum):
     """Rank of a street."""
 

@@ -97,6 +97,7 @@ def tiny_dataset(
         "streets": _streets(),
         "barriers": _barriers(),
         "organisations": _organisations(),
+        "compound_bodies": _compound_bodies(),
         "workers": _workers(),
         "posts": _posts(),
         "station_kinds": _station_kinds(),
@@ -247,9 +248,23 @@ def _compounds() -> gpd.GeoDataFrame:
     return _located(
         "compounds",
         [
-            (1, "松岭花园", "commercial_housing", 3, 4, square(0.05, 0.05, 1.9, 1.9)),
-            (2, "海棠小区", "old_estate", None, None, square(3.05, 1.05, 1.9, 2.9)),
-            (3, "望潮家园", None, 3, None, square(5.05, 0.05, 2.9, 0.9)),
+            (1, "松岭花园", "commercial_housing", square(0.05, 0.05, 1.9, 1.9)),
+            (2, "海棠小区", "old_estate", square(3.05, 1.05, 1.9, 2.9)),
+            (3, "望潮家园", None, square(5.05, 0.05, 2.9, 0.9)),
+        ],
+    )
+
+
+def _compound_bodies() -> pd.DataFrame:
+    """A firm that left, one that followed it, one that is to come, and a committee."""
+    return _frame(
+        "compound_bodies",
+        [
+            (1, "firm", 6, date(2024, 1, 1), date(2026, 3, 1)),
+            (1, "firm", 3, date(2026, 3, 1), None),
+            (1, "committee", 4, date(2025, 6, 1), None),
+            (2, "firm", 6, date(2027, 1, 1), None),
+            (3, "firm", 3, date(2020, 1, 1), None),
         ],
     )
 
@@ -285,11 +300,14 @@ def _organisations() -> pd.DataFrame:
     return _frame(
         "organisations",
         [
-            (1, "东岚街道办事处", "office", None, 1),
-            (2, "松岭网格党支部", "branch", 1, 111),
-            (3, "安心物业公司", "property_firm", None, None),
-            (4, "松岭花园业主委员会", "committee", None, 1111),
-            (5, "城市管理局", "department", None, None),
+            (1, "东岚街道办事处", "office", None, 1, None, None, None),
+            (2, "松岭网格党支部", "branch", 1, 111, None, None, None),
+            (3, "安心物业公司", "property_firm", None, None, None, None, None),
+            (4, "松岭花园业主委员会", "committee", None, None, 1, None, None),
+            (5, "城市管理局", "department", None, None, None, None, None),
+            (6, "远山物业公司", "property_firm", None, None, None, None, None),
+            (7, "楼宇党支部", "branch", 1, None, None, 30, None),
+            (8, "望潮食堂互助会", "club", None, None, None, None, 5),
         ],
     )
 

@@ -108,7 +108,7 @@ def list_organisations(
     kind: Word | None = None,
     grid: GridQuery | None = None,
 ) -> Response:
-    """List organisations; of a grid those attached to it or to a grid below it.
+    """List organisations; of a grid those at home in it, in a grid below it or in a place there.
 
     Raises
     ------

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from geo.dataset import HOUSEHOLDS, CityDataset, shaped
 from geo.demo import people, places, requests, stations
+from geo.demo.addresses import addresses_frame
 from geo.demo.cells import as_coverage, borders_of
 from geo.demo.division import Pieces, divide, totals
 from geo.demo.fill import Block, Filled, fill_blocks, joined
@@ -337,7 +338,9 @@ class _City:
             cell_values=self._cell_values(rng),
             vintages=_vintages(),
             buildings=buildings,
-            compounds=self._compound_frame(compounds, firms, made),
+            addresses=addresses_frame(buildings, streets),
+            compounds=self._compound_frame(compounds),
+            compound_bodies=people.bodies_frame(made, firms, np.random.default_rng([self.seed, 5])),
             streets=streets,
             barriers=places.barriers_frame(ground, self.land.uses, compounds.walls, rng),
             organisations=made.frame(),
@@ -412,9 +415,7 @@ class _City:
         first = most.drop_duplicates("block").set_index("block")["grid"]
         return np.asarray(first.reindex(compounds.block).to_numpy(), dtype=np.int64)
 
-    def _compound_frame(
-        self, compounds: places.Compounds, firms: list[int | None], made: people.Organisations
-    ) -> Any:
+    def _compound_frame(self, compounds: places.Compounds) -> Any:
         count = len(compounds.name)
         return shaped(
             "compounds",
@@ -422,10 +423,6 @@ class _City:
                 "compound_id": np.arange(1, count + 1),
                 "name": compounds.name,
                 "community_type": compounds.type,
-                "firm_id": pd.array(firms, dtype="Int64"),
-                "committee_id": pd.array(
-                    [made.committee_of.get(i) for i in range(count)], dtype="Int64"
-                ),
                 "geometry": places.moved(compounds.shape),
             },
             METRE_SRID,

@@ -79,9 +79,7 @@ def layers(dataset: CityDataset) -> Iterator[tuple[str, gpd.GeoDataFrame]]:
     yield "railway", barriers.loc[barriers["kind"] == "railway"]
     yield (
         "compounds",
-        dataset.compounds.drop(columns=["firm_id", "committee_id"]).rename(
-            columns={"compound_id": "id"}
-        ),
+        dataset.compounds.rename(columns={"compound_id": "id"}),
     )
     yield (
         "stations",

@@ -16,6 +16,7 @@ from geo.demo.division import shared_out
 from geo.demo.ground import METRE_SRID
 from geo.demo.hierarchy import Net
 from geo.demo.places import Compounds, Labels
+from geo.terms import CompoundRole
 
 Ints = NDArray[np.int64]
 Array = NDArray[Any]
@@ -24,22 +25,31 @@ Rng = np.random.Generator
 WORKERS_PER_GRID: Final = 800 / 454
 HIRED_FROM: Final = date(2023, 3, 1)
 SWITCH: Final = date(2026, 4, 1)
-"""Day on which a few posts passed to a successor."""
+"""Day on which a few posts, and a few compounds, passed to a successor."""
+MANAGED_FROM: Final = date(2020, 1, 1)
+CHANGED_FIRM: Final = 0.06
 
 
 @dataclass
 class Organisations:
     """The tree as rows, and who is who in it."""
 
-    rows: list[tuple[str, str, int | None, int | None]] = field(default_factory=list)
+    rows: list[tuple[str, str, int | None, int | None, int | None]] = field(default_factory=list)
     departments: list[int] = field(default_factory=list)
     of_row: dict[int, int] = field(default_factory=dict)
     firms: list[int] = field(default_factory=list)
     committee_of: dict[int, int] = field(default_factory=dict)
 
-    def add(self, name: str, kind: str, parent: int | None = None, grid: int | None = None) -> int:
+    def add(
+        self,
+        name: str,
+        kind: str,
+        parent: int | None = None,
+        grid: int | None = None,
+        compound: int | None = None,
+    ) -> int:
         """Add an organisation and return its id."""
-        self.rows.append((name, kind, parent, grid))
+        self.rows.append((name, kind, parent, grid, compound))
         return len(self.rows)
 
     def frame(self) -> pd.DataFrame:
@@ -52,6 +62,9 @@ class Organisations:
                 "kind": [row[1] for row in self.rows],
                 "parent_id": pd.array([row[2] for row in self.rows], dtype="Int64"),
                 "grid_id": pd.array([row[3] for row in self.rows], dtype="Int64"),
+                "compound_id": pd.array([row[4] for row in self.rows], dtype="Int64"),
+                "building_id": [pd.NA] * len(self.rows),
+                "station_id": [pd.NA] * len(self.rows),
             },
             METRE_SRID,
         )
@@ -112,7 +125,9 @@ def _property(
         if rng.random() < (0.25 if kind == "old" else 0.62):
             row = int(compound_row[i])
             above = made.of_row[int(net.parent[row]) if net.level[row] == 3 else row]
-            made.committee_of[i] = made.add(f"{name}业主委员会", "owners_committee", above, row + 1)
+            made.committee_of[i] = made.add(
+                f"{name}业主委员会", "owners_committee", above, compound=i + 1
+            )
 
 
 def firms_of(made: Organisations, compounds: Compounds, rng: Rng) -> list[int | None]:
@@ -122,6 +137,37 @@ def firms_of(made: Organisations, compounds: Compounds, rng: Rng) -> list[int | 
     without = np.array([0.55 if kind == "old" else 0.09 for kind in compounds.type])
     none = rng.random(len(picked)) < without
     return [None if gone else int(firm) for firm, gone in zip(picked, none, strict=True)]
+
+
+def bodies_frame(made: Organisations, firms: list[int | None], rng: Rng) -> pd.DataFrame:
+    """Return firms and owners' committees of the compounds, dated; a few firms began on `SWITCH`.
+
+    Parameters
+    ----------
+    made : Organisations
+    firms : list of int or None
+        Firm of each compound today.
+    rng : numpy.random.Generator
+    """
+    rows: list[tuple[int, str, int, date, date | None]] = []
+    for i, firm in enumerate(firms):
+        since = MANAGED_FROM + timedelta(days=int(rng.integers(0, 2000)))
+        before = int(rng.choice(np.array(made.firms)))
+        changed = rng.random() < CHANGED_FIRM
+        if firm is not None and changed and before != firm:
+            rows.append((i + 1, CompoundRole.FIRM, before, since, SWITCH))
+            since = SWITCH
+        if firm is not None:
+            rows.append((i + 1, CompoundRole.FIRM, firm, since, None))
+        elected = MANAGED_FROM + timedelta(days=int(rng.integers(0, 2000)))
+        if i in made.committee_of:
+            rows.append((i + 1, CompoundRole.COMMITTEE, made.committee_of[i], elected, None))
+    names_of = ("compound_id", "role", "organisation_id", "valid_from", "valid_to")
+    columns: dict[str, Any] = {name: [row[k] for row in rows] for k, name in enumerate(names_of)}
+    columns["role"] = [str(role) for role in columns["role"]]
+    columns["valid_from"] = pd.to_datetime(columns["valid_from"])
+    columns["valid_to"] = pd.to_datetime(columns["valid_to"])
+    return shaped("compound_bodies", columns, METRE_SRID)
 
 
 @dataclass

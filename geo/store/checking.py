@@ -242,7 +242,9 @@ def _frames(
         table[column] = table[column].astype("Int64")
     exceptions = session.execute(
         select(NetException.grid_id, NetException.parts).where(
-            NetException.city_id == city.city_id, NetException.from_seq <= seq
+            NetException.city_id == city.city_id,
+            NetException.from_seq <= seq,
+            seq < NetException.to_seq,
         )
     ).all()
     return NetFrames(

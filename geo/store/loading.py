@@ -20,6 +20,7 @@ from pyproj import Transformer
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from geo import addresses
 from geo import grids as topology
 from geo.barriers import net_parts
 from geo.dataset import CityDataset
@@ -45,6 +46,7 @@ DIRECT_FRAMES = {
     "buildings": "building",
     "organisations": "organisation",
     "compounds": "compound",
+    "compound_bodies": "compound_body",
     "barriers": "barrier",
     "station_kinds": "station_kind",
     "stations": "station",
@@ -246,8 +248,9 @@ class _Loader:
         self._cells()
         self._direct("cell_values")
         self._net()
-        for name in ("buildings", "organisations", "compounds", "barriers"):
+        for name in ("buildings", "compounds", "organisations", "compound_bodies", "barriers"):
             self._direct(name)
+        self._addresses()
         self._streets()
         self._people()
         for name in ("station_kinds", "stations", "categories"):
@@ -262,12 +265,12 @@ class _Loader:
     def copy(self, table: str, frame: pd.DataFrame) -> None:
         """COPY `frame` into `table`, geometry turned to EPSG:4326 vertex by vertex."""
         self.filled.add(table)
-        columns = _columns(frame, self.to_lonlat)
-        columns["city_id"] = pa.repeat(pa.scalar(self.city_id, pa.int16()), len(frame))
-        copy_rows(
+        copy_frame(
             self.session,
+            self.city_id,
             table,
-            pa.table(columns),
+            frame,
+            self.to_lonlat,
             lambda share: self.progress(f"load {table}", share),
         )
 
@@ -310,6 +313,16 @@ class _Loader:
         torn = parts[parts > 1].sort_index().reset_index()
         torn = torn.assign(from_seq=FIRST_SEQ, reason="inherited")
         self.copy("net_exception", torn)
+
+    def _addresses(self) -> None:
+        """Write what may be kept of the addresses; those that say nothing are left out."""
+        upper = self.net.loc[self.net["level"] <= 2, "name"]
+        within = (self.dataset.name, *sorted(set(upper)))
+        frame = self.dataset.addresses
+        read = [addresses.read(one, within=within) for one in frame["text"]]
+        kept = [one.known for one in read]
+        frame = frame.assign(text=[one.text for one in read], key=[one.key for one in read])
+        self.copy("address", frame[kept].assign(alias=False))
 
     def _streets(self) -> None:
         streets = self.dataset.streets
@@ -445,6 +458,20 @@ def _columns(frame: pd.DataFrame, to_lonlat: Callable[[Any], Any]) -> dict[str, 
         else:
             columns[name] = pa.Array.from_pandas(values)
     return columns
+
+
+def copy_frame(
+    session: Session,
+    city_id: int,
+    table: str,
+    frame: pd.DataFrame,
+    to_lonlat: Callable[[Any], Any],
+    progress: Callable[[float], None] = lambda share: None,
+) -> None:
+    """COPY a frame in metres into a city's table, geometry turned by `to_lonlat`."""
+    columns = _columns(frame, to_lonlat)
+    columns["city_id"] = pa.repeat(pa.scalar(city_id, pa.int16()), len(frame))
+    copy_rows(session, table, pa.table(columns), progress)
 
 
 def copy_rows(

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, null, or_, select, text
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, null, or_, select, text
+from sqlalchemy.orm import Session
 
 from geo.store.grids import cells_within, of_net, within
 from geo.store.nets import Moment
@@ -16,6 +16,7 @@ from geo.store.shapes import Box, contains_text, geojson, intersects
 from geo.tables import (
     Building,
     Compound,
+    CompoundBody,
     NetCell,
     NetGrid,
     Organisation,
@@ -23,6 +24,7 @@ from geo.tables import (
     Street,
     building_household,
 )
+from geo.terms import CompoundRole
 
 
 @dataclass(frozen=True)
@@ -275,30 +277,29 @@ def compounds(
     after: str | None = None,
     geometry: bool = False,
 ) -> Page[dict[str, Any]]:
-    """Return a page of compounds with the names of firm and owners' committee.
+    """Return a page of compounds with the names of firm and owners' committee on the day.
 
     Raises
     ------
     InvalidInputError
         If the cursor does not belong to this list.
     """
-    firm, committee = aliased(Organisation), aliased(Organisation)
+    firm, committee = _bodies(CompoundRole.FIRM, at), _bodies(CompoundRole.COMMITTEE, at)
     columns = [
         Compound.compound_id.label("compound"),
         Compound.name,
         Compound.community_type,
-        Compound.firm_id.label("firm"),
-        firm.name.label("firm_name"),
-        Compound.committee_id.label("committee"),
-        committee.name.label("committee_name"),
+        firm.c.organisation_id.label("firm"),
+        firm.c.name.label("firm_name"),
+        committee.c.organisation_id.label("committee"),
+        committee.c.name.label("committee_name"),
         *_lonlat(func.ST_PointOnSurface(Compound.geom)),
         *_extent(Compound.geom),
         *([geojson(Compound.geom).label("geometry")] if geometry else []),
     ]
     statement: Statement = select(*columns).select_from(Compound)
-    for body, column in ((firm, Compound.firm_id), (committee, Compound.committee_id)):
-        same = and_(body.city_id == Compound.city_id, body.organisation_id == column)
-        statement = statement.outerjoin(body, same)
+    for body in (firm, committee):
+        statement = statement.outerjoin(body, body.c.compound_id == Compound.compound_id)
     statement = statement.where(Compound.city_id == at.city_id)
     if narrow.bbox is not None:
         statement = statement.where(intersects(Compound.geom, narrow.bbox))
@@ -308,10 +309,34 @@ def compounds(
     return _boxed(order.fetch(session, statement, limit=limit, after=after))
 
 
+def _bodies(role: CompoundRole, at: Moment) -> Subquery:
+    """Return which body has a role in each compound of the city on the day."""
+    return (
+        select(CompoundBody.compound_id, Organisation.organisation_id, Organisation.name)
+        .join(
+            Organisation,
+            and_(
+                Organisation.city_id == CompoundBody.city_id,
+                Organisation.organisation_id == CompoundBody.organisation_id,
+            ),
+        )
+        .where(
+            CompoundBody.city_id == at.city_id,
+            CompoundBody.role == role.value,
+            CompoundBody.valid_from <= at.day,
+            or_(CompoundBody.valid_to.is_(None), CompoundBody.valid_to > at.day),
+        )
+        .subquery()
+    )
+
+
 def organisations(
     session: Session, at: Moment, narrow: PlaceFilter, *, limit: int = 100, after: str | None = None
 ) -> Page[dict[str, Any]]:
-    """Return a page of organisations; of a grid those attached to it or to a grid below it.
+    """Return a page of organisations; of a grid those at home in it or in a grid below it.
+
+    A body at a building or a station is in the grid of its cell, one at a compound in the grid in
+    which the compound's middle lies.
 
     Raises
     ------
@@ -324,13 +349,41 @@ def organisations(
         Organisation.kind,
         Organisation.parent_id.label("parent"),
         Organisation.grid_id.label("grid"),
+        Organisation.compound_id.label("compound"),
+        Organisation.building_id.label("building"),
+        Organisation.station_id.label("station"),
     ).where(Organisation.city_id == at.city_id)
     if narrow.kind is not None:
         statement = statement.where(Organisation.kind == narrow.kind)
     if narrow.q:
         statement = statement.where(contains_text(Organisation.name, narrow.q))
     if narrow.grid is not None:
-        below = select(NetGrid.grid_id).where(of_net(NetGrid, at), within(narrow.grid))
-        statement = statement.where(Organisation.grid_id.in_(below))
+        statement = statement.where(_at_home_in(narrow.grid, at))
     order = Order((Key(Organisation.organisation_id, int),), _question("bodies", at, narrow))
     return order.fetch(session, statement, limit=limit, after=after)
+
+
+def _at_home_in(grid: int, at: Moment) -> ColumnElement[bool]:
+    """Return the condition of bodies whose place lies in a grid or below it."""
+    below = select(NetGrid.grid_id).where(of_net(NetGrid, at), within(grid))
+    cells = cells_within(at, grid)
+    buildings = select(Building.building_id).where(
+        Building.city_id == at.city_id, Building.cell_id.in_(cells)
+    )
+    stations_there = select(Station.station_id).where(
+        Station.city_id == at.city_id, Station.cell_id.in_(cells)
+    )
+    estates = (
+        select(Compound.compound_id)
+        .join(NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == grid))
+        .where(
+            Compound.city_id == at.city_id,
+            func.ST_Intersects(NetGrid.boundary, func.ST_PointOnSurface(Compound.geom)),
+        )
+    )
+    return or_(
+        Organisation.grid_id.in_(below),
+        Organisation.building_id.in_(buildings),
+        Organisation.station_id.in_(stations_there),
+        Organisation.compound_id.in_(estates),
+    )

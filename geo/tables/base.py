@@ -67,11 +67,13 @@ def gist(table: str, column: str) -> Index:
     return Index(f"ix_{table}_{column}", column, postgresql_using="gist")
 
 
-def refers_to(target: str, *columns: str, later: bool = False) -> ForeignKeyConstraint:
+def refers_to(
+    target: str, *columns: str, later: bool = False, deferred: bool = False
+) -> ForeignKeyConstraint:
     """Return a foreign key on ``(city_id, columns...)`` of the table `target`.
 
     The names of the columns in `target` are its own primary key's. With `later` the key is added
-    after both tables are there, since they refer to each other.
+    after both tables are there, since they refer to each other; `deferred` is checked at the end.
     """
     own = {"city": [], "net": ["seq"]}.get(target, [f"{target}_id"])
     keys = {
@@ -86,6 +88,8 @@ def refers_to(target: str, *columns: str, later: bool = False) -> ForeignKeyCons
         [f"{target}.{name}" for name in remote],
         ondelete="CASCADE" if target == "city" else None,
         use_alter=later,
+        deferrable=deferred or None,
+        initially="DEFERRED" if deferred else None,
     )
 
 

@@ -207,14 +207,26 @@ class NetGrid(Areas, Base):
 
 
 class NetException(Base):
-    """A grid in several parts that a net inherited or its planner marked by name."""
+    """A grid in several parts that a net inherited or its planner marked by name, as a run."""
 
     __tablename__ = "net_exception"
-    __table_args__ = (refers_to("grid", "grid_id"), refers_to("net", "from_seq"))
+    __table_args__ = (
+        refers_to("grid", "grid_id"),
+        refers_to("net", "from_seq"),
+        CheckConstraint("from_seq < to_seq", name="run"),
+        ExcludeConstraint(
+            ("city_id", "="),
+            ("grid_id", "="),
+            (text("int4range(from_seq, to_seq)"), "&&"),
+            name="ex_net_exception_run",
+            using="gist",
+        ),
+    )
 
     city_id: Mapped[CityKey]
     grid_id: Mapped[IdKey]
     from_seq: Mapped[SeqKey]
+    to_seq: Mapped[int] = mapped_column(server_default=text(str(FOREVER)))
     parts: Mapped[int]
     reason: Mapped[str]
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     table,
     text,
 )
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.tables.base import (
@@ -35,7 +36,7 @@ from geo.tables.base import (
     refers_to,
     shape,
 )
-from geo.terms import IssueState, NoticeKind, SetAside, StationStage
+from geo.terms import CompoundRole, IssueState, NoticeKind, SetAside, StationStage
 
 
 class Building(Base):
@@ -72,19 +73,11 @@ building_household = table(
 
 
 class Compound(Base):
-    """A residential estate with its firm and its owners' committee."""
+    """A residential estate; who manages it is dated in `CompoundBody`."""
 
     __tablename__ = "compound"
     __table_args__ = (
         refers_to("city"),
-        ForeignKeyConstraint(
-            ["city_id", "firm_id"],
-            ["organisation.city_id", "organisation.organisation_id"],
-        ),
-        ForeignKeyConstraint(
-            ["city_id", "committee_id"],
-            ["organisation.city_id", "organisation.organisation_id"],
-        ),
         gist("compound", "geom"),
     )
 
@@ -92,9 +85,35 @@ class Compound(Base):
     compound_id: Mapped[IdKey]
     name: Mapped[str]
     community_type: Mapped[str | None]
-    firm_id: Mapped[BigInt | None]
-    committee_id: Mapped[BigInt | None]
     geom: Mapped[Any] = shape("GEOMETRY")
+
+
+class CompoundBody(Base):
+    """The property firm or the owners' committee of a compound, dated; `valid_to` is excluded."""
+
+    __tablename__ = "compound_body"
+    __table_args__ = (
+        refers_to("compound", "compound_id"),
+        refers_to("organisation", "organisation_id"),
+        one_of("role", CompoundRole),
+        CheckConstraint("valid_to IS NULL OR valid_from < valid_to", name="dates"),
+        ExcludeConstraint(
+            ("city_id", "="),
+            ("compound_id", "="),
+            ("role", "="),
+            (text("daterange(valid_from, valid_to)"), "&&"),
+            name="ex_compound_body_dates",
+            using="gist",
+        ),
+        Index("ix_compound_body_organisation", "city_id", "organisation_id"),
+    )
+
+    city_id: Mapped[CityKey]
+    compound_id: Mapped[IdKey]
+    role: Mapped[TextKey]
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    valid_to: Mapped[date | None]
+    organisation_id: Mapped[BigInt]
 
 
 class Street(Base):
@@ -131,7 +150,7 @@ class Barrier(Base):
 
 
 class Organisation(Base):
-    """A body of any kind in one generic tree, attached to a grid where it belongs to one."""
+    """A body of any kind in one generic tree, at home in one place at most: a grid or a thing."""
 
     __tablename__ = "organisation"
     __table_args__ = (
@@ -141,6 +160,15 @@ class Organisation(Base):
             ["organisation.city_id", "organisation.organisation_id"],
         ),
         refers_to("grid", "grid_id"),
+        refers_to("compound", "compound_id"),
+        refers_to("building", "building_id"),
+        refers_to("station", "station_id", later=True, deferred=True),
+        CheckConstraint(
+            "num_nonnulls(grid_id, compound_id, building_id, station_id) <= 1", name="place"
+        ),
+        Index("ix_organisation_compound", "city_id", "compound_id"),
+        Index("ix_organisation_building", "city_id", "building_id"),
+        Index("ix_organisation_station", "city_id", "station_id"),
     )
 
     city_id: Mapped[CityKey]
@@ -149,6 +177,9 @@ class Organisation(Base):
     kind: Mapped[str]
     parent_id: Mapped[BigInt | None]
     grid_id: Mapped[BigInt | None]
+    compound_id: Mapped[BigInt | None]
+    building_id: Mapped[BigInt | None]
+    station_id: Mapped[BigInt | None]
 
 
 class Worker(Base):

@@ -176,16 +176,39 @@ def test_compounds_and_organisations(reader: httpx.Client, reckoned: Reckoned) -
     firms = reckoned.city.organisations.set_index("organisation_id")["name"]
     for row in rows(reader, "compounds"):
         given = reckoned.city.compounds.set_index("compound_id").loc[row["compound"]]
-        assert same(row["firm"], given["firm_id"])
-        assert row["firm_name"] == (None if pd.isna(given["firm_id"]) else firms[row["firm"]])
-        assert same(row["committee"], given["committee_id"])
+        assert row["firm_name"] == (None if row["firm"] is None else firms[row["firm"]])
         assert same(row["community_type"], given["community_type"])
     assert ids(reader, "compounds", q="花园") == {1}
     bodies = reckoned.city.organisations
+    elsewhere = {4: (1, 11, 111, 1111), 7: (2, 21, 212), 8: (2, 21, 212)}
     for grid in GRIDS:
-        wanted = bodies["grid_id"].isin(reckoned.within(grid))
-        assert ids(reader, "organisations", grid=grid) == set(bodies.loc[wanted, "organisation_id"])
+        wanted = set(bodies.loc[bodies["grid_id"].isin(reckoned.within(grid)), "organisation_id"])
+        wanted |= {body for body, grids in elsewhere.items() if grid in grids}
+        assert ids(reader, "organisations", grid=grid) == wanted
     assert ids(reader, "organisations", kind="department") == {5}
+    at_home = {row["organisation"]: row for row in rows(reader, "organisations")}
+    assert [
+        at_home[n][place] for n, place in ((4, "compound"), (7, "building"), (8, "station"))
+    ] == [1, 30, 5]
+
+
+@pytest.mark.parametrize(
+    ("day", "firms"),
+    [
+        ("2026-02-28", {1: 6, 2: None, 3: 3}),
+        ("2026-03-01", {1: 3, 2: None, 3: 3}),
+        ("2026-12-31", {1: 3, 2: None, 3: 3}),
+        ("2027-01-01", {1: 3, 2: 6, 3: 3}),
+    ],
+)
+def test_firms_of_compounds_are_those_of_the_day(
+    reader: httpx.Client, day: str, firms: dict[int, int | None]
+) -> None:
+    found = {row["compound"]: row for row in rows(reader, "compounds", as_of=day)}
+    assert {compound: row["firm"] for compound, row in found.items()} == firms
+    assert {compound: row["committee"] for compound, row in found.items()} == {
+        1: 4, 2: None, 3: None,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,40 @@ def test_a_torn_grid_is_a_fault_unless_it_was_inherited(tiny: Session) -> None:
     assert report["exceptions"] == [{"seq": 1, "grid_id": 213, "parts": 2, "allowed": 2}]
 
 
+def test_an_exception_ends_with_its_run(tiny: Session) -> None:
+    tear = "UPDATE net_cell SET grid_id = 213 WHERE cell_id = 6"
+    tiny.execute(text(tear))
+    add = (
+        "INSERT INTO net_exception (city_id, grid_id, from_seq, to_seq, parts, reason)"
+        " SELECT city_id, 213, :first, :end, 2, 'inherited' FROM city"
+    )
+    tiny.execute(text(add), {"first": 1, "end": 2})
+    assert "contiguity" not in _checks(service.check_city(tiny, "tiny"))
+    tiny.execute(
+        text(
+            "INSERT INTO net (city_id, seq, effective_from, hash)"
+            " SELECT city_id, 2, effective_from + 1, hash FROM net"
+        )
+    )
+    torn = [f for f in service.check_city(tiny, "tiny")["faults"] if f["check"] == "contiguity"]
+    assert [fault["message"] for fault in torn] == ["net 2: grid 213 lies in 2 parts, 1 allowed"]
+    with pytest.raises(Exception, match=r"ex_net_exception_run|pk_net_exception"):
+        tiny.execute(text(add), {"first": 1, "end": 3})
+
+
+def test_a_compound_has_one_firm_at_a_time_and_a_body_one_place(tiny: Session) -> None:
+    second = (
+        "INSERT INTO compound_body (city_id, compound_id, role, valid_from, organisation_id)"
+        " SELECT city_id, 3, 'firm', DATE '2026-05-01', 6 FROM city"
+    )
+    with pytest.raises(Exception, match="ex_compound_body_dates"), tiny.begin_nested():
+        tiny.execute(text(second))
+    tiny.execute(text("UPDATE compound_body SET valid_to = '2026-05-01' WHERE compound_id = 3"))
+    tiny.execute(text(second))
+    with pytest.raises(Exception, match="ck_organisation_place"), tiny.begin_nested():
+        tiny.execute(text("UPDATE organisation SET building_id = 1 WHERE grid_id = 1"))
+
+
 def _railway(session: Session, east: float) -> None:
     """Lay a railway through the middle of grid 1111, over which a path leads at its east end."""
     session.execute(text("DELETE FROM barrier WHERE kind = 'wall'"))

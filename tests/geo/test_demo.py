@@ -273,7 +273,8 @@ def test_walls_have_a_gate_and_compounds_stay_off_the_streets(city: CityDataset)
     assert len(walls) > 0
     assert not walls.is_closed.any()
     assert not city.compounds.geometry.crosses(city.streets.geometry.union_all()).any()
-    assert city.compounds["firm_id"].isna().any()
+    firms = city.compound_bodies[city.compound_bodies["role"] == "firm"]
+    assert set(firms["compound_id"]) < set(city.compounds["compound_id"])
 
 
 def test_boundary_files(city: CityDataset, tmp_path: Path) -> None:
