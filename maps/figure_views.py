@@ -69,9 +69,8 @@ def figure_frame(
     from_zoom = _ZONE_FROM_ZOOM if subject == "zone" else GROUND_FROM_ZOOM
     page.add_child(_ground(city, net, chosen, from_zoom))
     if subject in ("requests", "coverage"):
-        borders = [step["topology"] for step in level_steps(city, net, chosen)[:2]]
         squares = _address(subject, city, chosen)
-        early = [squares, *borders] if whole_city else borders
+        early = [squares] if whole_city else []
         page.add_child(SquaresLayer(squares, {"opacity": _OPACITY[subject]}, early))
     if subject != "requests":
         page.add_child(AreasLayer({"opacity": 0.25 if subject == "zone" else 0.6}))
@@ -145,7 +144,7 @@ def _borders(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOptio
         [{**step, "values": None} for step in steps],
         CATEGORY_COLOURS,
         {
-            "level": steps[min(1, len(steps) - 1)]["level"] if steps else 0,
+            "level": options.level or (steps[min(1, len(steps) - 1)]["level"] if steps else 0),
             "fillOpacity": 0,
             "fills": False,
             "selectedWeight": SELECTED_WEIGHT_PX,

@@ -55,6 +55,10 @@ class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
         self.data_options = attribute_json(dict(options))
 
 
+EARLY_LEVELS = 2
+"""Top levels whose borders are fetched with the page: they carry most first views."""
+
+
 class NetLayer(PageLayer):
     """The grids of a net as quantised TopoJSON by address, drawn on one canvas.
 
@@ -62,7 +66,8 @@ class NetLayer(PageLayer):
     ----------
     levels : sequence of mappings
         One for each level, top first: ``level``, ``name``, ``zoom`` (first zoom at which it is
-        shown), ``weight`` (px), ``topology`` (address), ``values`` (address or None).
+        shown), ``weight`` (px), ``topology`` (address), ``values`` (address or None); optionally
+        ``overview`` (address of fewer vertices) and ``overviewTo`` (last zoom for it).
     palette : sequence of str
         Fill colours by the grids' colour number.
     options : mapping
@@ -78,8 +83,11 @@ class NetLayer(PageLayer):
         levels: Sequence[Mapping[str, Any]],
         palette: Sequence[str],
         options: Mapping[str, Any],
+        early: Sequence[str] | None = None,
     ) -> None:
-        early = [str(levels[-1]["topology"])] if len(levels) == 1 else []
+        if early is None:
+            top = [level for level in levels[:EARLY_LEVELS] if "overview" not in level]
+            early = [str(level["topology"]) for level in top]
         super().__init__({"levels": [*levels], "palette": [*palette], **options}, early)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from calendar import monthrange
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -24,6 +23,7 @@ from api.figure_schemas import (
     StationsItem,
 )
 from api.formats import PRIVATE, csv_file, json_answer, kept, sheet, table
+from api.kept import stamped
 from api.schemas import AsOf
 from geo import service
 from geo.errors import (
@@ -68,7 +68,13 @@ def _name(request: Request, subject: str, as_of: AsOf) -> str:
 
 
 @router.get(
-    "/coverage", response_model=Coverage, responses={**responses_for(*STAFF_ERRORS), **TABLED}
+    "/coverage",
+    response_model=Coverage,
+    responses={
+        **responses_for(*STAFF_ERRORS),
+        **TABLED,
+        304: {"description": "The browser has these very bytes."},
+    },
 )
 def show_coverage(
     request: Request,
@@ -88,11 +94,15 @@ def show_coverage(
     ForbiddenError
         If the account does not belong to the city: 403.
     """
-    at, found = service.coverage(session, asked, level, kind)
-    answer = Coverage.model_validate({**found, "as_of": AsOf.of(at)})
+
+    def answer() -> Coverage:
+        at, found = service.coverage(session, asked, level, kind)
+        return Coverage.model_validate({**found, "as_of": AsOf.of(at)})
+
     if f == "csv":
-        return _file(request, "coverage", [*answer.items, answer.total], answer.as_of)
-    return json_answer(answer)
+        form = answer()
+        return _file(request, "coverage", [*form.items, form.total], form.as_of)
+    return _kept(request, session, asked, lambda: answer().model_dump_json().encode())
 
 
 @router.get(
@@ -237,13 +247,8 @@ def _kept(
 
     It is the same for all who may ask: the caller has let nobody else pass.
     """
-    state = request.app.state
-    if not hasattr(state, "kept_figures"):
-        state.kept_figures = service.Kept()
-    question = sorted(request.query_params.multi_items())
-    told = f"{service.figures_stamp(session, asked)} {request.url.path} {question}"
-    tag = hashlib.sha256(told.encode()).hexdigest()[:24]
-    zipped = state.kept_figures.zipped(tag, make)
+    question = f"{request.url.path} {sorted(request.query_params.multi_items())}"
+    tag, zipped = stamped(request, session, asked, question, make)
     return kept(request, zipped, media_type=JSON, cache=PRIVATE, tag=tag, zipped=True)
 
 

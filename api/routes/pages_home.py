@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from api.kept import reckoned
 from api.routes.pages import Sight, SightDep
 from api.routes.pages_figures import require_staff
 from geo import service
@@ -49,11 +50,13 @@ def _whole_city(sight: Sight) -> dict[str, Any]:
     levels = [level["level"] for level in sight.city["levels"] if level["count"]]
     top, patrol = levels[0], min(PATROL_LEVEL, levels[-1])
     middle = min(2, levels[-1])
-    at, reached = service.coverage(session, asked, middle)
+    at = asked.moment(session)
+    reached = _reached(sight, middle)
     _, dense = service.station_density(session, asked, top)
     _, posts = service.patrol_areas(session, asked, patrol, PATROL_ROLE)
-    narrow = service.RequestFilter(side_m=SIDE_M)
-    _, requests = service.map_requests(session, viewer, asked, narrow)
+    requests = reckoned(
+        sight.request, session, asked, f"requests {SIDE_M}", lambda: _headline(sight)
+    )
     plans = viewer.role in (Role.PLANNER, Role.ADMINISTRATOR)
     sizes = service.grid_sizes(session, asked, patrol)[1] if plans else None
     lived_in = [row for row in reached["items"] if row["households"]]
@@ -70,13 +73,29 @@ def _whole_city(sight: Sight) -> dict[str, Any]:
             "posts": posts["total"],
             "states": posts["states"],
             "vacant": [row for row in posts["items"] if row["vacant"]][:LISTED],
-            "requests": _headline(requests),
+            "requests": requests,
         },
     }
 
 
-def _headline(found: service.Requests) -> dict[str, Any]:
+def _reached(sight: Sight, level: int) -> dict[str, Any]:
+    """Return the coverage of the grids of a level, reckoned once for all who ask."""
+    session, asked = sight.access.session, sight.asked
+    found: dict[str, Any] = reckoned(
+        sight.request,
+        session,
+        asked,
+        f"coverage {level}",
+        lambda: service.coverage(session, asked, level)[1],
+    )
+    return found
+
+
+def _headline(sight: Sight) -> dict[str, Any]:
     """Return sums by month, and squares with their class for a picture without a map."""
+    narrow = service.RequestFilter(side_m=SIDE_M)
+    session, viewer = sight.access.session, sight.access.viewer
+    _, found = service.map_requests(session, viewer, sight.asked, narrow)
     frame = found.frame
     rates = frame["per_1000_households"]
     known = rates.dropna()
@@ -112,7 +131,7 @@ def _own_area(sight: Sight) -> dict[str, Any]:
         areas.append(
             {
                 "card": card,
-                "coverage": _row(service.coverage(session, asked, level)[1]["items"], grid),
+                "coverage": _row(_reached(sight, level)["items"], grid),
                 "density": _row(service.station_density(session, asked, level)[1]["items"], grid),
                 "patrol": _row(service.patrol_areas(session, asked, level)[1]["items"], grid),
             }
@@ -146,7 +165,10 @@ def show_patrol(sight: SightDep) -> Response:
         max(box[2] for box in boxes),
         max(box[3] for box in boxes),
     ]
-    options = sight.options(bounds=bounds, label=cards[0]["name"], packed=sight.packed)
+    level = max(card["level"] for card in cards)
+    if len(cards) == 1 and any(one["level"] == level + 1 for one in sight.city["levels"]):
+        level += 1
+    options = sight.options(bounds=bounds, label=cards[0]["name"], level=level, packed=sight.packed)
     page = figure_page("zone", sight.city, sight.net, options)
     page["zone"] = [
         {

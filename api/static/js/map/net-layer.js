@@ -55,6 +55,7 @@ class NetLayer extends L.Evented {
     this.ground.addTo(this.map);
     this.marks.addTo(this.map);
     this.map.on("zoomend", this.#follow, this);
+    this.map.on("zoomend", this.#refine, this);
     this.map.on("mousemove", this.#hover, this);
     this.map.on("mouseout", () => this.#setHovered(null));
     this.#follow();
@@ -86,20 +87,41 @@ class NetLayer extends L.Evented {
     return this.steps.find((step) => step.level === level);
   }
 
+  // A level's shapes: with few vertices while the whole city is on the screen, with all when nearer.
   load(level) {
     const step = this.#step(level);
     if (!step) return Promise.resolve(null);
-    step.pending ??= fetchJson(step.topology)
+    const far = step.overview && this.map.getZoom() <= step.overviewTo;
+    if (far) step.pending ??= this.#fetch(step, step.overview);
+    else if (!step.whole) step.pending = step.whole = this.#fetch(step, step.topology);
+    return step.pending;
+  }
+
+  #fetch(step, address) {
+    return fetchJson(address)
       .then((data) => {
-        this.topologies.set(level, new Topology(data));
-        return this.topologies.get(level);
+        const whole = address === step.topology;
+        if (whole || !step.isWhole) this.topologies.set(step.level, new Topology(data));
+        step.isWhole ||= whole;
+        return this.topologies.get(step.level);
       })
       .catch((error) => {
-        step.pending = null;
+        step.pending = step.whole = null;
         this.fire("failed", { error });
         return null;
       });
-    return step.pending;
+  }
+
+  // Shapes with all their vertices take the place of rough ones, wherever those are drawn.
+  async #refine() {
+    const rough = this.steps.filter((step) => step.overview && !step.isWhole && this.topologies.has(step.level));
+    for (const { level, overviewTo } of rough) {
+      if (this.map.getZoom() <= overviewTo) continue;
+      const topology = await this.load(level);
+      if (!topology) continue;
+      this.repaint();
+      this.fire("refined", { level, topology });
+    }
   }
 
   loadValues(level) {
@@ -120,6 +142,7 @@ class NetLayer extends L.Evented {
     if (level === this.shown || level === this.wanted) return;
     this.wanted = level;
     const above = this.options.parents === false ? [] : this.steps.filter((s) => s.level < level);
+    const loading = above.map((step) => this.load(step.level));
     const topology = await this.load(level);
     if (this.wanted !== level) return;
     this.wanted = null;
@@ -129,7 +152,7 @@ class NetLayer extends L.Evented {
     this.repaint();
     this.fire("level", { level, leaf: this.steps.length > 1 && level === this.steps.at(-1).level });
     this.loadValues(level);
-    await Promise.all(above.map((step) => this.load(step.level)));
+    await Promise.all(loading);
     this.repaint();
   }
 

@@ -13,7 +13,7 @@ import { overview } from "./overview.js";
 import { search } from "./search.js";
 import { sheet } from "./sheet.js";
 import { outsideCard, positionOnce, whoCard } from "./who.js";
-import { ready } from "./ready.js";
+import { answers, ready } from "./ready.js";
 
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(document.body.dataset.page);
@@ -290,6 +290,7 @@ keyboard({
 
 setPicking(false);
 followMap(map);
+net.load(net.levelFor(map.getZoom())).then(() => requestAnimationFrame(answers));
 const wanted = Number(read("grid"));
 if (Number(read("level"))) levels.choose(page.steps.findIndex((step) => step.level === Number(read("level"))) + 1);
 if (wanted) await showGrid(wanted, null, { zoom: !read("z") });

@@ -123,6 +123,7 @@ async function paintZone() {
 
 byId("locate").addEventListener("click", locate);
 byId("whole-zone").addEventListener("click", wholeZone);
+const painted = paintZone();
 try {
   const [cards, issues] = await answers;
   state.cards = cards;
@@ -133,5 +134,5 @@ try {
   body.replaceChildren(h("p", { class: "notice is-bad", role: "alert" }, error.message),
     h("button", { class: "button", type: "button", onclick: () => location.reload() }, t("Try again")));
 }
-await paintZone();
+await painted;
 ready();
