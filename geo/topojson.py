@@ -18,7 +18,7 @@ from geo.errors import TopologyError
 
 METRES_PER_DEGREE = 111_195.0
 """Along a meridian on the mean sphere; only tolerance and step size depend on it."""
-STEPS_PER_TOLERANCE = 20
+STEPS_PER_TOLERANCE = 5
 LEAST_STEP_M = 0.1
 STEPS = (1_000, 1_000_000)
 """Fewest and most steps of the lattice along the longer side."""
@@ -50,7 +50,7 @@ def encode_topology(
         Edge length in metres of the square whose area is the largest that simplification may take
         from a corner; 0 keeps every vertex. 18 suits a city, 2 single buildings.
     quantization : int, optional
-        Steps of the lattice along each side of the extent; by default a step is a twentieth of the
+        Steps of the lattice along each side of the extent; by default a step is a fifth of the
         tolerance and at least 0.1 m.
     name : str, default "grids"
         Name of the object in the topology.

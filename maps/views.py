@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from maps.layers import BaseLayer, NetLayer, RasterLayer, StationLayer
+from maps.layers import EARLY_LEVELS, BaseLayer, NetLayer, RasterLayer, StationLayer
 from maps.page import STATIC, Frame, Map
 from maps.styles import (
     CATEGORY_COLOURS,
@@ -31,6 +31,10 @@ COVERED_SHARE = 0.7
 PIXEL_M = 156_543.034
 """A pixel of zoom 0 at the equator, in metres."""
 DEGREE_M = 111_320.0
+OVERVIEW_PIXEL_M = 25.0
+"""An overview, simplified by 30 m, stands where a pixel is at least as wide as this."""
+SCREEN_WIDTHS_PX = (390, 1920)
+_OVERVIEW_FROM_COUNT = 300
 _LAST_LEVEL_ZOOM = 18
 _TILE_LAYER = {"buildings": ("building", "density"), "streets": ("street",)}
 _MAX_DATA_ZOOM = 15
@@ -193,7 +197,9 @@ def level_steps(
     Returns
     -------
     list of dict
-        ``level``, ``name``, ``zoom``, ``weight``, ``topology``, ``values``.
+        ``level``, ``name``, ``zoom``, ``weight``, ``topology``, ``values``; where there are many
+        grids also ``overview``, an address of fewer vertices, and ``overviewTo``, the last zoom at
+        which they are enough.
     """
     chosen = options or ViewOptions()
     levels = sorted(city.get("levels", ()), key=lambda level: int(level["level"]))
@@ -214,7 +220,29 @@ def level_steps(
                 "values": f"{base}/values{day}",
             }
         )
+        if int(level.get("count") or 0) >= _OVERVIEW_FROM_COUNT and city.get("bbox"):
+            mark = "&" if version else "?"
+            steps[-1]["overview"] = f"{base}.topojson{version}{mark}overview=true"
+            steps[-1]["overviewTo"] = _zoom_of_pixel(city["bbox"], OVERVIEW_PIXEL_M)
     return steps
+
+
+def _zoom_of_pixel(box: Sequence[float], pixel_m: float) -> float:
+    """Return the zoom at which a pixel is that wide, in the middle of a box in degrees."""
+    shrink = math.cos(math.radians((float(box[1]) + float(box[3])) / 2))
+    return round(math.log2(PIXEL_M * shrink / pixel_m), 2)
+
+
+def _first_address(step: Mapping[str, Any], box: Sequence[float] | None) -> list[str]:
+    """Return what the browser needs of a level first, if that is sure on every screen."""
+    if "overview" not in step or not box:
+        return [str(step["topology"])]
+    shrink = math.cos(math.radians((float(box[1]) + float(box[3])) / 2))
+    width_m = max(float(box[2]) - float(box[0]), 1e-9) * shrink * DEGREE_M
+    zooms = [_zoom_of_pixel(box, width_m / px) for px in SCREEN_WIDTHS_PX]
+    if max(zooms) <= step["overviewTo"]:
+        return [str(step["overview"])]
+    return [str(step["topology"])] if min(zooms) > step["overviewTo"] else []
 
 
 def _first_zoom(
@@ -241,6 +269,7 @@ def _net_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOpt
     if single:
         steps = [step for step in steps if not options.level or step["level"] == options.level]
         steps = steps[-1:]
+    box = options.first_view or options.bounds or city.get("bbox")
     return NetLayer(
         steps,
         CATEGORY_COLOURS,
@@ -254,6 +283,7 @@ def _net_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOpt
             "selectedLevel": options.grid_level,
             "own": [{"id": grid, "level": level} for grid, level in options.own],
         },
+        early=[one for step in steps[:EARLY_LEVELS] for one in _first_address(step, box)],
     )
 
 

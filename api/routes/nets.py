@@ -51,6 +51,9 @@ def show_topology(
             description="The net's `version`; with it the answer is kept for a year.",
         ),
     ] = None,
+    overview: Annotated[
+        bool, Query(description="Simplified by 30 m, for a whole city on one screen.")
+    ] = False,
 ) -> Response:
     """Show the borders of a level as quantised TopoJSON.
 
@@ -61,7 +64,9 @@ def show_topology(
     NetNotFoundError
         If there is no such net: 404.
     """
-    at, key, zipped = service.net_topology(session, asked, seq, level_number(level), kept_bytes)
+    at, key, zipped = service.net_topology(
+        session, asked, seq, level_number(level), kept_bytes, overview=overview
+    )
     cache = IMMUTABLE if v == at.version else SHORT
     return kept(request, zipped, media_type=JSON, cache=cache, tag=key, zipped=True)
 

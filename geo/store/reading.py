@@ -204,7 +204,13 @@ def _net_with_level(session: Session, asked: Asked, seq: int, level: int | None)
 
 
 def net_topology(
-    session: Session, asked: Asked, seq: int, level: int | None, kept: Kept
+    session: Session,
+    asked: Asked,
+    seq: int,
+    level: int | None,
+    kept: Kept,
+    *,
+    overview: bool = False,
 ) -> tuple[Moment, str, bytes]:
     """Return the net, and key and compressed TopoJSON of a level's borders, or of all leaf grids'.
 
@@ -216,8 +222,9 @@ def net_topology(
         If there is no such level.
     """
     at = _net_with_level(session, asked, seq, level)
-    key = tiles.topology_key(at, level)
-    return at, key, kept.zipped(key, lambda: tiles.topology(session, at, level))
+    key = tiles.topology_key(at, level, overview=overview)
+    made = kept.zipped(key, lambda: tiles.topology(session, at, level, overview=overview))
+    return at, key, made
 
 
 def vector_tile(session: Session, asked: Asked, seq: int, z: int, x: int, y: int) -> bytes:

@@ -44,7 +44,9 @@ PLACE_ZOOMS_AHEAD: Final = 2
 TOLERANCES_M: Final = {1: 6.0, 2: 6.0, 3: 4.0}
 """Simplification of borders by level; deeper levels `FINEST_M`."""
 FINEST_M: Final = 2.0
-TOPOLOGY_VERSION: Final = "2"
+OVERVIEW_M: Final = 30.0
+"""Simplification where a pixel is as wide as this or wider."""
+TOPOLOGY_VERSION: Final = "3"
 """Changes whenever the same net would be written in other bytes."""
 
 
@@ -223,14 +225,16 @@ def vector_tile(session: Session, at: Moment, tile: Tile) -> bytes:
     return bytes(session.execute(_TILE, asked).scalar_one())
 
 
-def topology_key(at: Moment, level: int | None) -> str:
+def topology_key(at: Moment, level: int | None, *, overview: bool = False) -> str:
     """Return what the bytes of a level's topology depend on, for caches and ETags."""
-    content = f"{TOPOLOGY_VERSION}/{at.slug}/{at.seq}/{at.net_hash.hex()}/{level}"
+    content = f"{TOPOLOGY_VERSION}/{at.slug}/{at.seq}/{at.net_hash.hex()}/{level}/{overview:d}"
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
-def topology(session: Session, at: Moment, level: int | None) -> bytes:
+def topology(session: Session, at: Moment, level: int | None, *, overview: bool = False) -> bytes:
     """Return the borders of one level of a net, or of all leaf grids, as quantised TopoJSON.
+
+    An overview is simplified by `OVERVIEW_M`, for a whole city on one screen.
 
     The object is named "grids"; properties are g (grid), n (name), c (colour),
     p (parent; null at the top), so that one level's arcs carry the borders of all levels above.
@@ -256,4 +260,5 @@ def topology(session: Session, at: Moment, level: int | None) -> bytes:
     shapes = shapely.from_wkb([bytes(row.shape) for row in rows])
     frame = gpd.GeoDataFrame(columns, geometry=shapes, crs=SRID)
     tolerance = FINEST_M if level is None else TOLERANCES_M.get(level, FINEST_M)
+    tolerance = max(tolerance, OVERVIEW_M) if overview else tolerance
     return encode_topology(frame, ["g", "n", "c", "p"], tolerance_m=tolerance)

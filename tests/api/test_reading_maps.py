@@ -75,6 +75,16 @@ def test_borders_of_a_level_are_its_grids(
         assert geometry["properties"] == {"g": grid, "n": name, "c": colour, "p": parent}
 
 
+def test_an_overview_shows_the_same_grids_with_fewer_vertices(reader: httpx.Client) -> None:
+    whole = reader.get(f"{BASE}/levels/leaf.topojson")
+    rough = reader.get(f"{BASE}/levels/leaf.topojson?overview=true")
+    assert rough.headers["etag"] != whole.headers["etag"]
+    assert len(rough.content) < len(whole.content)
+    shapes = decoded(rough.json())
+    assert set(shapes) == set(decoded(whole.json()))
+    assert shapely.coverage_is_valid(list(shapes.values()))
+
+
 def test_borders_never_change_and_are_kept_by_browsers(reader: httpx.Client) -> None:
     version = reader.get("/api/v1/cities/home").json()["net"]["version"]
     first = reader.get(f"{BASE}/levels/3.topojson?v={version}")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_leader import demand_painted
+
 READY = "body[data-ready=true]"
 MAP = "#net-map"
 
@@ -53,7 +55,7 @@ def test_the_page_says_what_city_it_shows(page: Page) -> None:
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     expect(page.locator("#panel h2")).to_be_visible()
     expect(page.locator("#panel")).to_contain_text("层级")
-    assert painted(page) > 5_000
+    demand_painted(page, "grids", 5_000)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -228,6 +230,30 @@ def test_layers_switch_and_stay_in_the_address(page: Page) -> None:
     expect(page).to_have_url(re.compile("layers="))
     open_net(page, page.url.split("?")[1])
     expect(page.locator(".station-mark, .station-cluster")).to_have_count(0)
+
+
+def test_a_whole_city_is_drawn_rough_and_what_is_near_exact(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maps.views._OVERVIEW_FROM_COUNT", 1)
+    monkeypatch.setattr("maps.views.OVERVIEW_PIXEL_M", 0.4)
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.append(sent.url))
+    open_net(page)
+    assert any("overview=true" in url for url in asked)
+    demand_painted(page, "grids", 5_000)
+    with page.expect_request(lambda sent: ".topojson" in sent.url and "overview" not in sent.url):
+        page.evaluate(
+            "document.querySelector('.folium-map').frame.then(({map}) => map.setZoom(19))"
+        )
+    assert page.evaluate(
+        """async () => {
+            const { net } = (await document.querySelector('.folium-map').frame).layers;
+            const step = net.steps.find((one) => one.level === net.shown);
+            const topology = await net.load(net.shown);
+            return step.isWhole && topology === net.topologies.get(net.shown);
+        }"""
+    )
 
 
 def test_a_view_can_be_sent(page: Page) -> None:

@@ -60,6 +60,7 @@ def test_the_key_of_borders_changes_with_what_they_depend_on() -> None:
         for level in (1, 2, None)
     }
     assert len(keys) == 12
+    assert topology_key(AT, 1, overview=True) not in keys
     assert topology_key(replace(AT, day=date(2027, 1, 1), vintage=None), 1) == topology_key(AT, 1)
 
 

@@ -17,6 +17,10 @@ from tests.cities import HOSTILE
 NET = {"seq": 7, "effective_from": "2026-01-01"}
 
 
+def a_level(number: int) -> dict[str, Any]:
+    return {"level": number, "name": f"{number} 级", "name_en": f"Level {number}"}
+
+
 def a_city(name: str = "示范市", **changed: Any) -> dict[str, Any]:
     levels = [
         {"level": n, "name": f"{name}{n}", "name_en": f"Level {n} {name}", "zoom_min": zoom}
@@ -87,6 +91,29 @@ def test_the_net_stands_in_the_address_of_what_never_changes() -> None:
         f"{base}/leaf.topojson",
     ]
     assert net["levels"][3]["values"] == f"{base}/leaf/values"
+
+
+def test_many_grids_have_an_overview_for_the_whole_city() -> None:
+    net = {**NET, "version": "a1"}
+    few, many = {**a_level(3), "count": 20}, {**a_level(4), "count": 2229}
+    steps = level_steps(a_city(levels=[few, many]), net)
+    assert "overview" not in steps[0]
+    assert steps[1]["overview"] == f"{steps[1]['topology']}&overview=true"
+    assert 12 < steps[1]["overviewTo"] < 13, "a pixel is 25 m wide there"
+
+
+@pytest.mark.parametrize(
+    ("width_deg", "early"),
+    [(0.8, ["overview"]), (0.02, ["topology"]), (0.2, [])],
+)
+def test_what_is_needed_first_is_fetched_early_where_every_screen_needs_it(
+    width_deg: float, early: list[str]
+) -> None:
+    city = a_city(levels=[{**a_level(4), "count": 2229}], bbox=[120, 37.2, 120 + width_deg, 37.3])
+    step = level_steps(city, NET)[0]
+    header = frame_of(city, only="grids").header
+    found = [name for name in ("overview", "topology") if f'href="{step[name]}"' in header]
+    assert found == early
 
 
 def test_the_date_goes_to_dated_facts() -> None:

@@ -28,6 +28,7 @@ export class Areas {
       hover(item ? [item.parent_name ? `${item.parent_name} › ` : "", h("b", {}, item.name), " · ", about.textOf(item)] : null);
     });
     map.on("mouseout", () => hover(null));
+    layers.net.on("refined", ({ level, topology }) => level === this.level && this.#draw(topology));
   }
 
   #at(latlng) {
@@ -42,14 +43,19 @@ export class Areas {
     this.layers.net.setLevel(level);
     const topology = await this.layers.net.load(level);
     if (this.level !== level) return;
-    this.topology = topology;
-    const signs = new Map();
+    this.fills = fillOf ? new Map(items.map((item) => [item.grid, fillOf(item)])) : new Map();
+    this.signs = new Map();
     for (const item of items) {
       const sign = signOf(item);
-      if (sign) signs.set(item.grid, sign);
+      if (sign) this.signs.set(item.grid, sign);
     }
-    this.layers.areas.set(topology, fillOf ? new Map(items.map((item) => [item.grid, fillOf(item)])) : new Map(), signs);
+    this.#draw(topology);
     await this.#names(level);
+  }
+
+  #draw(topology) {
+    this.topology = topology;
+    this.layers.areas.set(topology, this.fills, this.signs);
   }
 
   // Names of the two levels above the one shown, so that they stay readable.
