@@ -47,8 +47,9 @@ _ROADS = "路|街道|街|大道|道|巷|胡同|条|环|国道|省道|县道"
 _NAMED = f"(?:{_ROADS}|马路|大街|村|里|中学|小学)"
 """What makes a number before it a part of a name: 中山2路, 南关3巷."""
 _NUMERAL = re.compile(
-    "[零〇一二三四五六七八九十百两]+(?=号|栋|幢|座|楼|单元|室|户|房|层|弄|期|区|组|队|巷|路|街|大街|大道|马路|条|胡同|附)"
+    "[零〇一二三四五六七八九十百两]+(?=号|栋|幢|座|楼|单元|室|户|房|层|弄|期|区|组|队|附)"
 )
+_IN_NAME = re.compile("[零〇一二三四五六七八九十百两]+(?=巷|路|街|大街|大道|马路|条|胡同)")
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|【[^【】]*】|《|》")
 _BLANKS = re.compile(r"[\s,.;:、，。;:·'\"“”‘’]+")
 _DASHES = re.compile(r"[‐-―−－﹣~～_]+|--+")
@@ -166,9 +167,11 @@ def _chinese(text: str, within: Sequence[str]) -> Address:
     plain = _one_form(text)
     plain = _without_areas(plain, within)
     reader = _Reader()
-    for piece in _PIECE.finditer(plain):
+    pieces = list(_PIECE.finditer(plain))
+    for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
         if piece["name"] is not None:
-            reader.name(piece["name"].strip("-/"))
+            built = following is not None and following["unit"] == "号楼"
+            reader.name(piece["name"].strip("-/"), built=built)
         else:
             reader.number(piece["number"], piece["unit"] or "")
         if reader.ended:
@@ -222,8 +225,8 @@ class _Reader:
         self.street = self.house = self.estate = self.part = ""
         self.ended = self.cut = False
 
-    def name(self, word: str) -> None:
-        """Take a name."""
+    def name(self, word: str, *, built: bool) -> None:
+        """Take a name; one that the number of a building follows is an estate's."""
         if not word or (_ASIDE.match(word) and (self.street or self.estate)):
             return
         if not self.street and not self.estate:
@@ -234,7 +237,9 @@ class _Reader:
                 self.street, self.estate = road[1], road[2]
             else:
                 self.estate = word
-        elif not self.estate and (_PLACE_END.search(word) or not (self.house or self.part)):
+        elif not self.estate and (
+            built or _PLACE_END.search(word) or not (self.house or self.part)
+        ):
             self.estate = word
         elif self.part or self.house or self.estate:
             self._end()
@@ -300,7 +305,13 @@ class _Reader:
         if part:
             part = f"{part}号" if lane else f"{part}号楼"
         text = f"{self.street}{number}{self.estate}" if self.street else f"{self.estate}{number}"
-        return Address(self.street, self.house, self.estate, self.part, text + part, self.cut)
+        street, estate = _one_name(self.street), _one_name(self.estate)
+        return Address(street, self.house, estate, self.part, text + part, self.cut)
+
+
+def _one_name(name: str) -> str:
+    """Return a name with its numerals as digits: 中山二路 is 中山2路."""
+    return _IN_NAME.sub(lambda found: str(_value(found[0])), name)
 
 
 # ---- other countries -----------------------------------------------------------------------------

@@ -91,6 +91,7 @@ def tiny_dataset(
         "grids": _grids(),
         "cells": cells,
         "buildings": buildings,
+        "addresses": _addresses(buildings),
         "vintages": _vintages(),
         "cell_values": _cell_values(buildings),
         "compounds": _compounds(),
@@ -219,6 +220,20 @@ def _buildings(cells: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
                 )
             )
     return _located("buildings", rows)
+
+
+def _addresses(buildings: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Numbers on two streets for most buildings, an estate's gate for two; one place has two."""
+    rows: list[Sequence[Any]] = []
+    for row in buildings.itertuples():
+        street = "环海大道" if row.building_id % 2 else "松林路"
+        if row.building_id <= 2:
+            said = f"环海大道3号松岭花园{row.building_id}号楼"
+        else:
+            said = f"{street}{row.building_id}号"
+        rows.append((row.building_id, said, row.building_id, row.cell_id, row.geometry.centroid))
+    rows.append((len(rows) + 1, "老供销社", None, cell_at(6.5, 1.5), point(6.5, 1.5)))
+    return _located("addresses", rows)
 
 
 def _vintages() -> pd.DataFrame:

@@ -12,11 +12,16 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from geo.density import SQUARE_SIDES_M
-from geo.store import limits
-from geo.tables import DensitySquare, HouseholdPlace, IssueSquare, NetCount, NetValue
+from geo.store import estates, limits
+from geo.tables import Base, DensitySquare, HouseholdPlace, IssueSquare, NetCount, NetValue
 
 SQUARE_SIZES_M: Final = (125, 250, 500, 1000, 2000)
 """Sides of the squares of density."""
+MADE: Final = (
+    "net_count", "net_value", "net_limit", "net_compound", "density_square", "household_place",
+    "issue_square",
+)  # fmt: skip
+"""Tables that are made here."""
 
 _COUNTED = """
     SELECT f.city_id, f.seq, a.grid_id, sum(f.cells)::integer AS cells,
@@ -127,18 +132,25 @@ _INSERT_SQUARES = text(
 
 def refresh(session: Session, city: int, metre_srid: int) -> None:
     """Make all of it again for a city; EPSG `metre_srid` is its metre CRS."""
-    refresh_net(session, city, metre_srid)
     refresh_squares(session, city, metre_srid)
     refresh_places(session, city, metre_srid)
+    refresh_net(session, city, metre_srid)
     refresh_issue_squares(session, city, metre_srid)
-    tables = "net_count, net_value, net_limit, density_square, household_place, issue_square"
-    session.execute(text(f"ANALYZE {tables}"))
+    session.execute(text(f"ANALYZE {', '.join(MADE)}"))
 
 
 def refresh_net(session: Session, city: int, metre_srid: int, seq: int | None = None) -> None:
-    """Make again what is kept of a net, or of all nets of a city: sums, limits in words."""
+    """Make again what is kept of a net, or of all nets: sums, limits in words, compounds."""
     refresh_figures(session, city, seq)
     limits.refresh(session, city, metre_srid, seq)
+    estates.refresh(session, city, metre_srid, seq)
+
+
+def clear(session: Session, city: int) -> None:
+    """Delete all of it for a city whose nets or cells are about to go; `refresh` makes it again."""
+    for name in MADE:
+        table = Base.metadata.tables[name]
+        session.execute(delete(table).where(table.c.city_id == city))
 
 
 def refresh_figures(session: Session, city: int, seq: int | None = None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index
+from sqlalchemy import text as written
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.tables.base import (
@@ -43,7 +44,7 @@ class Address(Base):
         Index("ix_address_key", "city_id", "key"),
         Index("ix_address_building", "city_id", "building_id"),
         Index("ix_address_cell", "city_id", "cell_id"),
-        Index("uq_address_alias", "city_id", "key", unique=True, postgresql_where=text("alias")),
+        Index("uq_address_alias", "city_id", "key", unique=True, postgresql_where=written("alias")),
         Index(
             "ix_address_like", "key", postgresql_using="gin", postgresql_ops={"key": "gin_trgm_ops"}
         ),
@@ -54,7 +55,7 @@ class Address(Base):
     address_id: Mapped[IdKey]
     text: Mapped[str]
     key: Mapped[str]
-    alias: Mapped[bool] = mapped_column(server_default=text("false"))
+    alias: Mapped[bool] = mapped_column(server_default=written("false"))
     building_id: Mapped[BigInt | None]
     cell_id: Mapped[BigInt]
     author_id: Mapped[BigInt | None]
