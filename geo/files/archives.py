@@ -110,7 +110,10 @@ def _chosen(
         said = f"{path.name}: unpacked it would have {total / MIB:,.0f} MiB"
         raise FileRefusedError("too_large", [f"{said}, more than {limits.unpacked_mib:,} MiB"])
     for part, inside in chosen.values():
-        if part.file_size > max(RATIO_FROM_BYTES, MOST_RATIO * max(part.compress_size, 1)):
+        padded = inside.suffix.casefold() == ".dbf"  # wide columns of blanks, which are common
+        if not padded and part.file_size > max(
+            RATIO_FROM_BYTES, MOST_RATIO * max(part.compress_size, 1)
+        ):
             said = f"{path.name}: '{inside}' grows {part.file_size / part.compress_size:,.0f}-fold"
             raise FileRefusedError("hostile", [f"{said} when unpacked; no real layer does"])
     return list(chosen.values())

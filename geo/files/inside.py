@@ -81,10 +81,15 @@ def _do(task: dict[str, Any], folder: Path) -> dict[str, Any]:
         if task["do"] == "understand":
             return {"understood": understand_opened(opened, wish).as_data()}
         return deliver(opened, task["layer"], wish, folder / "rows.arrow", limits)
-    except FileRefusedError as error:
-        return {"refused": {"reason": error.data["reason"], "defects": error.data["defects"]}}
     except DeliveryError as error:
-        return {"refused": {"reason": "", "defects": error.data["defects"]}}
+        reason = error.data["reason"] if isinstance(error, FileRefusedError) else ""
+        said = [_said(task["label"], defect) for defect in error.data["defects"]]
+        return {"refused": {"reason": reason, "defects": said}}
+
+
+def _said(label: str, defect: str) -> str:
+    """Name the file itself where a part of an archive is named."""
+    return defect if label in defect else f"{label}: {defect}"
 
 
 def _wish(of: Any, data: dict[str, Any]) -> Any:

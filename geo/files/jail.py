@@ -173,7 +173,7 @@ def _let_in(parts: Mapping[str, Path], out: Path) -> list[str]:
 def _parts(path: Path) -> dict[str, Path]:
     """Return the files to open, by the names that they are opened under."""
     stem = "".join(letter for letter in path.stem if letter.isprintable() and letter not in "/\\:")
-    stem = stem.strip(". ")[:80] or "file"
+    stem = stem.strip(". ").removesuffix(".osm")[:80] or "file"
     known = outer_format(path)
     parts = {stem + ENDINGS[known]: path}
     if known is FileFormat.SHAPEFILE:
