@@ -170,12 +170,13 @@ def _frames(path: Path, source: Path) -> Iterator[gpd.GeoDataFrame]:
         with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as batches:
             for batch in batches:
                 batch.validate(full=True)
-                yield _frame(batch)
+                yield frame_of(batch)
     except (pa.ArrowException, shapely.GEOSException, KeyError) as error:
         raise _unclear(source) from error
 
 
-def _frame(batch: Any) -> gpd.GeoDataFrame:
+def frame_of(batch: Any) -> gpd.GeoDataFrame:
+    """Return a batch of rows as a frame, indexed by row number."""
     numbers = batch.column("row").to_numpy(zero_copy_only=False)
     names = [name for name in batch.schema.names if name not in ("row", "geometry")]
     table = batch.select(names).to_pandas()

@@ -205,9 +205,10 @@ def coordinate_columns(
     if lons and lats:
         return lons[0], lats[0]
     for heading in (plain[word] for word in (*WKT, *BOTH) if word in plain):
-        place = headings.index(heading)
-        values = [str(row[place]) for row in rows if place < len(row) and row[place]]
-        if values and all(_WKT.match(text) or _PAIR.fullmatch(text) for text in values):
+        at = headings.index(heading)
+        values = [str(row[at]) for row in rows if at < len(row) and row[at]]
+        places = sum(bool(_WKT.match(text) or _PAIR.fullmatch(text)) for text in values)
+        if values and 2 * places >= len(values):
             return (heading,)
     return ()
 

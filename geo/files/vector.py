@@ -75,7 +75,9 @@ def layers(path: Path, known: FileFormat, limits: Limits) -> list[RawLayer]:
     with told(path.name):
         found = [str(name) for name, _ in pyogrio.list_layers(path)]
         if not found:
-            raise FileRefusedError("no_layers", [f"{path.name}: there is no layer in it"])
+            raise FileRefusedError(
+                "no_layers", [f"{path.name}: there is no layer in it; hand it over again"]
+            )
         return [_layer(path, known, name, encoding, findings) for name in found]
 
 
@@ -90,6 +92,9 @@ def _layer(
         said = f"{path.name}: looks like {DRIVERS[known]} and is read as {about['driver']}"
         raise FileRefusedError("hostile", [said])
     declared = str(about["geometry_type"]) if about["geometry_type"] else None
+    if declared is not None and any(word in declared for word in ("Curve", "Surface", "TIN")):
+        said = f"{path.name}:{name}: its shapes are curves; save them with straight lines"
+        raise FileRefusedError("curves", [said])
     kind: Kind | None = "table"
     if declared is not None:
         kind = KINDS.get(declared.removeprefix("2.5D ").removesuffix(" Z").split(" ")[0])
