@@ -289,7 +289,8 @@ def _write(path: Path | None, data: dict[str, Any]) -> None:
 
 def _told(order: Order, data: dict[str, Any]) -> str:
     difference = data["difference"]
-    counted = ", ".join(f"{number:,} {state}" for state, number in difference.items())
+    order_of = ("new", "changed", "same", "gone")
+    counted = ", ".join(f"{difference[state]:,} {state}" for state in order_of)
     mapped = ", ".join(f"{name} = {column}" for name, column in data["wish"]["columns"].items())
     lines = [
         f"{data['file']} into {data['city']}: {data['rows']:,} {order.kind}",

@@ -130,6 +130,7 @@ class ImportWishForm(Wish):
     choice: list[Literal["new", "changed", "gone"]] = Field(default=["new", "changed"])
     left_out: list[int] = Field(default_factory=list, max_length=100_000)
     decided: dict[str, int] = Field(default_factory=dict)
+    decisions: dict[str, str] = Field(default_factory=dict)
 
 
 class ImportChoice(Wish):

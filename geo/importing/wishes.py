@@ -97,6 +97,8 @@ class ImportWish:
         Rows of the file that are not taken.
     decided : mapping of str to int
         Row of the file -> building that it is, where the match was not clear.
+    decisions : mapping of str to str
+        Of boundaries: key of a question about their ground -> who takes it.
     """
 
     kind: DeliveryKind
@@ -114,6 +116,7 @@ class ImportWish:
     choice: tuple[Choice, ...] = USUAL_CHOICE
     left_out: tuple[int, ...] = ()
     decided: Mapping[str, int] = field(default_factory=dict)
+    decisions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -142,7 +145,7 @@ class ImportWish:
         data = {one.name: getattr(self, one.name) for one in fields(self)}
         data["kind"] = self.kind.value
         data["words"] = {name: dict(words) for name, words in self.words.items()}
-        for name in ("columns", "fixed", "decided"):
+        for name in ("columns", "fixed", "decided", "decisions"):
             data[name] = dict(data[name])
         for name in ("choice", "left_out"):
             data[name] = list(data[name])
@@ -168,7 +171,7 @@ def wish_from_data(data: Mapping[str, Any]) -> ImportWish:
     if values.get("kind") not in kinds:
         raise _refused("kind", f"A delivery is one of {', '.join(kinds)}.")
     values["kind"] = DeliveryKind(values["kind"])
-    for name in ("columns", "fixed"):
+    for name in ("columns", "fixed", "decisions"):
         values[name] = _texts(name, values.get(name, {}))
     words = values.get("words", {})
     if not isinstance(words, Mapping):

@@ -55,6 +55,13 @@ def only(*roles: Role) -> Expected:
 
 KEEPERS: Final = only(ADMINISTRATOR, COMMUNITY)
 POSTERS: Final = only(ADMINISTRATOR, PLANNER, COMMUNITY)
+IMPORTERS: Final = only(ADMINISTRATOR, PLANNER)
+NO_IMPORT: Final = {
+    **all_the_same("403"),
+    **dict.fromkeys((ADMINISTRATOR, PLANNER), "404 404 404 403"),
+    PUBLIC: "401 401 401 401",
+}
+"""Who may import is told that there is no import of this number; the others are refused."""
 NO_TOKEN: Final = {**all_the_same("403"), PUBLIC: "401 401 401 401"}
 """A change without the token of a page; what each may change is tried in test_office."""
 STAFF: Final = by_scope("200 200 200 403", "200 200 200 403", "200 200 200 403", "401 401 401 401")
@@ -152,6 +159,17 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/station-kinds": OPEN,
     "GET /api/v1/cities/{city}/categories": OPEN,
     "GET /api/v1/cities/{city}/notices": PAGE,
+    "GET /api/v1/cities/{city}/imports": IMPORTERS,
+    "GET /api/v1/cities/{city}/imports/limits": IMPORTERS,
+    "GET /api/v1/cities/{city}/imports/{delivery}": NO_IMPORT,
+    "GET /api/v1/cities/{city}/imports/{delivery}/{part}": NO_IMPORT,
+    "POST /api/v1/cities/{city}/imports": NO_TOKEN,
+    "POST /api/v1/cities/{city}/imports/{delivery}/parts": NO_TOKEN,
+    "PUT /api/v1/cities/{city}/imports/{delivery}/wish": NO_TOKEN,
+    "POST /api/v1/cities/{city}/imports/{delivery}/confirm": NO_TOKEN,
+    "POST /api/v1/cities/{city}/imports/{delivery}/cancel": NO_TOKEN,
+    "POST /api/v1/cities/{city}/imports/{delivery}/undo": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/imports/{delivery}": NO_TOKEN,
     "POST /api/v1/cities/{city}/accounts": NO_TOKEN,
     "PATCH /api/v1/cities/{city}/accounts/{user}": NO_TOKEN,
     "POST /api/v1/cities/{city}/accounts/{user}/phone-link": NO_TOKEN,
@@ -340,6 +358,7 @@ class Case:
         lon, lat = facts.points[self.grid]
         gaps = {"city": self.city, "grid": self.grid, "issue": self.issue(facts), "seq": 1}
         gaps |= {"user": 1, "number": 1, "worker": 1, "post": 1, "notice": 1, "kind": "centre"}
+        gaps |= {"delivery": 999, "part": "shapes"}
         gaps |= {"category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
         asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}

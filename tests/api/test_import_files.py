@@ -179,7 +179,8 @@ def test_a_worker_killed_in_the_middle_does_nothing_by_halves(
     assert wait_for(city, number, ("done", "failed"))["state"] == "understood"
     ask(city, number, JobStep.PREPARE, **WISH)
     found = wait_for(city, number, ("done", "failed"))
-    assert found["report"]["difference"]["new"] == 5, found
+    assert found["state"] == "prepared", found["job"]
+    assert found["report"]["difference"]["new"] == 5
     with city.engine.connect() as blocking:  # it cannot finish while this transaction lasts
         blocking.execute(text("LOCK TABLE cell_value IN SHARE MODE"))
         ask(city, number, JobStep.IMPORT)

@@ -15,10 +15,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from geo import service
-from geo.files.reading import Delivered
 from geo.db import owner_transaction
-from geo.errors import ConflictError
+from geo.errors import ConflictError, DeliveryError
 from geo.files.facts import Wish
+from geo.files.reading import Delivered
 from geo.importing.wishes import ImportWish, wish_from_data
 from geo.store.importing import changes, deliveries, steps
 from geo.store.importing.deliveries import Received
@@ -278,6 +278,151 @@ def test_barriers_and_issues_come_in(fresh_city: MigratedDatabase) -> None:
         assert found[6].isoformat() == "2026-05-01T00:00:00"
         steps.undo(session, two)
         steps.undo(session, one)
+        assert everything(session) == before
+
+
+AREAS = [
+    {"社区": "甲社区", "街道": "东街道", "code": "A1", "hh": 30, "geometry": square(0, 0, 2, 2)},
+    {"社区": "乙社区", "街道": "东街道", "code": "A2", "hh": 10, "geometry": square(1.99, 0, 2, 2)},
+    {"社区": "丙社区", "街道": "西街道", "code": "A3", "hh": 5,
+     "geometry": shapely.MultiPolygon([square(4.2, 0, 1, 2), square(6, 0, 1, 1)])},
+]  # fmt: skip
+
+
+def test_boundaries_make_the_first_net_of_a_city(fresh_database: MigratedDatabase) -> None:
+    wanted = ImportWish(
+        kind=DeliveryKind.BOUNDARIES, level=2,
+        columns={"code": "code", "name": "社区", "level_1": "街道", "households": "hh"},
+    )  # fmt: skip
+    with owner(fresh_database) as session:
+        service.create_city(
+            session, CITY, name="新城", profile="cn", county_code="990101", lon=120.46, lat=37.6
+        )
+        before = everything(session)
+        row, plan, hands = prepared(session, AREAS, wanted)
+        assert plan.difference.counts() == {"new": 3, "changed": 0, "same": 0, "gone": 0}
+        assert "overlap" in plan.findings.counts()
+        assert everything(session) == before
+        applied = steps.perform(session, row, Path("a"), hands)
+        assert applied == {"new": 3, "grids": 5, "cells": 4}
+        checked(session)
+        grids = session.execute(
+            text("SELECT level, name, code FROM net_grid ORDER BY level, grid_id")
+        ).all()
+        assert [tuple(one)[:2] for one in grids] == [
+            (1, "东街道"), (1, "西街道"), (2, "甲社区"), (2, "乙社区"), (2, "丙社区"),
+        ]  # fmt: skip
+        assert [one.code for one in grids[2:]] == ["A1", "A2", "A3"]
+        assert session.scalar(text("SELECT sum(value) FROM cell_value")) == 45
+        assert session.scalar(text("SELECT count(*) FROM level")) == len(before["level"])
+        with pytest.raises(ConflictError) as caught:
+            prepared(session, AREAS, wanted, "b")
+        assert caught.value.data["reason"] == "has_net"
+        steps.undo(session, row)
+        assert everything(session) == before
+
+
+def test_a_net_that_something_builds_on_stays(fresh_database: MigratedDatabase) -> None:
+    wanted = ImportWish(
+        kind=DeliveryKind.BOUNDARIES, level=1, columns={"code": "code", "name": "社区"}
+    )
+    house = [{"code": "H1", "households": 3, "geometry": square(0.1, 0.1, 0.2, 0.2)}]
+    with owner(fresh_database) as session:
+        service.create_city(
+            session, CITY, name="新城", profile="cn", county_code="990101", lon=120.46, lat=37.6
+        )
+        first, _ = imported(session, AREAS[:1], wanted)
+        buildings = wish(DeliveryKind.BUILDINGS, ("code", "households"))
+        second, _ = imported(session, house, buildings, "b")
+        checked(session)
+        with pytest.raises(ConflictError) as caught, session.begin_nested():
+            steps.undo(session, first)
+        assert caught.value.data["reason"] == "built_on"
+        steps.undo(session, second)
+        steps.undo(session, first)
+
+
+def test_households_are_joined_by_code_and_name(fresh_city: MigratedDatabase) -> None:
+    counts = [
+        {"building_code": "B0001", "building_name": None, "households": 77, "geometry": None},
+        {"building_code": "nowhere", "building_name": None, "households": 5, "geometry": None},
+        {"building_code": "B0002", "building_name": None, "households": "many", "geometry": None},
+    ]
+    wanted = wish(DeliveryKind.HOUSEHOLDS, ("building_code", "building_name", "households"))
+    with owner(fresh_city) as session:
+        before = everything(session)
+        row, plan, hands = prepared(session, counts, wanted)
+        assert plan.difference.counts() == {"new": 0, "changed": 1, "same": 0, "gone": 0}
+        assert [one["row"] for one in plan.figures["open"]] == [2]
+        assert plan.figures["match"]["invalid"]["rows"] == 1
+        assert steps.perform(session, row, Path("a"), hands) == {"changed": 1}
+        checked(session)
+        found = session.scalar(text("SELECT households FROM building WHERE code = 'B0001'"))
+        assert found == 77
+        _, plan, _ = prepared(session, counts, wanted, "b")
+        assert plan.difference.counts()["same"] == 1
+        decided = wish(DeliveryKind.HOUSEHOLDS, ("building_code", "households"), decided={"2": 3})
+        _, plan, _ = prepared(session, counts, decided, "c")
+        assert plan.difference.counts() == {"new": 0, "changed": 1, "same": 1, "gone": 0}
+        steps.undo(session, row)
+        assert everything(session) == before
+
+
+def test_posts_come_in_by_the_roster(fresh_city: MigratedDatabase) -> None:
+    with owner(fresh_city) as session:
+        code = session.scalar(text("SELECT code FROM net_grid WHERE grid_id = 213"))
+        held = session.scalar(text("SELECT code FROM net_grid WHERE grid_id = 111"))
+    people = [
+        {"grid": code, "role": "网格员", "worker_name": "新来的", "duty_number": "6601234",
+         "geometry": None},
+        {"grid": held, "role": "网格员", "worker_name": "秦望舒", "duty_number": "W001",
+         "geometry": None},
+    ]  # fmt: skip
+    wanted = wish(DeliveryKind.POSTS, ("grid", "role", "worker_name", "duty_number"))
+    with owner(fresh_city) as session:
+        before = everything(session)
+        row, plan, hands = prepared(session, people, wanted)
+        assert plan.difference.counts() == {"new": 1, "changed": 0, "same": 1, "gone": 0}
+        assert steps.perform(session, row, Path("a"), hands)["new"] == 1
+        checked(session)
+        areas = session.execute(
+            text("SELECT p.area_1, p.area_3, w.areas FROM post AS p JOIN worker AS w"
+                 " USING (city_id, worker_id) WHERE w.name = '新来的'")
+        ).one()  # fmt: skip
+        assert (areas[0], areas[1], sorted(areas[2])) == (2, 213, [2, 21, 213])
+        _, plan, _ = prepared(session, people, wanted, "b")
+        assert plan.difference.counts() == {"new": 0, "changed": 0, "same": 2, "gone": 0}
+        wrong = [{**people[0], "role": "国王"}]
+        bad, plan, hands = prepared(session, wrong, wanted, "c")
+        assert plan.figures["rejected"] == 1
+        with pytest.raises(DeliveryError):
+            steps.perform(session, bad, Path("c"), hands)
+        steps.undo(session, row)
+        assert everything(session) == before
+
+
+def test_addresses_name_buildings_and_places(fresh_city: MigratedDatabase) -> None:
+    named = [
+        {"address": "松林路12号", "alias": "老粮站", "building_code": "B0001", "geometry": None},
+        {
+            "address": "松林路99号",
+            "alias": None,
+            "building_code": None,
+            "geometry": point(1.5, 1.5),
+        },
+        {"address": "松林路100号", "alias": None, "building_code": None, "geometry": point(-9, 0)},
+    ]
+    wanted = wish(DeliveryKind.ADDRESSES, ("address", "alias", "building_code"))
+    with owner(fresh_city) as session:
+        before = everything(session)
+        row, plan, hands = prepared(session, named, wanted)
+        new = plan.difference.counts()["new"]
+        assert new >= 2 and "unplaced" in plan.findings.counts()
+        assert steps.perform(session, row, Path("a"), hands) == {"new": new}
+        checked(session)
+        _, plan, _ = prepared(session, named, wanted, "b")
+        assert plan.difference.counts()["new"] == 0
+        steps.undo(session, row)
         assert everything(session) == before
 
 

@@ -87,6 +87,14 @@ class Plan:
     figures: Mapping[str, Any] = field(default_factory=dict)
     changes: list[dict[str, Any]] = field(default_factory=list)
     content: Any = None
+    drawn: list[dict[str, Any]] = field(default_factory=list)
+
+    def defects(self, most: int) -> list[dict[str, Any]]:
+        """Return the first findings as plain data, with their shapes where there are any."""
+        told: list[dict[str, Any]] = self.findings.as_data()["findings"][:most]
+        for entry, shapes in zip(told, self.drawn, strict=False):
+            entry.update(shapes)
+        return told
 
     @property
     def digest(self) -> str:
@@ -97,7 +105,8 @@ class Plan:
             total.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
         total.update(np.sort(self.difference.gone).tobytes())
         if len(self.rows):
-            total.update(b"".join(shapely.to_wkb(self.rows.geometry.to_numpy())))
+            shapes = self.rows.geometry.to_numpy()
+            total.update(b"".join(shapely.to_wkb(shapes[~shapely.is_missing(shapes)])))
         return total.hexdigest()
 
     def report(self) -> dict[str, Any]:
@@ -149,7 +158,7 @@ def _srid(rows: gpd.GeoDataFrame) -> int:
 
 
 def _bbox(rows: gpd.GeoDataFrame) -> list[float] | None:
-    if not len(rows) or rows.geometry.is_empty.all():
+    if not rows.geometry.notna().any() or rows.geometry.is_empty.all():
         return None
     box = shapely.box(*rows.total_bounds)
     west, south, east, north = shapely.bounds(loading.lonlat(_srid(rows))([box])[0])

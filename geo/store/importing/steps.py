@@ -13,11 +13,21 @@ from typing import Any, Final
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from geo.errors import ConflictError, DeliveryError, InvalidInputError, NotFoundError
+from geo.errors import ConflictError, DeliveryError, NotFoundError
 from geo.files.facts import Understood, Wish
 from geo.importing.wishes import SHAPES, ImportWish, wish_from_data
 from geo.store import audit, derived, loading
-from geo.store.importing import changes, deliveries, files, standing, things
+from geo.store.importing import (
+    boundaries,
+    changes,
+    counts,
+    deliveries,
+    files,
+    places,
+    posts,
+    standing,
+    things,
+)
 from geo.store.importing.plans import Plan, Progress, Task
 from geo.tables import City, Delivery
 from geo.terms import DeliveryKind, DeliveryState
@@ -58,7 +68,11 @@ class _Kind:
 
 
 KINDS: Final[Mapping[DeliveryKind, _Kind]] = {
-    kind: _Kind(things.plan, things.write) for kind in standing.BOOKS
+    **{kind: _Kind(things.plan, things.write) for kind in standing.BOOKS},
+    DeliveryKind.BOUNDARIES: _Kind(boundaries.plan, boundaries.write),
+    DeliveryKind.HOUSEHOLDS: _Kind(counts.plan, counts.write),
+    DeliveryKind.POSTS: _Kind(posts.plan, posts.write),
+    DeliveryKind.ADDRESSES: _Kind(places.plan, places.write),
 }
 
 
@@ -109,10 +123,9 @@ def prepare(
     before = deliveries.imported_before(session, row, data)
     if before is not None:
         report["imported_before"] = before
-    told = plan.findings.as_data()["findings"]
-    report["defects"] = len(told)
+    report["defects"] = len(plan.findings.entries)
     deliveries.keep_part(session, row, deliveries.SHAPES, plan.shapes())
-    deliveries.keep_part(session, row, deliveries.DEFECTS, told[:MOST_DEFECTS])
+    deliveries.keep_part(session, row, deliveries.DEFECTS, plan.defects(MOST_DEFECTS))
     deliveries.keep_part(session, row, deliveries.DIFFERENCE, plan.changes)
     deliveries.change(
         session, row, wish=data, report=report, kind=wish.kind.value,
@@ -129,13 +142,7 @@ def _planned(
     hands: Hands,
     progress: Progress,
 ) -> Plan:
-    return KINDS[_demand_kind(wish.kind)].plan(_task(session, row, path, wish, hands, progress))
-
-
-def _demand_kind(kind: DeliveryKind) -> DeliveryKind:
-    if kind not in KINDS:
-        raise InvalidInputError(f"{kind} are not imported yet.", field="kind", reason="no_kind")
-    return kind
+    return KINDS[wish.kind].plan(_task(session, row, path, wish, hands, progress))
 
 
 def _task(
@@ -258,6 +265,8 @@ def undo(
         raise ConflictError("It is too late to undo this import.", reason="too_late")
     progress("take back", 0.0)
     counted = changes.counts(session, row.city_id, row.delivery_id)
+    if counted:
+        derived.clear(session, row.city_id)
     changes.take_back(session, row.city_id, row.delivery_id)
     progress("take back", 0.7)
     _refreshed(session, city, progress, changed=bool(counted))
