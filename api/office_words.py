@@ -49,6 +49,8 @@ REASONS: Mapping[str, str] = {
     "code_taken": marked("This code is taken. Choose another."),
     "login_taken": marked("The account name “%(value)s” is taken. Choose another."),
     "slug_taken": marked("A city “%(value)s” exists already. Choose another short name."),
+    "no_areas": marked("This role acts in the whole city or for its department, not in grids."),
+    "by_posts": marked("This account acts where its worker's posts are. Change the posts."),
     "own_account": marked("Nobody shuts the own account. Another administrator can."),
     "no_phone": marked("Only an open account of a worker gets a phone."),
     "no_demo": marked("That is no demo city; only those are dropped here."),

@@ -117,18 +117,23 @@ def own_address(request: Request) -> str:
 
 
 def sign_in_address(request: Request) -> str:
-    """Return the address of the sign-in page that leads back to what was asked for."""
+    """Return the address of the sign-in page that leads back to what was asked for.
+
+    From the strangers' first page it leads to the own one.
+    """
+    if request.url.path == "/net" and not request.url.query:
+        return "/signin"
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return f"/signin?next={quote(asked, safe='')}"
 
 
-def own_path(wish: str | None, otherwise: str = "/net") -> str:
+def own_path(wish: str | None, otherwise: str = "/") -> str:
     """Return a path of ours to go on to; anything that could lead elsewhere is dropped.
 
     Examples
     --------
     >>> own_path("/net?grid=7"), own_path("//evil.example"), own_path("https://evil.example")
-    ('/net?grid=7', '/net', '/net')
+    ('/net?grid=7', '/', '/')
     """
     plain = wish is not None and wish.isascii() and wish.isprintable() and "\\" not in wish
     if not plain or wish is None or not wish.startswith("/") or wish.startswith("//"):

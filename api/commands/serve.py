@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
-from api import serving, worker
+from api import serving, upkeep, worker
 from api.commands.demo import Size, Wish, load_demo_once
 from api.commands.opening import Opened, demo_accounts, open_database
 from api.commands.terminal import err, say
@@ -176,7 +176,8 @@ def _serve(
             app, place.certificate, behind_proxy=settings.behind_proxy, ready=ready
         )
         signal.signal(signal.SIGHUP, lambda *_: server.handle_exit(signal.SIGTERM, None))
-        with worker.beside() if with_worker else nullcontext():
+        borders = upkeep.beside(database, service.Kept(settings.project_dir / ".wangge" / "kept"))
+        with borders, worker.beside() if with_worker else nullcontext():
             server.run(sockets=[listening])
     finally:
         database.close()

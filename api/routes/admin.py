@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
 
-from api import rendering
+from api import i18n, log_words, rendering
 from api.i18n import marked
 from api.office_desk import REFUSALS, Desk, Failed, Sent, SentDep, desk_for
 from geo import service
@@ -22,6 +22,7 @@ router = APIRouter(include_in_schema=False)
 Tab = Literal["accounts", "levels", "codes", "kinds", "cities", "log"]
 LOG_ROWS: Final = 100
 DONE: Final[Mapping[str, str]] = {
+    "account.areas": marked("The account acts in other grids from its next request on."),
     "account.disable": marked("The account is shut, and all its sign-ins are ended."),
     "account.enable": marked("The account is open again."),
     "session.end": marked("The sign-in is ended; the device has to sign in again."),
@@ -128,7 +129,16 @@ def _log(desk: Desk, user: str, before: str) -> dict[str, Any]:
         limit=LOG_ROWS,
     )
     zone = ZoneInfo(desk.city["timezone"])
-    rows = [{**row, "at": row["at"].astimezone(zone)} for row in rows]
+    language = i18n.get_language(desk.request)
+    rows = [
+        {
+            **row,
+            "at": row["at"].astimezone(zone),
+            "action_word": log_words.action_word(row["action"], language),
+            "object_word": log_words.object_word(row["object"], language),
+        }
+        for row in rows
+    ]
     return {"rows": rows, "more": rows[-1]["n"] if len(rows) == LOG_ROWS else None}
 
 
@@ -142,10 +152,16 @@ TABS: Final[Mapping[str, Callable[[Desk, str, str], dict[str, Any]]]] = {
 }
 
 
+def _grids(desk: Desk, sent: Sent) -> list[int]:
+    """Return the grids whose codes were typed, apart by spaces, commas or lines."""
+    session, viewer = desk.access.session, desk.access.viewer
+    codes = sent.text("grids").replace("，", " ").replace("、", " ").replace(",", " ").split()
+    return [service.office.grid_of_code(session, viewer, desk.at, code).grid_id for code in codes]
+
+
 def _create_account(desk: Desk, sent: Sent) -> Shown:
     session, viewer = desk.access.session, desk.access.viewer
-    codes = [one for one in sent.text("grids").replace("，", " ").replace(",", " ").split() if one]
-    grids = [service.office.grid_of_code(session, viewer, desk.at, code).grid_id for code in codes]
+    grids = _grids(desk, sent)
     organisation = sent.text("organisation")
     login = sent.text("login")
     _, password = service.desk.create(
@@ -168,6 +184,14 @@ def _reset(desk: Desk, sent: Sent) -> Shown:
         desk.access.session, viewer, service.seen_accounts(viewer), sent.number("user")
     )
     return {"made": {"login": login, "password": password, "new": False}}
+
+
+def _set_areas(desk: Desk, sent: Sent) -> Shown:
+    viewer = desk.access.viewer
+    seen = service.seen_accounts(viewer)
+    user = sent.number("user")
+    service.desk.set_areas(desk.access.session, viewer, seen, user, _grids(desk, sent))
+    return None
 
 
 def _set_disabled(disabled: bool) -> Callable[[Desk, Sent], Shown]:
@@ -236,6 +260,7 @@ def _drop_demo(desk: Desk, sent: Sent) -> Shown:
 ACTIONS: Final[Mapping[str, Callable[[Desk, Sent], Shown]]] = {
     "account.create": _create_account,
     "account.reset": _reset,
+    "account.areas": _set_areas,
     "account.disable": _set_disabled(True),
     "account.enable": _set_disabled(False),
     "session.end": _end_session,

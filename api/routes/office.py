@@ -60,6 +60,7 @@ class AccountItem(Form):
     role: Role
     worker: int | None
     areas: list[str]
+    area_codes: list[str]
     demo: bool
     created_at: datetime
     disabled_at: datetime | None
@@ -97,6 +98,7 @@ class AccountChange(Wish):
 
     disabled: bool | None = None
     reset_password: bool = False
+    grids: Annotated[list[Number], Field(max_length=500)] | None = None
 
 
 class AccountChanged(Form):
@@ -168,16 +170,20 @@ def create_account(session: SessionDep, viewer: AdministratorDep, wish: NewAccou
 def change_account(
     session: SessionDep, viewer: AdministratorDep, user: UserPath, wish: AccountChange
 ) -> AccountChanged:
-    """Shut or open an account, or give it a new password.
+    """Shut or open an account, give it a new password, or other grids to act in.
 
     Raises
     ------
     NotFoundError
         If the city has no such account: 404.
+    ConflictError
+        If its areas follow from its role or its worker's posts: 409.
     """
     seen, password = service.seen_accounts(viewer), None
     if wish.reset_password:
         _, password = service.desk.reset_password(session, viewer, seen, user)
+    if wish.grids is not None:
+        service.desk.set_areas(session, viewer, seen, user, wish.grids)
     if wish.disabled is not None:
         service.desk.set_disabled(session, viewer, seen, user, disabled=wish.disabled)
     return AccountChanged(user=user, password=password)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, text, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import ConflictError, InvalidInputError, NotFoundError
-from geo.store import audit, rights, signing
+from geo.store import accounts, audit, rights, signing
 from geo.tables import AreaGrant, NetGrid, SignInLink, UserAccount, UserSession, Worker
 from geo.terms import FOREVER, Role
 
@@ -67,7 +67,9 @@ def listing(
     areas = _areas(session, city_id, users)
     for row in found:
         row["sessions"] = open_sessions.get(row["user"], 0)
-        row["areas"] = areas.get(row["user"], [])
+        own = areas.get(row["user"], [])
+        row["areas"] = [name for name, _ in own]
+        row["area_codes"] = [code for _, code in own]
     if read:
         what = {"rows": len(found)}
         audit.append(session, city_id, "accounts.read", "accounts", what)
@@ -82,9 +84,12 @@ def _open(city_id: int) -> ColumnElement[bool]:
     )
 
 
-def _areas(session: Session, city_id: int, users: Sequence[int]) -> dict[int, list[str]]:
+def _areas(
+    session: Session, city_id: int, users: Sequence[int]
+) -> dict[int, list[tuple[str, str]]]:
+    """Return names and codes of the grids that accounts were given, by account."""
     rows = session.execute(
-        select(AreaGrant.user_id, NetGrid.name)
+        select(AreaGrant.user_id, NetGrid.name, NetGrid.code)
         .join(
             NetGrid,
             and_(NetGrid.city_id == AreaGrant.city_id, NetGrid.grid_id == AreaGrant.grid_id),
@@ -96,9 +101,9 @@ def _areas(session: Session, city_id: int, users: Sequence[int]) -> dict[int, li
         )
         .order_by(AreaGrant.user_id, NetGrid.grid_id)
     )
-    found: dict[int, list[str]] = {}
+    found: dict[int, list[tuple[str, str]]] = {}
     for row in rows:
-        found.setdefault(row.user_id, []).append(row.name)
+        found.setdefault(row.user_id, []).append((row.name, row.code or row.name))
     return found
 
 
@@ -199,6 +204,48 @@ def reset_password(
     word = new_password()
     signing.set_password(session, row.login, word)
     return row.login, word
+
+
+def set_areas(
+    session: Session,
+    viewer: Viewer,
+    seen: ColumnElement[bool],
+    user: int,
+    grid_ids: Sequence[int],
+) -> None:
+    """Give an account other grids to act in; it acts there from its next request on.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer is no administrator.
+    NotFoundError
+        If the city has no such account.
+    ConflictError
+        If the account acts in the whole city, for a department, or where its worker's posts are.
+    InvalidInputError
+        If no grid is given, or one is not the city's.
+    """
+    city_id = rights.demand(viewer, rights.ADMINISTRATORS)
+    row = _account(session, viewer, seen, user)
+    if row.role not in (Role.WORKER, Role.COMMUNITY):
+        raise ConflictError("This role has no areas of its own.", reason="no_areas")
+    if row.role == Role.WORKER and row.worker_id is not None:
+        raise ConflictError("The account follows its worker's posts.", reason="by_posts")
+    wanted = sorted(set(grid_ids))
+    if not wanted:
+        raise InvalidInputError("Give at least one grid.", field="grids", reason="empty")
+    if missing := accounts.missing_grids(session, city_id, wanted):
+        raise InvalidInputError(f"No grids of this city: {missing}.", field="grids")
+    own = and_(AreaGrant.city_id == city_id, AreaGrant.user_id == user)
+    before = sorted(session.scalars(select(AreaGrant.grid_id).where(own)))
+    session.execute(delete(AreaGrant).where(own, AreaGrant.grid_id.not_in(wanted)))
+    added = [grid for grid in wanted if grid not in before]
+    if added:
+        rows = [{"city_id": city_id, "user_id": user, "grid_id": grid} for grid in added]
+        session.execute(insert(AreaGrant), rows)
+    what = {"grids": wanted, "before": before}
+    audit.append(session, city_id, "account.areas_changed", f"account/{user}", what)
 
 
 def set_disabled(

@@ -153,6 +153,52 @@ def test_an_account_is_made_reset_and_shut(office: World) -> None:
     assert logged(office, "accounts.read") > 0 and logged(office, "account.disabled") == 1
 
 
+def test_the_areas_of_an_account_are_changed_and_count_at_once(office: World) -> None:
+    admin = of(office, Role.ADMINISTRATOR)
+    wish = {"login": "moved.one", "role": "community", "grids": [111]}
+    made = admin.post(f"{BASE}/accounts", json=wish).json()
+    member = office.sign_in("moved.one", made["password"])
+    path = f"{BASE}/accounts/{made['user']}"
+    posted = {"grid": 121, "role": "assistant"}
+    assert member.post(f"{BASE}/posts", json=posted).json()["reason"] == "no_grid"
+    assert admin.patch(path, json={"grids": [121]}).is_success
+    assert member.get("/api/v1/session").json()["areas"] == [121]
+    assert member.post(f"{BASE}/posts", json=posted).is_success
+    lost = {"grid": 111, "role": "assistant"}
+    assert member.post(f"{BASE}/posts", json=lost).json()["reason"] == "no_grid"
+    said = owner(office, "SELECT payload FROM audit WHERE action = 'account.areas_changed'")
+    assert [row[0] for row in said] == [{"grids": [121], "before": [111]}]
+
+
+def test_areas_are_changed_within_reach_alone(office: World) -> None:
+    admin = of(office, Role.ADMINISTRATOR)
+    listed = {one["login"]: one for one in admin.get(f"{BASE}/accounts").json()["items"]}
+    community = listed[login_of(Role.COMMUNITY, HOME)]
+    leader = listed[login_of(Role.LEADER, HOME)]
+    path = f"{BASE}/accounts/{community['user']}"
+    assert community["area_codes"]
+    assert admin.patch(path, json={"grids": []}).status_code == 422
+    assert admin.patch(path, json={"grids": [10**12]}).status_code == 422
+    answer = admin.patch(f"{BASE}/accounts/{leader['user']}", json={"grids": [111]})
+    assert (answer.status_code, answer.json()["reason"]) == (409, "no_areas")
+    for role in (Role.PLANNER, Role.COMMUNITY, Role.LEADER):
+        answer = of(office, role).patch(path, json={"grids": [121]})
+        assert answer.status_code == 403, role
+    away = of(office, Role.ADMINISTRATOR, AWAY)
+    assert away.patch(path, json={"grids": [121]}).status_code == 403
+    again = {one["login"]: one for one in admin.get(f"{BASE}/accounts").json()["items"]}
+    assert again[community["login"]]["areas"] == community["areas"]
+
+
+def test_the_log_is_told_in_words(office: World) -> None:
+    admin = of(office, Role.ADMINISTRATOR)
+    assert admin.get(f"{BASE}/accounts").is_success
+    chinese = admin.get("/admin?tab=log&lang=zh").text
+    assert "查看账号" in chinese and ">accounts.read<" not in chinese
+    english = admin.get("/admin?tab=log&lang=en").text
+    assert ">Accounts read<" in english and ">Signed in<" in english
+
+
 def test_the_application_cannot_read_a_password(office: World) -> None:
     viewer = Viewer(Role.ADMINISTRATOR, 1, 1)
     with pytest.raises(DBAPIError), office.database.transaction(viewer) as session:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -86,8 +87,10 @@ def test_pages_ask_this_host_alone_and_what_they_ask_is_there(
     files = [link for link in links if link]
     assert len(files) >= 3
     for link in files:
-        assert link.startswith(world.app.state.assets.base), f"{link} is not kept for ever"
-        assert reader.get(link).status_code == 200, link
+        answer = reader.get(link)
+        assert answer.status_code == 200, link
+        own = link.startswith(world.app.state.assets.base)
+        assert own or "immutable" in answer.headers["cache-control"], f"{link} is not kept for ever"
     for _, attributes in page.found:
         for name in ("src", "href", "action"):
             assert not OUTSIDE.search(attributes.get(name) or "")
@@ -276,7 +279,7 @@ def test_signing_in_by_form_and_out_again(world: World) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/net/table?level=2")
     page = get(client, "/net")
     assert "planner (home)" in page.text and "Planner" in page.text
-    assert get(client, "/signin", 303).headers["location"] == "/net"
+    assert get(client, "/signin", 303).headers["location"] == "/", "the own first page"
     token = next(one for one in Elements(page.text).of("input") if one.get("name") == "csrf_token")
     answer = client.post("/signout", data={"csrf_token": token["value"] or ""})
     assert (answer.status_code, answer.headers["location"]) == (303, "/net")
@@ -315,9 +318,22 @@ def test_a_failed_sign_in_says_so_on_the_form(world: World) -> None:
     ],
 )
 def test_signing_in_leads_nowhere_else(world: World, wish: str) -> None:
-    assert rendering.own_path(wish) == "/net"
+    assert rendering.own_path(wish) == "/"
     data = {"login": login_of(Role.PLANNER, HOME), "password": PASSWORD, "next": wish}
-    assert world.client().post("/signin", data=data).headers["location"] == "/net"
+    assert world.client().post("/signin", data=data).headers["location"] == "/"
+
+
+def test_the_strangers_first_page_leads_by_sign_in_to_the_own_one(reader: httpx.Client) -> None:
+    for path, next_ in (
+        ("/net", None),
+        ("/net?grid=111", "/net?grid=111"),
+        ("/net/table", "/net/table"),
+    ):
+        (link,) = [
+            one for one in Elements(get(reader, path).text).of("a") if one.get("id") == "sign-in"
+        ]
+        asked = parse_qs(urlsplit(str(link["href"])).query).get("next", [None])
+        assert asked == [next_]
 
 
 def test_the_accounts_of_a_demo_are_offered_on_a_demo_alone(world: World) -> None:

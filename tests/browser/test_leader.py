@@ -199,8 +199,8 @@ def test_the_first_page_is_the_role_s_own(page: Page, login: str, words: list[st
     [
         ("", "/net", 22),
         ("leader", "/", 4),
-        ("leader", "/heat", 9),
-        ("leader", "/stations", 12),
+        ("leader", "/heat", 16),
+        ("leader", "/stations", 16),
         ("planner", "/", 4),
         ("planner", "/staff", 8),
         ("community", "/", 4),

@@ -1,0 +1,86 @@
+"""The log in words: what was done, and to what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from api import i18n
+from api.i18n import marked
+
+ACTIONS: Final[Mapping[str, str]] = {
+    "account.areas_changed": marked("Areas of an account changed"),
+    "account.created": marked("Account made"),
+    "account.disabled": marked("Account shut"),
+    "account.enabled": marked("Account opened again"),
+    "account.password_set": marked("New password set"),
+    "accounts.read": marked("Accounts read"),
+    "address.decided": marked("Address decided"),
+    "address.forgotten": marked("Address erased"),
+    "backup.made": marked("Backup made"),
+    "backup.restored": marked("Backup restored"),
+    "category.put": marked("Category set"),
+    "cells.cut": marked("Cells cut finer"),
+    "cells.uncut": marked("Cutting of cells taken back"),
+    "city.create": marked("City begun"),
+    "city.demo": marked("Demo city made"),
+    "city.drop": marked("City dropped"),
+    "city.import": marked("City imported"),
+    "city.load": marked("City loaded"),
+    "import.done": marked("Delivery imported"),
+    "import.undone": marked("Import taken back"),
+    "level.changed": marked("Level changed"),
+    "notice.changed": marked("Notice changed"),
+    "notice.created": marked("Notice put up"),
+    "notice.withdrawn": marked("Notice taken down"),
+    "phone_link.created": marked("Link for a phone made"),
+    "post.assigned": marked("Post given to somebody"),
+    "post.changed": marked("Post changed"),
+    "post.created": marked("Post opened"),
+    "post.ended": marked("Post ended"),
+    "posts.imported": marked("Roster taken in"),
+    "schema.upgraded": marked("Database upgraded"),
+    "session.closed": marked("Signed out"),
+    "session.opened": marked("Signed in"),
+    "session.refused": marked("Sign-in refused"),
+    "session.revoked": marked("Session ended by the office"),
+    "station_kind.put": marked("Kind of station set"),
+    "worker.changed": marked("Worker changed"),
+    "worker.created": marked("Worker entered"),
+    "workers.read": marked("Workers read"),
+}
+"""What each action of the log is called."""
+
+OBJECTS: Final[Mapping[str, str]] = {
+    "account": marked("Account"),
+    "accounts": marked("Accounts"),
+    "address": marked("Address"),
+    "backup": marked("Backup"),
+    "category": marked("Category"),
+    "city": marked("City"),
+    "delivery": marked("Delivery"),
+    "level": marked("Level"),
+    "notice": marked("Notice"),
+    "post": marked("Post"),
+    "posts": marked("Posts"),
+    "schema": marked("Database"),
+    "station_kind": marked("Kind of station"),
+    "worker": marked("Worker"),
+    "workers": marked("Workers"),
+}
+"""What the objects of the log are called, by the beginning of their path."""
+
+
+def action_word(action: str, language: str) -> str:
+    """Return an action in words; one of a later version stays as it is written."""
+    word = ACTIONS.get(action)
+    return action if word is None else str(i18n.translations(language).gettext(word))
+
+
+def object_word(path: str, language: str) -> str:
+    """Return an object in words, such as "Account 7"; one of a later version stays as it is."""
+    kind, _, own = path.partition("/")
+    word = OBJECTS.get(kind)
+    if word is None:
+        return path
+    return f"{i18n.translations(language).gettext(word)} {own}".strip()
