@@ -260,7 +260,8 @@ def test_official_layers_become_coverages_and_every_change_is_listed(
     assert abs(total - united) <= 1e-9 * united
     change = (mended.changes["gained_m2"] - mended.changes["ceded_m2"]).sum()
     assert total - given.area.sum() == pytest.approx(change, abs=1e-4)
-    assert set(mended.defects["kind"]) <= {"overlap", "gap", "invalid_ring"}
+    kinds = {"overlap", "gap", "open_gap", "invalid_ring", "unnoded", "near_miss", "needle"}
+    assert set(mended.defects["kind"]) <= kinds
     assert len(mended.defects)
     assert given.equals(before)
 

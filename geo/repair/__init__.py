@@ -1,0 +1,19 @@
+"""Delivered areas made into a coverage: every fault listed, every change of area accounted for."""
+
+from __future__ import annotations
+
+from geo.repair.account import CHANGES, DEFECTS, LEDGER, NOISE_M2
+from geo.repair.mending import GAP_M, LARGEST_CHANGE, SNAP_M, Repair, examine, repair
+
+__all__ = [
+    "CHANGES",
+    "DEFECTS",
+    "GAP_M",
+    "LARGEST_CHANGE",
+    "LEDGER",
+    "NOISE_M2",
+    "SNAP_M",
+    "Repair",
+    "examine",
+    "repair",
+]
