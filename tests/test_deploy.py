@@ -75,7 +75,7 @@ def test_units_run_commands_that_exist() -> None:
         for path in UNITS
         for words in re.findall(r"^Exec\w+=\S+/wangge (.+)$", path.read_text("utf-8"), re.MULTILINE)
     }
-    assert {order.split()[0] for order in orders} == {"db", "serve", "backup"}
+    assert {order.split()[0] for order in orders} == {"db", "serve", "worker", "backup"}
     for order in sorted(orders):
         done = subprocess.run([wangge, *order.split(), "--help"], capture_output=True, check=False)
         assert done.returncode == 0, order

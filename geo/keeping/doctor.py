@@ -18,10 +18,12 @@ from sqlalchemy.orm import Session
 
 from geo.db import owner_transaction
 from geo.errors import WanggeError
+from geo.files import jail
 from geo.keeping import archive, databases, reach, revisions, upgrade
 from geo.keeping.checks import Check, Installation, State
 from geo.programs import EXTENSIONS, POSTGIS_MIN, POSTGRESQL_MIN
 from geo.store import audit, derived
+from geo.store.importing import jobs
 from geo.tables import Base
 
 BACKUP_WATCH: Final = timedelta(hours=26)
@@ -31,6 +33,8 @@ FREE_BAD_SHARE: Final = 0.05
 FREE_BAD_BYTES: Final = 1 << 30
 CLOCK_WATCH_S: Final = 2.0
 REACH_WATCH_S: Final = 0.5
+JOB_WATCH_S: Final = 120.0
+JOB_BAD_S: Final = 3600.0
 OVERFLOW: Final = 4
 """Connections that the application may open beyond its pool."""
 
@@ -365,6 +369,28 @@ def _reached(place: Installation, session: Session) -> Iterator[Check]:
         yield from reach.answers(place.address)
 
 
+def _jobs(place: Installation, session: Session) -> Iterator[Check]:
+    number, oldest_s = jobs.waiting(session)
+    late = number > 0 and oldest_s > JOB_WATCH_S
+    state = State.GOOD if not late else State.WATCH if oldest_s < JOB_BAD_S else State.BAD
+    yield Check(
+        "jobs",
+        state,
+        f"{number} wait, the oldest for {oldest_s / 60:,.0f} min" if number else "none waits",
+        "No worker takes them: wangge worker, or systemctl status wangge-worker." if late else "",
+    )
+
+
+def _walls(place: Installation, session: Session) -> Iterator[Check]:
+    why = jail.missing()
+    yield Check(
+        "walls for uploads",
+        State.WATCH if why else State.GOOD,
+        why or "files from the web are read behind bubblewrap",
+        "Until then files are not taken from the web; the command line goes on." if why else "",
+    )
+
+
 def _libpq(url: URL) -> str:
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
@@ -381,6 +407,8 @@ LOOKS: Final[dict[str, Look]] = {
     "demo accounts": _demo,
     "names of the server": _reached,
     "derived figures": _figures,
+    "jobs": _jobs,
+    "walls for uploads": _walls,
     "clock": _clock,
     "time zones": _zones,
     "encoding": _languages,
@@ -389,5 +417,5 @@ LOOKS: Final[dict[str, Look]] = {
 }
 """What is looked at, in the order of the table."""
 
-IN_TABLES: Final = frozenset({"log", "demo accounts", "derived figures", "time zones"})
+IN_TABLES: Final = frozenset({"log", "jobs", "demo accounts", "derived figures", "time zones"})
 """Those that read tables of the schema."""
