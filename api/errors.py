@@ -161,6 +161,11 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         marked("The database is away"),
         marked("It comes back by itself; try again in a moment."),
     ),
+    errors.TookTooLongError: Kind(
+        503,
+        marked("This took too long"),
+        marked("It was stopped so that nobody else waits; ask for less, or try again later."),
+    ),
     RefusedRequestError: Kind(
         400,
         marked("This request cannot be answered"),
@@ -235,6 +240,7 @@ def responses_for(*expected: type[errors.WanggeError]) -> dict[int | str, dict[s
     always: tuple[type[errors.WanggeError], ...] = (
         errors.InvalidInputError,
         errors.DatabaseAwayError,
+        errors.TookTooLongError,
         UnexpectedError,
     )
     codes: dict[int, list[str]] = {}

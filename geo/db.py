@@ -25,11 +25,21 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from geo.errors import DatabaseAwayError
+from geo.errors import DatabaseAwayError, TookTooLongError
 from geo.terms import CITY_WIDE, STAFF, Role
 
 CONTEXT_LIFE_S = 600
 """How long a signed context is taken by the database, in seconds."""
+STATEMENT_S = 30.0
+"""Longest time of a statement of the application, in seconds, unless settings say otherwise."""
+
+_ENTER = text(
+    "SELECT set_config('role', :role, true), set_config('wangge.context', :context, true)"
+)
+_ENTER_IN_TIME = text(
+    "SELECT set_config('role', :role, true), set_config('wangge.context', :context, true),"
+    " set_config('statement_timeout', :longest, true)"
+)
 
 
 @dataclass(frozen=True)
@@ -133,10 +143,16 @@ class Database:
         Key that signs contexts, from `context_key`.
     pool_size : int
         Connections kept open.
+    statement_s : float
+        Longest time that a statement of a transaction may take, seconds. The owner's transactions
+        load and check whole cities and have no such end.
     """
 
-    def __init__(self, url: str, key: bytes, *, pool_size: int = 8) -> None:
+    def __init__(
+        self, url: str, key: bytes, *, pool_size: int = 8, statement_s: float = STATEMENT_S
+    ) -> None:
         self._key = key
+        self._statement_ms = round(statement_s * 1000)
         self.engine = create_engine(
             url,
             pool_size=pool_size,
@@ -179,7 +195,7 @@ class Database:
     @contextmanager
     def _transaction(self, viewer: Viewer, scope: str) -> Iterator[Session]:
         with _translated(), Session(self.engine) as session, session.begin():
-            enter(session, viewer, scope=scope, key=self._key)
+            enter(session, viewer, scope=scope, key=self._key, statement_ms=self._statement_ms)
             yield session
 
     def enter(self, session: Session, viewer: Viewer) -> None:
@@ -191,15 +207,24 @@ class Database:
         self.engine.dispose()
 
 
-def enter(session: Session, viewer: Viewer, *, key: bytes, scope: str | None = None) -> None:
-    """Give the running transaction the viewer's role and signed context."""
+def enter(
+    session: Session,
+    viewer: Viewer,
+    *,
+    key: bytes,
+    scope: str | None = None,
+    statement_ms: int | None = None,
+) -> None:
+    """Give the running transaction the viewer's role and signed context.
+
+    From then on no statement takes longer than `statement_ms`, if that is given.
+    """
     scope = scope or ("city" if viewer.city_wide else "area")
-    session.execute(
-        text(
-            "SELECT set_config('role', :role, true), set_config('wangge.context', :context, true)"
-        ),
-        {"role": viewer.database_role, "context": _signed_context(key, viewer, scope)},
-    )
+    values = {"role": viewer.database_role, "context": _signed_context(key, viewer, scope)}
+    if statement_ms is None:
+        session.execute(_ENTER, values)
+    else:
+        session.execute(_ENTER_IN_TIME, values | {"longest": str(statement_ms)})
 
 
 @contextmanager
@@ -208,6 +233,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, psycopg.OperationalError, PoolTimeoutError) as error:
+        if isinstance(getattr(error, "orig", error), psycopg.errors.QueryCanceled):
+            raise TookTooLongError("This took too long and was stopped.") from error
         raise DatabaseAwayError("The database cannot be reached; try again shortly.") from error
     except DBAPIError as error:
         if error.connection_invalidated:

@@ -192,6 +192,12 @@ class DatabaseAwayError(WanggeError):
     code = "database_away"
 
 
+class TookTooLongError(DatabaseAwayError):
+    """A statement took longer than the application's transactions may, and was stopped."""
+
+    code = "took_too_long"
+
+
 class SetupError(WanggeError):
     """The machine lacks something that the program needs; `command` is the one line to type."""
 

@@ -31,6 +31,12 @@ class Settings(BaseSettings):
         default=None, description="Where backups go; default: `.wangge/backups`."
     )
     pool_size: int = Field(default=8, ge=1, le=200, description="Database connections kept open.")
+    statement_seconds: float = Field(
+        default=30.0,
+        ge=0.1,
+        le=3600,
+        description="Longest time of one statement for a request, seconds; loading is exempt.",
+    )
     session_hours: int = Field(default=12, ge=1, le=720, description="Life of a sign-in, hours.")
     secure_cookies: bool = Field(default=False, description="Send cookies over TLS alone.")
     default_city: str | None = Field(default=None, description="City shown first; short name.")

@@ -156,7 +156,10 @@ def _serve(
         }
     )
     database = Database(
-        opened.addresses.app, context_key(opened.engine), pool_size=settings.pool_size
+        opened.addresses.app,
+        context_key(opened.engine),
+        pool_size=settings.pool_size,
+        statement_s=settings.statement_seconds,
     )
     try:
         with owner_transaction(opened.engine) as session:

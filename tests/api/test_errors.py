@@ -21,7 +21,7 @@ from api import deps
 from api.app import create_app, routers
 from api.errors import KINDS, MEDIA_TYPE, UnexpectedError, kind_of, responses_for
 from geo import errors
-from geo.db import Database, owner_transaction
+from geo.db import Database, Viewer, owner_transaction
 from geo.settings import Settings
 from tests.api.conftest import World, serving
 from tests.databases import Server
@@ -277,6 +277,30 @@ def test_no_database_at_all_is_said_within_two_seconds(world: World) -> None:
         assert httpx.get(f"{url}/healthz").status_code == 503
         assert time.perf_counter() - start < 2
     away.close()
+
+
+def test_what_takes_too_long_is_stopped_and_said(world: World) -> None:
+    hasty = Database(world.migrated.app_url, world.migrated.key, statement_s=0.2)
+    app = create_app(world.settings, hasty)
+
+    @app.get("/api/v1/slow")
+    def slow(session: deps.SessionDep, seconds: float) -> dict[str, bool]:
+        session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+        return {"slept": True}
+
+    with serving(app) as url:
+        answer = httpx.get(f"{url}/api/v1/slow?seconds=5", timeout=3)
+        assert (answer.status_code, problem(answer)["code"]) == (503, "took_too_long")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert httpx.get(f"{url}/api/v1/slow?seconds=0").json() == {"slept": True}
+    hasty.close()
+
+
+def test_the_owner_has_no_such_end(world: World) -> None:
+    with owner_transaction(world.migrated.engine) as session:
+        assert session.scalar(text("SHOW statement_timeout")) == "0"
+    with world.database.transaction(Viewer.public()) as session:
+        assert session.scalar(text("SHOW statement_timeout")) == "30s"
 
 
 def test_a_full_pool_is_said_within_a_moment(world: World) -> None:
