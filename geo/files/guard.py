@@ -462,7 +462,7 @@ def _is_fifteen(number: str) -> bool:
 
 def _is_birthday(digits: str) -> bool:
     try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:])).year >= 1900
+        return 1900 <= date(int(digits[:4]), int(digits[4:6]), int(digits[6:])).year <= 2100
     except ValueError:
         return False
 

@@ -6,6 +6,7 @@ the numbers contradict is not believed; where the numbers allow several systems,
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -292,11 +293,11 @@ def _numbers(bounds: Placed) -> str:
 
 
 #: Words in the names of coordinate columns that say which datum they are on.
-DATUM_WORDS: Final[dict[str, tuple[str, ...]]] = {
-    "bd09": ("bd09", "bd_09", "bd-09", "baidu", "百度"),
-    "gcj02": ("gcj", "gcj02", "amap", "gaode", "高德", "腾讯", "火星", "tencent"),
-    "wgs84": ("wgs84", "wgs", "gps"),
-    "cgcs2000": ("cgcs2000", "2000国家", "国家2000"),
+DATUM_WORDS: Final[dict[str, str]] = {
+    "bd09": r"(?<![a-z])bd(?![a-z])|bd09|baidu|百度",
+    "gcj02": r"gcj|amap|gaode|tencent|高德|腾讯|火星",
+    "wgs84": r"wgs|(?<![a-z])gps",
+    "cgcs2000": r"cgcs|国家2000|2000国家",
 }
 
 
@@ -323,8 +324,8 @@ def datum_of(
     if bbox is None:
         return DatumFact("wgs84", True, "no_shapes", "There are no shapes.")
     said = " ".join(str(heading).casefold() for heading in headings)
-    for name, words in DATUM_WORDS.items():
-        if any(word in said for word in words):
+    for name, pattern in DATUM_WORDS.items():
+        if re.search(pattern, said):
             why = f"The columns are called so ({said})."
             return DatumFact(name, True, "named", why)  # type: ignore[arg-type]
     middle = ((bbox[0] + bbox[2]) / 2, (bbox[1] + bbox[3]) / 2)
