@@ -64,10 +64,15 @@ _PIECE = re.compile(
 _ROAD_END = re.compile(rf"(?:{_ROADS})$")
 _PLACE_END = re.compile(
     "(?:小区|花园|家园|苑|园|庭|府|邸|城|湾|公馆|公寓|宿舍|新村|村|庄|里|寓|广场|大厦|中心|商场|市场|商城|"
-    "学校|小学|中学|幼儿园|学院|大学|医院|卫生院|公园|工业园|厂|院|楼|站|馆|所|局|宾馆|酒店|超市|银行)$"
+    "学校|小学|中学|幼儿园|学院|大学|医院|卫生院|公园|工业园|厂|院|楼|站|馆|所|局|宾馆|酒店|超市|银行|"
+    "农场|街区|部|店|铺|场|亭|社|码头)$"
 )
 _ASIDE = re.compile(
     "^(?:院内|内|旁|旁边|对面|东侧|西侧|南侧|北侧|东|西|南|北|附近|门口|门面|商铺|沿街|楼下)$"
+)
+_PERSONAL = re.compile(r"^[一-鿿·]{2,4}(?:先生|女士|\d{7,})?$")
+_AREA_END = re.compile(
+    "(?:省|市|区|县|旗|镇|乡|街道|社区|对面|东侧|西侧|南侧|北侧|附近|旁边|门口)$"
 )
 _ADMIN = re.compile(
     "^(?:中国)?(?:[一-鿿]{2,3}(?:省|自治区))?(?:(?!城市|都市|超市|夜市)[一-鿿]{2,3}市(?!场|民|政|府))?"
@@ -164,9 +169,12 @@ def read(text: str, *, within: Sequence[str] = ()) -> Address:
 
 
 def _chinese(text: str, within: Sequence[str]) -> Address:
-    plain = _one_form(text)
+    words = [word for word in _BLANKS.split(_BRACKETS.sub("", text)) if word]
+    kept = words[:1] + [word for word in words[1:] if not _may_be_a_person(word)]
+    plain = _one_form("".join(kept))
     plain = _without_areas(plain, within)
     reader = _Reader()
+    reader.cut = len(kept) < len(words)
     pieces = list(_PIECE.finditer(plain))
     for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
         if piece["name"] is not None:
@@ -177,6 +185,13 @@ def _chinese(text: str, within: Sequence[str]) -> Address:
         if reader.ended:
             break
     return reader.address()
+
+
+def _may_be_a_person(word: str) -> bool:
+    """Say whether a word that stands apart could be somebody's name: it names no place at all."""
+    if not _PERSONAL.match(word):
+        return False
+    return not (_PLACE_END.search(word) or _ROAD_END.search(word) or _AREA_END.search(word))
 
 
 def _one_form(text: str) -> str:
@@ -446,12 +461,18 @@ class Gazetteer:
             place = self.places.get(label, label)
             if score >= POSSIBLE and (place not in scored or scored[place].score < score):
                 scored[place] = Candidate(label, score)
-        best = sorted(scored.values(), key=lambda one: (-one.score, str(one.label).zfill(20)))
+        best = sorted(scored.values(), key=self._order)
         if not best:
             return Match(address, "none")
         alone = len(best) == 1 or best[0].score - best[1].score >= LEAD
         state = "matched" if alone and best[0].score >= CERTAIN else "several"
         return Match(address, state, tuple(best[:CANDIDATES]))
+
+    def _order(self, one: Candidate) -> tuple[float, int, str]:
+        """Return what candidates are sorted by: score, then number, then label."""
+        known = self._read[one.label]
+        number = re.match(r"\d+", known.part or known.number)
+        return -one.score, int(number[0]) if number else 0, str(one.label).zfill(20)
 
     def _near(self, address: Address) -> list[Any]:
         """Return labels worth a look: those of the same or a like name."""

@@ -28,6 +28,7 @@ from geo.errors import (
 from geo.profiles import load_profile
 from geo.store import (
     accounts,
+    addresses,
     audit,
     checking,
     derived,
@@ -110,6 +111,7 @@ __all__ = [
     "Requests",
     "Turn",
     "account_of_session",
+    "addresses",
     "admit_sign_in",
     "close_session",
     "coverage",

@@ -35,7 +35,10 @@ COLUMNS: Final[Mapping[DeliveryKind, tuple[tuple[str, ...], tuple[str, ...]]]] =
         ("grid", "role"),
         ("post", "worker_name", "duty_number", "part_time", "valid_from", "valid_to"),
     ),
-    DeliveryKind.HOUSEHOLDS: (("households",), ("building_code", "building_name", "compound")),
+    DeliveryKind.HOUSEHOLDS: (
+        ("households",),
+        ("building_code", "building_name", "compound", "address"),
+    ),
     DeliveryKind.ADDRESSES: (("address",), ("alias", "building_code", "lon", "lat")),
     DeliveryKind.ISSUES: (
         ("category", "reported_at"),

@@ -187,6 +187,13 @@ TABLE: Final[Mapping[str, Expected]] = {
     "DELETE /api/v1/cities/{city}/notices/{notice}": NO_TOKEN,
     "POST /staff": NO_TOKEN,
     "POST /admin": NO_TOKEN,
+    "GET /api/v1/cities/{city}/addresses": STAFF,
+    "GET /api/v1/cities/{city}/addresses ?f=csv": STAFF,
+    "GET /api/v1/cities/{city}/addresses ?f=geojson": STAFF,
+    "POST /api/v1/cities/{city}/addresses/match": NO_TOKEN,
+    "POST /api/v1/cities/{city}/addresses": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/addresses/{address}": NO_TOKEN,
+    "GET /addresses": STAFF,
     "GET /staff": POSTERS,
     "GET /staff/workers": POSTERS,
     "GET /admin": only(ADMINISTRATOR),
@@ -239,6 +246,7 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/patrol": {"city": "{city}"},
     "/api/v1/cities/{city}/audit": {"limit": "1000"},
     "/api/v1/cities/{city}/notices": {"as_of": DAY},
+    "/addresses": {"city": "{city}"},
     "/staff": {"city": "{city}"},
     "/staff/workers": {"city": "{city}", "worker": "第"},
     "/admin": {"city": "{city}"},
@@ -359,7 +367,7 @@ class Case:
         gaps = {"city": self.city, "grid": self.grid, "issue": self.issue(facts), "seq": 1}
         gaps |= {"user": 1, "number": 1, "worker": 1, "post": 1, "notice": 1, "kind": "centre"}
         gaps |= {"delivery": 999, "part": "shapes"}
-        gaps |= {"category": "A0101", "code": CODE, "token": "x" * 43}
+        gaps |= {"address": 1, "category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
         asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}
         query = {key: value.format(**gaps) for key, value in asked.items()}
