@@ -114,3 +114,49 @@ def _whole(
     rank = np.empty(len(parts), dtype=np.int64)
     rank[order] = np.arange(len(parts)) - first[groups[order]]
     return whole + (rank < missing[groups])
+
+
+def shared_exactly(
+    values: NDArray[np.float64], group: NDArray[np.intp], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share each value out over the members of its group so that they add up to it exactly.
+
+    Whole values are shared in whole numbers, others in units of their last binary digit, so that
+    the sum is the value in any order of adding.
+
+    Parameters
+    ----------
+    values : ndarray, shape (k,)
+        Not negative.
+    group : ndarray of int, shape (n,)
+        Row of `values` that each member shares; every row has a member.
+    weights : ndarray, shape (n,)
+        Not negative; where a group has none at all its members share evenly.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+
+    Examples
+    --------
+    >>> at = np.array([0, 0, 0, 1, 1])
+    >>> shared_exactly(np.array([10.0, 0.1]), at, np.array([1.0, 1.0, 0.0, 1.0, 1.0])).tolist()
+    [5.0, 5.0, 0.0, 0.05, 0.05]
+    """
+    total = np.bincount(group, weights=weights, minlength=len(values))
+    weights = np.where(total[group] > 0, weights, 1.0)
+    total = np.bincount(group, weights=weights, minlength=len(values))
+    unit = np.where(values == np.round(values), 1.0, np.spacing(values))
+    part = (values / unit)[group] * (weights / total[group])
+    whole = np.floor(part + 1e-9)
+    missing = values / unit - np.bincount(group, weights=whole, minlength=len(values))
+    order = np.lexsort((whole - part, group))
+    first = np.searchsorted(group[order], np.arange(len(values)))
+    rank = np.empty(len(part), dtype=np.int64)
+    rank[order] = np.arange(len(part)) - first[group[order]]
+    bearers = np.bincount(group, weights=weights > 0, minlength=len(values))
+    few = np.clip(missing, 0.0, bearers)
+    whole += (rank < few[group]) & (weights > 0)
+    heaviest = np.lexsort((-weights, group))[first]
+    whole[heaviest] += missing - few
+    return np.asarray(whole * unit[group])

@@ -6,6 +6,7 @@ loaded, a net is published, or buildings or cell values change; nothing else wri
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import delete, select, text
@@ -106,6 +107,7 @@ _PLACED = """
     WHERE c.city_id = :city AND c.retired_by_cut IS NULL AND EXISTS (
         SELECT FROM cell_value AS v WHERE v.city_id = c.city_id AND v.cell_id = c.cell_id
             AND v.measure = 'households' AND v.value > 0)
+        AND (CAST(:cells AS bigint[]) IS NULL OR c.cell_id = ANY (:cells))
 """
 
 _GATHERED = """
@@ -168,10 +170,17 @@ def refresh_squares(session: Session, city: int, metre_srid: int) -> None:
     session.execute(_INSERT_SQUARES, asked)
 
 
-def refresh_places(session: Session, city: int, metre_srid: int) -> None:
-    """Say again where the households of each cell stand: at their buildings, else in the cell."""
-    session.execute(delete(HouseholdPlace).where(HouseholdPlace.city_id == city))
-    session.execute(text(_PLACED), {"city": city, "srid": metre_srid})
+def refresh_places(
+    session: Session, city: int, metre_srid: int, cells: Sequence[int] | None = None
+) -> None:
+    """Say again where the households of each cell stand: at their buildings, else in the cell.
+
+    Of all cells, or of some of them.
+    """
+    own = delete(HouseholdPlace).where(HouseholdPlace.city_id == city)
+    session.execute(own if cells is None else own.where(HouseholdPlace.cell_id.in_(cells)))
+    asked = {"city": city, "srid": metre_srid, "cells": None if cells is None else list(cells)}
+    session.execute(text(_PLACED), asked)
 
 
 def refresh_issue_squares(session: Session, city: int, metre_srid: int) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely import box
 
-from geo.apportion import apportion
+from geo.apportion import apportion, shared_exactly
 from geo.errors import TopologyError
 
 SRID = 26986
@@ -94,3 +94,36 @@ def test_whole_counts_stay_whole_and_add_up(
     exact = people[0] * meets / meets.sum()
     got = one.values.to_numpy()  # noqa: PD011 - not a frame
     assert (np.abs(got - exact) < 1 + 1e-6).all()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.integers(0, 10**6).map(float), st.floats(0, 1e7, width=64)),
+            st.lists(st.floats(0, 1e6), min_size=1, max_size=12),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=200, deadline=None)
+def test_what_is_shared_exactly_adds_up_in_any_order(
+    told: list[tuple[float, list[float]]], seed: int
+) -> None:
+    values = np.array([value for value, _ in told])
+    weights = np.concatenate([np.array(members) for _, members in told])
+    group = np.repeat(np.arange(len(told)), [len(members) for _, members in told])
+    order = np.random.default_rng(seed).permutation(len(group))
+    parts = shared_exactly(values, group[order], weights[order])
+    assert (parts >= 0).all()
+    for row, value in enumerate(values):
+        own = parts[group[order] == row]
+        assert sum(own.tolist()) == sum(own[::-1].tolist()) == value
+        if value == round(value):
+            assert (own == np.round(own)).all()
+        heft = weights[order][group[order] == row]
+        if heft.sum() > 0:
+            assert (own[heft == 0] == 0).all()
+            unit = 1.0 if value == round(value) else np.spacing(value) * 64
+            assert np.abs(own - value * (heft / heft.sum())).max() <= unit * (1 + 1e-9)
