@@ -15,7 +15,7 @@ PACKAGES := geo maps api
 
 export PYTHONUTF8 := 1
 
-.PHONY: help run test test-pages check bench docs bundle lint format types arrows migrations \
+.PHONY: help run test test-pages check bench docs pictures bundle lint format types arrows migrations \
 	setup setup-dev assets browser db-up db-down lock clean distclean
 
 help: ## Explain every target
@@ -50,7 +50,10 @@ bench: setup-dev browser ## Run every benchmark beside its peers; writes benchma
 	@$(BIN)/python -m benchmarks
 
 docs: setup-dev ## Build the documentation in site/; warnings are errors
-	@$(BIN)/python -m mkdocs build --strict --quiet && echo 'The documentation is in site/index.html'
+	@$(BIN)/python -m mkdocs build --strict && echo 'The documentation is in site/index.html'
+
+pictures: setup-dev browser ## Take the pictures of the guides; `make run` serves the demo city meanwhile
+	@$(BIN)/python setup/pictures.py --address 'http://$(HOST):$(PORT)'
 
 bundle: setup ## One archive that installs without a network: dist/wangge-VERSION-ARCH.tar.gz
 	@sh setup/bundle.sh

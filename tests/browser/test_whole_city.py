@@ -60,7 +60,7 @@ REQUESTS = """
     CROSS JOIN LATERAL generate_series(1, CASE WHEN c.place % 3 = 0 THEN 7 ELSE 1 END) AS s (n)
     WHERE c.place % 2 = 1
 """
-"""Requests at the telephone: there is no page and no command yet by which they come in."""
+"""Requests of three months, more of them at some places than at others."""
 
 
 @dataclass
