@@ -146,7 +146,7 @@ class _Writer:
         found = {ROW: pa.array(numbers)}
         for program, column in self.wish.columns.items():
             values = batch.columns[column]
-            about = guard.by_content(values.to_pylist()) if _is_worth_a_look(values.type) else None
+            about = guard.by_column(values) if _is_worth_a_look(values.type) else None
             if about and (why := guard.refusal(program, column, about)):
                 raise DeliveryError([f"{self.label}: {why}"])
             found[program] = _plain(values)

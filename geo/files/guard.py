@@ -11,6 +11,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 IDENTITY: Final = "identity"
 PHONE: Final = "phone"
 NAME: Final = "name"
@@ -361,6 +364,10 @@ _PROVINCES: Final = frozenset(
     )
 )
 
+#: Nothing about a person is shorter; most values of most columns need no closer look.
+_WORTH_A_LOOK: Final = re.compile(r"\d[-. )\d]{6}|@")
+LEAST_LONG_NUMBER: Final = 10**10
+
 LEAST_SHARE: Final = {IDENTITY: 0.001, PHONE: 0.02, EMAIL: 0.02}
 NAME_SHARE: Final = 0.8
 PLACE_SHARE: Final = 0.15
@@ -413,17 +420,35 @@ def by_heading(heading: str) -> str | None:
 def by_content(values: Iterable[object]) -> str | None:
     """Say what values alone tell; a column of codes or places tells nothing."""
     texts = [text for value in values if (text := _text(value))]
-    if not texts:
-        return None
+    return _by_texts([text for text in texts if _WORTH_A_LOOK.search(text)], texts, len(texts))
+
+
+def by_column(values: pa.Array) -> str | None:
+    """Say what a column's values tell; as `by_content`, for very many."""
+    kind = values.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        most = pc.max(values).as_py()
+        return None if most is None or most < LEAST_LONG_NUMBER else by_content(values.to_pylist())
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return by_content(values.to_pylist())
+    filled = values.filter(pc.fill_null(pc.not_equal(values, ""), False))
+    looked = filled.filter(pc.match_substring_regex(filled, _WORTH_A_LOOK.pattern)).to_pylist()
+    short = filled.filter(pc.match_substring_regex(filled, r"^\s*\p{Han}{2,4}\s*$"))
+    names = filled if len(short) >= NAME_SHARE * len(pc.unique(filled)) else filled.slice(0, 0)
+    return _by_texts(looked, [str(text) for text in pc.unique(names).to_pylist()], len(filled))
+
+
+def _by_texts(looked: Sequence[str], names: Sequence[str], total: int) -> str | None:
+    """Say what texts tell: those with long numbers, those that may be names, and how many."""
     counted = {
-        IDENTITY: sum(has_identity_number(text) for text in texts),
-        PHONE: _phones(texts),
-        EMAIL: sum(bool(_EMAIL.search(text)) for text in texts),
+        IDENTITY: sum(has_identity_number(text) for text in looked),
+        PHONE: _phones(looked),
+        EMAIL: sum(bool(_EMAIL.search(text)) for text in looked),
     }
     for about, hits in counted.items():
-        if hits >= max(1.0, LEAST_SHARE[about] * len(texts)):
+        if hits >= max(1.0, LEAST_SHARE[about] * total):
             return about
-    return NAME if _are_names(texts) else None
+    return NAME if _are_names([name.strip() for name in names]) else None
 
 
 def _text(value: object) -> str:

@@ -33,7 +33,13 @@ def main(path: str) -> None:
         told = _do(task, folder)
     except MemoryError:
         told = {"refused": {"reason": "too_much_memory", "defects": []}}
+    told["spent"] = _spent()
     answer.write_text(json.dumps(told, default=str), encoding="utf-8")
+
+
+def _spent() -> dict[str, float]:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {"cpu_s": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss / 1024}
 
 
 class _WithoutFrames(MetaPathFinder):

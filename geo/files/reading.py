@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,15 @@ class Delivered:
         file (1 is the first). Rows without a shape have None; in a table all have.
     findings : tuple of Finding
     facts : LayerFacts or None
+    spent : mapping of str to float
+        `cpu_s` and `peak_mib` of the process that read.
     """
 
     label: str
     frame: gpd.GeoDataFrame
     findings: tuple[Finding, ...] = ()
     facts: LayerFacts | None = None
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 def understand(
@@ -117,7 +120,7 @@ def read(
     with stream(path, layer, wish, limits=limits, trusted=trusted, watch=watch) as streamed:
         frames = list(streamed.frames)
         frame = gpd.pd.concat(frames) if len(frames) > 1 else frames[0]
-    return Delivered(streamed.label, frame, streamed.findings, streamed.facts)
+    return Delivered(streamed.label, frame, streamed.findings, streamed.facts, streamed.spent)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class Streamed:
     rows: int
     findings: tuple[Finding, ...]
     facts: LayerFacts
+    spent: Mapping[str, float]
 
 
 @contextmanager
@@ -153,9 +157,10 @@ def stream(
             ).layers[0]
             findings = tuple(finding_from_data(finding) for finding in answer["findings"])
             label, rows = str(answer["label"]), int(answer["rows"])
+            spent = {str(name): float(value) for name, value in answer["spent"].items()}
         except (KeyError, TypeError, ValueError) as error:
             raise _unclear(path) from error
-        yield Streamed(label, _frames(folder / jail.ROWS, path), rows, findings, facts)
+        yield Streamed(label, _frames(folder / jail.ROWS, path), rows, findings, facts, spent)
 
 
 def _plain(wish: Wish) -> dict[str, Any]:

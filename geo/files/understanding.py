@@ -134,7 +134,9 @@ def _column(name: str, batch: Batch | None) -> ColumnFacts:
     values = batch.columns[name]
     kind = _kind(values.type)
     filled = [value for value in values.to_pylist() if value not in (None, "")]
-    about = guard.about_person(name, filled) if kind != "date" else guard.by_heading(name)
+    about = guard.by_heading(name)
+    if about is None and kind in ("text", "number"):
+        about = guard.by_column(values)
     distinct = list(dict.fromkeys(filled if kind != "other" else map(str, filled)))
     examples: Sequence[object] = ()
     if about is None and kind != "other":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,6 +159,8 @@ def test_one_identity_number_among_remarks_is_enough() -> None:
 )
 def test_contents(values: list[object], about: str | None) -> None:
     assert guard.by_content(values) == about
+    if not all(value is None for value in values):
+        assert guard.by_column(pa.array(values, from_pandas=True)) == about
 
 
 def test_what_is_about_persons_is_said_without_a_value(tmp_path: Path, layer: Any) -> None:
