@@ -25,6 +25,7 @@ COMMANDS = {
     "account": "api.commands.account:app",
     "import": "api.commands.importing:app",
     "check": "api.commands.files:check",
+    "repair": "api.commands.repairing:repair",
     "db": "api.commands.database:app",
     "backup": "api.commands.keeping:backup",
     "restore": "api.commands.keeping:restore",

@@ -117,6 +117,16 @@ class Account:
         return frame.astype(float)
 
 
+def each_once(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels that occur once; the second of two gets a number behind it."""
+    nth = pd.Series(labels).groupby(labels).cumcount().to_numpy()
+    if not nth.any():
+        return labels
+    pairs = zip(labels, nth, strict=True)
+    names = [f"{label} ({number + 1})" if number else str(label) for label, number in pairs]
+    return np.array(names, dtype=object)
+
+
 def representable(shapes: Any, origin: NDArray[np.float64]) -> Any:
     """Return shapes with each vertex where the metre CRS has a number for it.
 

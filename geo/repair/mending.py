@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geo.crs import local_origin, require_metres
 from geo.errors import DeliveryError, InvalidInputError, TopologyError
-from geo.repair.account import NOISE_M2, Account, Shapes
+from geo.repair.account import NOISE_M2, Account, Shapes, each_once
 from geo.repair.asking import (
     Claim,
     Claims,
@@ -86,7 +86,7 @@ class Repair:
         `delivered_m2` and `after_m2` of each area, measured at a local origin.
     dropped : tuple of labels
         Areas whose ground was given to others by decision.
-    values : DataFrame or None
+    counted : DataFrame or None
         Indexed by label: `before`, `after`, and `on_gained`, `on_ceded`, an estimate by area of the
         part that stands on ground that changed hands.
     union_m2 : float
@@ -102,7 +102,7 @@ class Repair:
     questions: gpd.GeoDataFrame
     sizes: pd.DataFrame
     dropped: tuple[Any, ...]
-    values: pd.DataFrame | None
+    counted: pd.DataFrame | None
     union_m2: float
 
     def figures(self) -> dict[str, Any]:
@@ -120,13 +120,13 @@ class Repair:
             "area_difference_m2": area_m2 - self.union_m2,
             "undecided": len(self.torn),
         }
-        if self.values is not None:
-            before, after = fsum(self.values["before"]), fsum(self.values["after"])
+        if self.counted is not None:
+            before, after = fsum(self.counted["before"]), fsum(self.counted["after"])
             figures |= {
                 "value_before": before,
                 "value_after": after,
                 "value_residual": before - after,
-                "value_on_changed_ground": fsum(self.values["on_ceded"]),
+                "value_on_changed_ground": fsum(self.counted["on_ceded"]),
             }
         return figures
 
@@ -150,7 +150,8 @@ def repair(
     Parameters
     ----------
     areas : GeoSeries, shape (n,)
-        Polygons, projected CRS in metres; the index names them in the answer, each once.
+        Polygons, projected CRS in metres; the index names them in the answer. Where a label
+        occurs twice, the second one is called `label (2)`.
     snap_m : float, default 0.01
         Vertices nearer than this become one where borders do not match. 0 moves none.
     gap_m : float, default 1.0
@@ -161,7 +162,7 @@ def repair(
     decisions : mapping, optional
         Key of a question -> label of the area that takes this ground (`nobody` leaves a gap).
     weights : Series of float, optional
-        A count for each area (residents, households), indexed like `areas`; accounted for.
+        A count for each area (residents, households), in the order of `areas`; accounted for.
 
     Returns
     -------
@@ -175,8 +176,8 @@ def repair(
     InvalidInputError
         If a decision answers no question, or names an area that is not among the options.
     TopologyError
-        If `areas` has no CRS or one that is not in metres, a label occurs twice, or the result is
-        no coverage; with the places.
+        If `areas` has no CRS or one that is not in metres, or the result is no coverage; with the
+        places.
     """
     found = examine(
         areas,
@@ -240,20 +241,18 @@ def examine(
         torn=torn,
         questions=questions,
         sizes=pd.DataFrame(
-            {"delivered_m2": delivered_m2, "after_m2": shapely.area(after)}, index=areas.index
+            {"delivered_m2": delivered_m2, "after_m2": shapely.area(after)},
+            index=pd.Index(account.labels),
         ),
         dropped=dropped,
-        values=_values(weights, account, shapely.area(whole), kept),
+        counted=_counted(weights, account, shapely.area(whole), kept),
         union_m2=union_m2,
     )
 
 
 def _opened(areas: gpd.GeoSeries) -> tuple[Account, Shapes]:
     crs = require_metres(areas.crs)
-    if not areas.index.is_unique:
-        twice = areas.index[areas.index.duplicated()].astype(str).unique().tolist()
-        raise TopologyError(f"Labels occur twice: {', '.join(twice[:5])}.", labels=twice[:100])
-    labels, shapes = areas.index.to_numpy(), areas.to_numpy()
+    labels, shapes = each_once(areas.index.to_numpy()), areas.to_numpy()
     empty = shapely.is_missing(shapes) | shapely.is_empty(shapes) | (shapely.area(shapes) == 0)
     if empty.any():
         flat_ones = shapely.get_dimensions(shapes) == 2
@@ -291,7 +290,7 @@ def _gate(areas: gpd.GeoSeries, near: Shapes) -> float:
     return union_m2
 
 
-def _values(
+def _counted(
     weights: pd.Series[float] | None,
     account: Account,
     before_m2: NDArray[np.float64],
@@ -299,10 +298,9 @@ def _values(
 ) -> pd.DataFrame | None:
     if weights is None:
         return None
-    value = weights.reindex(account.labels).to_numpy(dtype=float)
-    if np.isnan(value).any():
-        missing = account.labels[np.isnan(value)].astype(str).tolist()
-        raise InvalidInputError(f"No count for {', '.join(missing[:5])}.", field="weights")
+    value = weights.to_numpy(dtype=float)
+    if len(value) != len(account.labels) or np.isnan(value).any():
+        raise InvalidInputError("There must be a count for each area.", field="weights")
     ledger = account.ledger()
     ledger = ledger[~ledger["kind"].isin(["invalid_ring", "rounding"])]
     sums = ledger.groupby("subject")[["gained_m2", "ceded_m2"]].sum().reindex(account.labels)
