@@ -419,9 +419,31 @@ class CompoundItem(Form):
     firm_name: str | None
     committee: int | None
     committee_name: str | None
+    relation: str | None = Field(
+        description="larger than the grids in it, equal to one, smaller than its grid, crossing."
+    )
+    grids: int | None = Field(description="Grids that hold parts of it; null where none counts.")
+    households: Figure | None
+    grid: int | None = Field(description="The grid that holds most of it.")
+    grid_name: str | None
     lon: float
     lat: float
     bbox: BBox
+
+
+class CompoundPart(GridStep):
+    """A grid that holds a part of a compound; shares are of households, else of cells."""
+
+    households: Figure
+    share_of_compound: float
+    share_of_grid: float | None
+
+
+class CompoundCard(CompoundItem):
+    """A compound with the grids that hold parts of it, the largest part first."""
+
+    parts: list[CompoundPart]
+    as_of: AsOf
 
 
 class OrganisationItem(Form):

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.asking import KNOWN_FIELDS, AskedDep, GridQuery, Text, TurnDep, Word
+from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, GridQuery, Text, TurnDep, Word
 from api.deps import BboxDep, SessionDep, ViewerDep
 from api.errors import responses_for
-from api.formats import LISTED, MAPPED, Format, MapFormat, listing
+from api.formats import LISTED, MAPPED, Format, MapFormat, json_answer, listing
 from api.schemas import (
     AsOf,
     BuildingItem,
+    CompoundCard,
     CompoundItem,
     Listing,
     OrganisationItem,
     StreetItem,
 )
 from geo import service
-from geo.errors import CityNotFoundError, NetNotFoundError
+from geo.errors import CityNotFoundError, NetNotFoundError, NotFoundError
 from geo.terms import StreetKind
 
 router = APIRouter(prefix="/api/v1/cities/{city}", tags=["places"], dependencies=[KNOWN_FIELDS])
 MISSING = responses_for(CityNotFoundError, NetNotFoundError)
+Relation = Literal["larger", "equal", "smaller", "crossing"]
 PartOfName = Annotated[Text | None, Query(description="Part of a name.")]
 
 
@@ -84,18 +86,45 @@ def list_compounds(
     turn: TurnDep,
     bbox: BboxDep,
     q: PartOfName = None,
+    relation: Relation | None = None,
+    type_: Annotated[Word | None, Query(alias="type", description="Community type.")] = None,
+    firm: Annotated[bool | None, Query(description="With a property firm, or without.")] = None,
+    committee: Annotated[bool | None, Query(description="With an owners' committee.")] = None,
+    grid: GridQuery | None = None,
     f: Format = "json",
 ) -> Response:
-    """List residential compounds.
+    """List residential compounds: firm and committee on the day, how they lie to the grids.
 
     Raises
     ------
     NetNotFoundError
         If the city has no net yet on that day: 404.
     """
-    narrow = service.PlaceFilter(bbox=bbox, q=q)
+    narrow = service.estates.CompoundFilter(bbox, q, relation, type_, firm, committee, grid)
     at, page = service.list_compounds(session, asked, narrow, turn, geometry=f == "geojson")
     return listing(request, CompoundItem, page.items, page.next, AsOf.of(at), key="compound", f=f)
+
+
+@router.get(
+    "/compounds/{compound}",
+    response_model=CompoundCard,
+    responses=responses_for(CityNotFoundError, NetNotFoundError, NotFoundError),
+)
+def show_compound(
+    session: SessionDep,
+    asked: AskedDep,
+    compound: Annotated[int, Path(ge=1, le=MOST_ID)],
+) -> Response:
+    """Show a compound: who manages it on the day, and which grids hold how much of it.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such compound: 404.
+    """
+    at = asked.moment(session)
+    card = service.estates.card(session, at, compound)
+    return json_answer(CompoundCard.model_validate({**card, "as_of": AsOf.of(at)}))
 
 
 @router.get("/organisations", response_model=Listing[OrganisationItem], responses=MISSING)

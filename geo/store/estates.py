@@ -1,13 +1,33 @@
-"""How compounds and grids lie to each other on a net: reckoned from cells, kept by net."""
+"""Compounds, and how they and the grids of a net lie to each other: reckoned from cells."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, text
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    Subquery,
+    Text,
+    and_,
+    column,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 
-from geo.tables import NetCompound
+from geo.errors import NotFoundError
+from geo.store.grids import of_net, within
+from geo.store.nets import Moment
+from geo.store.paging import Key, Order, Page, Statement
+from geo.store.shapes import Box, contains_text, geojson, intersects
+from geo.tables import Compound, CompoundBody, NetCompound, NetGrid, Organisation
+from geo.terms import CompoundRole
 
 NEARLY: Final = 0.95
 """From this share of the households on, one lies in the other."""
@@ -70,7 +90,8 @@ _SHARED: Final = text(
     """
 )
 
-RELATION_SQL: Final = """
+_RELATED: Final = text(
+    """
     SELECT s.compound_id,
            CASE WHEN max(s.share_of_compound) >= :nearly
                 THEN CASE WHEN (array_agg(s.share_of_grid ORDER BY s.share_of_compound DESC,
@@ -79,12 +100,222 @@ RELATION_SQL: Final = """
                 WHEN sum(s.share_of_compound) FILTER (WHERE s.share_of_grid >= :nearly) >= :nearly
                 THEN 'larger' ELSE 'crossing' END AS relation,
            count(*) AS grids, sum(s.households) AS households,
-           (array_agg(s.grid_id ORDER BY s.share_of_compound DESC, s.grid_id))[1] AS grid
+           (array_agg(s.grid_id ORDER BY s.share_of_compound DESC, s.grid_id))[1] AS grid_id
     FROM net_compound AS s
     WHERE s.city_id = :city AND s.seq = :seq
     GROUP BY s.compound_id
-"""
-"""One row for each compound of a net: relation, number of grids, households, the main grid."""
+    """
+)
+
+
+@dataclass(frozen=True)
+class CompoundFilter:
+    """What a list of compounds is narrowed by; None does not narrow.
+
+    Parameters
+    ----------
+    bbox : tuple of float
+        West, south, east, north in degrees.
+    q : str
+        Part of the name.
+    relation : str
+        One of `RELATIONS`.
+    community_type : str
+    firm : bool
+        Those that have a property firm on the day, or those without one.
+    committee : bool
+        The same of the owners' committee.
+    grid : int
+        A grid that holds a part of it, or a grid above that.
+    compound : int
+        This one alone.
+    """
+
+    bbox: Box | None = None
+    q: str | None = None
+    relation: str | None = None
+    community_type: str | None = None
+    firm: bool | None = None
+    committee: bool | None = None
+    grid: int | None = None
+    compound: int | None = None
+
+
+def compounds(
+    session: Session,
+    at: Moment,
+    narrow: CompoundFilter,
+    *,
+    limit: int = 100,
+    after: str | None = None,
+    geometry: bool = False,
+) -> Page[dict[str, Any]]:
+    """Return a page of compounds: firm and committee on the day, relation to the net's grids.
+
+    Raises
+    ------
+    InvalidInputError
+        If the cursor does not belong to this list.
+    """
+    firm, committee = _bodies(CompoundRole.FIRM, at), _bodies(CompoundRole.COMMITTEE, at)
+    related = _related(at)
+    columns = [
+        Compound.compound_id.label("compound"),
+        Compound.name,
+        Compound.community_type,
+        firm.c.organisation_id.label("firm"),
+        firm.c.name.label("firm_name"),
+        committee.c.organisation_id.label("committee"),
+        committee.c.name.label("committee_name"),
+        related.c.relation,
+        related.c.grids,
+        related.c.households,
+        related.c.grid_id.label("grid"),
+        NetGrid.name.label("grid_name"),
+        func.ST_X(func.ST_PointOnSurface(Compound.geom)).label("lon"),
+        func.ST_Y(func.ST_PointOnSurface(Compound.geom)).label("lat"),
+        func.ST_XMin(Compound.geom).label("west"),
+        func.ST_YMin(Compound.geom).label("south"),
+        func.ST_XMax(Compound.geom).label("east"),
+        func.ST_YMax(Compound.geom).label("north"),
+        *([geojson(Compound.geom).label("geometry")] if geometry else []),
+    ]
+    statement: Statement = select(*columns).select_from(Compound)
+    for one in (firm, committee, related):
+        statement = statement.outerjoin(one, one.c.compound_id == Compound.compound_id)
+    statement = statement.outerjoin(
+        NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == related.c.grid_id)
+    ).where(Compound.city_id == at.city_id)
+    for body, wanted in ((firm, narrow.firm), (committee, narrow.committee)):
+        if wanted is not None:
+            has = body.c.organisation_id
+            statement = statement.where(has.is_not(None) if wanted else has.is_(None))
+    statement = _narrowed(statement, at, narrow, related)
+    question = {"list": "compounds", "city": at.city_id, "seq": at.seq, **asdict(narrow)}
+    order = Order((Key(Compound.compound_id, int),), {**question, "day": at.day})
+    page = order.fetch(session, statement, limit=limit, after=after)
+    for row in page.items:
+        row["bbox"] = [row.pop(side) for side in ("west", "south", "east", "north")]
+        if "geometry" in row:
+            row["geometry"] = json.loads(row["geometry"])
+    return page
+
+
+def _narrowed(
+    statement: Statement, at: Moment, narrow: CompoundFilter, related: Subquery
+) -> Statement:
+    if narrow.bbox is not None:
+        statement = statement.where(intersects(Compound.geom, narrow.bbox))
+    if narrow.q:
+        statement = statement.where(contains_text(Compound.name, narrow.q))
+    if narrow.compound is not None:
+        statement = statement.where(Compound.compound_id == narrow.compound)
+    if narrow.relation is not None:
+        statement = statement.where(related.c.relation == narrow.relation)
+    if narrow.community_type is not None:
+        statement = statement.where(Compound.community_type == narrow.community_type)
+    if narrow.grid is not None:
+        below = select(NetGrid.grid_id).where(of_net(NetGrid, at), within(narrow.grid))
+        held = select(NetCompound.compound_id).where(
+            NetCompound.city_id == at.city_id,
+            NetCompound.seq == at.seq,
+            NetCompound.grid_id.in_(below),
+        )
+        statement = statement.where(Compound.compound_id.in_(held))
+    return statement
+
+
+def _related(at: Moment) -> Subquery:
+    """Return relation, number of grids, households and main grid of each compound of a net."""
+    return (
+        _RELATED.bindparams(city=at.city_id, seq=at.seq, nearly=NEARLY)
+        .columns(
+            column("compound_id", BigInteger),
+            column("relation", Text),
+            column("grids", BigInteger),
+            column("households", Double),
+            column("grid_id", BigInteger),
+        )
+        .subquery("related")
+    )
+
+
+def _bodies(role: CompoundRole, at: Moment) -> Subquery:
+    """Return which body has a role in each compound of the city on the day."""
+    return (
+        select(CompoundBody.compound_id, Organisation.organisation_id, Organisation.name)
+        .join(
+            Organisation,
+            and_(
+                Organisation.city_id == CompoundBody.city_id,
+                Organisation.organisation_id == CompoundBody.organisation_id,
+            ),
+        )
+        .where(
+            CompoundBody.city_id == at.city_id,
+            CompoundBody.role == role.value,
+            CompoundBody.valid_from <= at.day,
+            or_(CompoundBody.valid_to.is_(None), CompoundBody.valid_to > at.day),
+        )
+        .subquery()
+    )
+
+
+def card(session: Session, at: Moment, compound: int) -> dict[str, Any]:
+    """Return one compound as in the list, with the grids that hold parts of it.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such compound.
+    """
+    page = compounds(session, at, CompoundFilter(compound=compound), limit=1)
+    if not page.items:
+        raise NotFoundError(f"There is no compound {compound}.", compound=compound)
+    return {**page.items[0], "parts": parts(session, at, compound)}
+
+
+def parts(session: Session, at: Moment, compound: int) -> list[dict[str, Any]]:
+    """Return the grids that hold parts of a compound, the largest part first."""
+    rows = session.execute(
+        select(
+            NetCompound.grid_id.label("grid"),
+            NetGrid.name,
+            NetGrid.code,
+            NetGrid.level,
+            NetCompound.households,
+            NetCompound.share_of_compound,
+            NetCompound.share_of_grid,
+        )
+        .join(NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == NetCompound.grid_id))
+        .where(
+            NetCompound.city_id == at.city_id,
+            NetCompound.seq == at.seq,
+            NetCompound.compound_id == compound,
+        )
+        .order_by(NetCompound.share_of_compound.desc(), NetCompound.grid_id)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def summary(session: Session, at: Moment) -> dict[str, dict[str, int]]:
+    """Return how many compounds there are, by relation, by type, and lacking a firm."""
+    everything: list[dict[str, Any]] = []
+    page = compounds(session, at, CompoundFilter(), limit=1000)
+    everything += page.items
+    while page.next:
+        page = compounds(session, at, CompoundFilter(), limit=1000, after=page.next)
+        everything += page.items
+    counts: dict[str, dict[str, int]] = {"relation": {}, "type": {}, "lacking": {}}
+    for one in everything:
+        for subject, word in (("relation", one["relation"]), ("type", one["community_type"])):
+            counts[subject][word or ""] = counts[subject].get(word or "", 0) + 1
+    counts["lacking"] = {
+        "firm": sum(one["firm"] is None for one in everything),
+        "committee": sum(one["committee"] is None for one in everything),
+        "all": len(everything),
+    }
+    return counts
 
 
 def refresh(session: Session, city: int, metre_srid: int, seq: int | None = None) -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, null, or_, select, text
+from sqlalchemy import ColumnElement, and_, case, func, null, or_, select, text
 from sqlalchemy.orm import Session
 
 from geo.store.grids import cells_within, of_net, within
@@ -16,7 +16,6 @@ from geo.store.shapes import Box, contains_text, geojson, intersects
 from geo.tables import (
     Building,
     Compound,
-    CompoundBody,
     NetCell,
     NetGrid,
     Organisation,
@@ -24,7 +23,6 @@ from geo.tables import (
     Street,
     building_household,
 )
-from geo.terms import CompoundRole
 
 
 @dataclass(frozen=True)
@@ -266,68 +264,6 @@ def buildings(
         statement = statement.where(Building.cell_id.in_(cells_within(at, narrow.grid)))
     order = Order((Key(Building.building_id, int),), _question("buildings", at, narrow))
     return _boxed(order.fetch(session, statement, limit=limit, after=after))
-
-
-def compounds(
-    session: Session,
-    at: Moment,
-    narrow: PlaceFilter,
-    *,
-    limit: int = 100,
-    after: str | None = None,
-    geometry: bool = False,
-) -> Page[dict[str, Any]]:
-    """Return a page of compounds with the names of firm and owners' committee on the day.
-
-    Raises
-    ------
-    InvalidInputError
-        If the cursor does not belong to this list.
-    """
-    firm, committee = _bodies(CompoundRole.FIRM, at), _bodies(CompoundRole.COMMITTEE, at)
-    columns = [
-        Compound.compound_id.label("compound"),
-        Compound.name,
-        Compound.community_type,
-        firm.c.organisation_id.label("firm"),
-        firm.c.name.label("firm_name"),
-        committee.c.organisation_id.label("committee"),
-        committee.c.name.label("committee_name"),
-        *_lonlat(func.ST_PointOnSurface(Compound.geom)),
-        *_extent(Compound.geom),
-        *([geojson(Compound.geom).label("geometry")] if geometry else []),
-    ]
-    statement: Statement = select(*columns).select_from(Compound)
-    for body in (firm, committee):
-        statement = statement.outerjoin(body, body.c.compound_id == Compound.compound_id)
-    statement = statement.where(Compound.city_id == at.city_id)
-    if narrow.bbox is not None:
-        statement = statement.where(intersects(Compound.geom, narrow.bbox))
-    if narrow.q:
-        statement = statement.where(contains_text(Compound.name, narrow.q))
-    order = Order((Key(Compound.compound_id, int),), _question("compounds", at, narrow))
-    return _boxed(order.fetch(session, statement, limit=limit, after=after))
-
-
-def _bodies(role: CompoundRole, at: Moment) -> Subquery:
-    """Return which body has a role in each compound of the city on the day."""
-    return (
-        select(CompoundBody.compound_id, Organisation.organisation_id, Organisation.name)
-        .join(
-            Organisation,
-            and_(
-                Organisation.city_id == CompoundBody.city_id,
-                Organisation.organisation_id == CompoundBody.organisation_id,
-            ),
-        )
-        .where(
-            CompoundBody.city_id == at.city_id,
-            CompoundBody.role == role.value,
-            CompoundBody.valid_from <= at.day,
-            or_(CompoundBody.valid_to.is_(None), CompoundBody.valid_to > at.day),
-        )
-        .subquery()
-    )
 
 
 def organisations(

@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 
 from geo.errors import InvalidInputError, NetNotFoundError
 from geo.profiles import load_profile
+from geo.store import estates, issues, nets, people, places, plans, search, tiles
 from geo.store import grids as grid_rows
-from geo.store import issues, nets, people, places, plans, search, tiles
+from geo.store.estates import CompoundFilter
 from geo.store.grids import GridFilter
 from geo.store.issues import IssueFilter
 from geo.store.kept import Kept
@@ -278,7 +279,7 @@ def list_streets(
 
 
 def list_compounds(
-    session: Session, asked: Asked, narrow: PlaceFilter, turn: Turn, *, geometry: bool = False
+    session: Session, asked: Asked, narrow: CompoundFilter, turn: Turn, *, geometry: bool = False
 ) -> tuple[Moment, Rows]:
     """Return a page of compounds.
 
@@ -290,7 +291,7 @@ def list_compounds(
         If the cursor does not belong to this list.
     """
     at = asked.moment(session)
-    page = places.compounds(
+    page = estates.compounds(
         session, at, narrow, limit=turn.limit, after=turn.after, geometry=geometry
     )
     return at, page

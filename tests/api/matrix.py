@@ -108,6 +108,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/compounds": OPEN,
     "GET /api/v1/cities/{city}/compounds ?f=csv": OPEN,
     "GET /api/v1/cities/{city}/compounds ?f=geojson": OPEN,
+    "GET /api/v1/cities/{city}/compounds/{compound}": OPEN,
     "GET /api/v1/cities/{city}/organisations": OPEN,
     "GET /api/v1/cities/{city}/search": OPEN,
     # ---- names of workers, households of buildings -----------------------------------------------
@@ -197,6 +198,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /staff": POSTERS,
     "GET /staff/workers": POSTERS,
     "GET /admin": only(ADMINISTRATOR),
+    "GET /import": IMPORTERS,
     "GET /start": PAGE,
     "POST /start": {**all_the_same("403"), PUBLIC: "422 422 422 422"},  # nothing filled in
     "GET /door/{code}": PAGE,
@@ -211,6 +213,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     },
     "GET /net": PAGE,
     "GET /net/table": PAGE,
+    "GET /compounds": PAGE,
     "GET /maps/net": PAGE,
     "GET /print/net": NAMES,
 }
@@ -250,9 +253,11 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/staff": {"city": "{city}"},
     "/staff/workers": {"city": "{city}", "worker": "第"},
     "/admin": {"city": "{city}"},
+    "/import": {"city": "{city}"},
     "/door/{code}": {"city": "{city}"},
     "/door/{code}/sheet": {"city": "{city}"},
     "/net": {"city": "{city}", "grid": "{grid}"},
+    "/compounds": {"city": "{city}"},
     "/net/table": {"city": "{city}", "parent": "{grid}"},
     "/maps/net": {"city": "{city}"},
     "/print/net": {"city": "{city}", "grid": "{grid}", "as_of": DAY},
@@ -367,7 +372,7 @@ class Case:
         gaps = {"city": self.city, "grid": self.grid, "issue": self.issue(facts), "seq": 1}
         gaps |= {"user": 1, "number": 1, "worker": 1, "post": 1, "notice": 1, "kind": "centre"}
         gaps |= {"delivery": 999, "part": "shapes"}
-        gaps |= {"address": 1, "category": "A0101", "code": CODE, "token": "x" * 43}
+        gaps |= {"address": 1, "compound": 1, "category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
         asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}
         query = {key: value.format(**gaps) for key, value in asked.items()}

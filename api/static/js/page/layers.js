@@ -7,7 +7,7 @@ const OF_DATA = new Set(["building", "street", "water", "compound", "stations"])
 // Whether the city has anything of a layer; `there` names those of which it has, null when that is not known.
 const isThere = (there, name) => there === null || !OF_DATA.has(name) || there.includes(name);
 
-export function layersMenu(holder, { base, net, stations, raster }, there, initial, onChange) {
+export function layersMenu(holder, { base, net, stations, raster, relations }, there, initial, onChange) {
   const known = [
     ["fills", t("Colours of grids"), (on) => net.setFills(on)],
     ["place", t("Names"), (on) => base.toggle("place", on)],
@@ -15,13 +15,14 @@ export function layersMenu(holder, { base, net, stations, raster }, there, initi
     ["street", t("Streets"), (on) => base.toggle("street", on)],
     ["water", t("Water"), (on) => base.toggle("water", on)],
     ["compound", t("Compounds"), (on) => base.toggle("compound", on)],
+    ["relations", t("Compounds beside grids"), (on) => relations.toggle(on)],
     ["density", t("Density of buildings"), (on) => base.toggle("density", on)],
     ["stations", t("Stations"), (on) => (on ? stations.show() : stations.hide())],
   ];
-  const needs = { density: "building" };
+  const needs = { density: "building", relations: "compound" };
   const all = known.filter(([name]) => isThere(there, needs[name] ?? name));
   if (raster) all.push(["raster", t("Base map from outside"), (on) => (on ? raster.show() : raster.hide())]);
-  const usual = new Set(all.map(([name]) => name).filter((name) => !["raster", "density"].includes(name)));
+  const usual = new Set(all.map(([name]) => name).filter((name) => !["raster", "density", "relations"].includes(name)));
   const on = initial === null ? new Set(usual) : new Set(initial.split(",").filter(Boolean));
   holder.prepend(h("h2", {}, t("Layers")));
   const foot = holder.lastElementChild;

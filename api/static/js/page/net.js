@@ -4,6 +4,7 @@ import { fitFirst, frame } from "../map/frame.js";
 import { followMap, onlyValues, read, write } from "./address.js";
 import { Api } from "./api.js";
 import { gridCard } from "./card.js";
+import { compoundCard, relationLegend, Relations } from "./compounds.js";
 import { h, isChinese, number, say, t } from "./dom.js";
 import { openHours } from "./hours.js";
 import { helpDialog, keyboard, tools } from "./keys.js";
@@ -62,6 +63,13 @@ async function showCity({ focus = false } = {}) {
       throw error;
     });
   await ask(() => cityAnswer, ([city, top]) => overview(city, top, page, actions, isChinese), { focus });
+}
+
+async function showCompound(compound, { focus = true } = {}) {
+  setPin(null);
+  panelSheet.open();
+  const card = await ask(() => api.get(`/compounds/${compound}`), (answer) => compoundCard(answer, page, actions), { focus });
+  if (card) zoomTo(card.bbox);
 }
 
 async function showGrid(grid, level, { zoom = false, focus = false, known = null } = {}) {
@@ -209,12 +217,21 @@ const rail = tools(byId("rail"), [
 const toggleLegend = (button) => togglePart("legend", button);
 
 const levels = levelControl(byId("levels"), page.steps, net, (level) => write({ level: level ? String(level) : null }));
-layersMenu(byId("layers-menu"), { base, net, stations, raster }, page.layers, read("layers"), (value) => write({ layers: value }));
+const relations = new Relations(map, api, (compound) => showCompound(compound), (error) => say(error.message));
+const related = relationLegend();
+related.hidden = true;
+const withLegend = { toggle: (on) => { related.hidden = !on; relations.toggle(on); } };
+layersMenu(byId("layers-menu"), { base, net, stations, raster, relations: withLegend }, page.layers, read("layers"), (value) => write({ layers: value }));
 for (const holder of [byId("legend"), byId("layers-legend")]) legend(holder, page.steps, net.options.palette, page.layers);
+byId("legend").append(related);
 togglePart("legend", rail.legend, innerWidth > 900);
 search(byId("search"), byId("search-list"), api, (item) => {
   if (item.type === "grid") {
     showGrid(Number(item.id), null, { zoom: true, focus: true });
+    return;
+  }
+  if (item.type === "compound") {
+    showCompound(Number(item.id), { focus: true });
     return;
   }
   const place = { lat: item.lat, lon: item.lon };
@@ -293,6 +310,7 @@ followMap(map);
 net.load(net.levelFor(map.getZoom())).then(() => requestAnimationFrame(answers));
 const wanted = Number(read("grid"));
 if (Number(read("level"))) levels.choose(page.steps.findIndex((step) => step.level === Number(read("level"))) + 1);
-if (wanted) await showGrid(wanted, null, { zoom: !read("z") });
+if (Number(read("compound"))) await showCompound(Number(read("compound")), { focus: false });
+else if (wanted) await showGrid(wanted, null, { zoom: !read("z") });
 else await showCity();
 ready();
