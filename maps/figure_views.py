@@ -60,7 +60,7 @@ def figure_frame(
             "minZoom": 8,
             "maxZoom": 19,
             "zoomSnap": 0.25,
-            "foot": 84,
+            "foot": 112,
             "attribution": chosen.attribution,
             "zoomIn": chosen.words.get("zoom_in", "+"),
             "zoomOut": chosen.words.get("zoom_out", "\N{MINUS SIGN}"),
