@@ -156,6 +156,11 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         marked("No code is left in this scheme"),
         marked("Ask the planner for a scheme with longer numbers."),
     ),
+    errors.SandboxError: Kind(
+        503,
+        marked("Files cannot be opened here"),
+        marked("The operator's command wangge doctor says what is missing."),
+    ),
     errors.DatabaseAwayError: Kind(
         503,
         marked("The database is away"),

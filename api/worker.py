@@ -49,7 +49,7 @@ def run(engine: Engine, settings: Settings, *, parent: int | None = None) -> Non
         Process that started this one.
     """
     name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    worker = Worker(engine, settings.import_dir, name)
+    worker = Worker(engine, settings.import_dir, name, limits=settings.import_limits)
 
     def stop(number: int, frame: FrameType | None) -> None:
         worker.stopping.set()

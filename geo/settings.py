@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from geo.files.limits import OPERATOR, Limits
 
 
 class Settings(BaseSettings):
@@ -72,6 +75,30 @@ class Settings(BaseSettings):
         le=20_000,
         description="Largest file that an administrator delivers, MiB.",
     )
+    import_unpacked_mib: int = Field(
+        default=2048, ge=1, le=100_000, description="Largest delivered file once unpacked, MiB."
+    )
+    import_rows: int = Field(
+        default=500_000, ge=1, description="Most rows that a delivered file may have."
+    )
+    import_memory_mib: int = Field(
+        default=2048, ge=256, description="Memory that reading a delivered file may take, MiB."
+    )
+    import_look_s: int = Field(
+        default=25, ge=1, le=600, description="Time for telling what a delivered file is, seconds."
+    )
+    import_read_s: int = Field(
+        default=300, ge=1, le=7200, description="Time for reading a delivered file, seconds."
+    )
+    operator_memory_mib: int = Field(
+        default=3072, ge=256, description="The same on the command line: memory, MiB."
+    )
+    operator_rows: int = Field(
+        default=20_000_000, ge=1, description="The same on the command line: rows."
+    )
+    operator_read_s: int = Field(
+        default=7200, ge=1, description="The same on the command line: time for reading, seconds."
+    )
     import_open_files: int = Field(
         default=30, ge=1, description="Delivered files of a city that may wait to be imported."
     )
@@ -89,6 +116,28 @@ class Settings(BaseSettings):
     def import_dir(self) -> Path:
         """Where delivered files lie until they are imported."""
         return self.project_dir / ".wangge" / "deliveries"
+
+    @property
+    def import_limits(self) -> Limits:
+        """What reading a file may cost that came from the web."""
+        return Limits(
+            file_mib=max(self.import_planner_mib, self.import_administrator_mib),
+            unpacked_mib=self.import_unpacked_mib,
+            features=self.import_rows,
+            memory_mib=self.import_memory_mib,
+            understand_s=self.import_look_s,
+            read_s=self.import_read_s,
+        )
+
+    @property
+    def operator_limits(self) -> Limits:
+        """What reading a file may cost on the command line."""
+        return replace(
+            OPERATOR,
+            features=self.operator_rows,
+            memory_mib=self.operator_memory_mib,
+            read_s=self.operator_read_s,
+        )
 
     @property
     def host_names(self) -> tuple[str, ...]:

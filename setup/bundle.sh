@@ -50,7 +50,7 @@ debian_packages() { # all that the program needs of Debian, down to the C librar
     newest=$(apt-cache search --names-only '^postgresql-[0-9]+-postgis-3$' | cut -d ' ' -f 1 |
         sort -V | tail -n 1)
     if ! apt_for "$arch" install -y --download-only --no-install-recommends \
-        "$newest" python3 python3-venv make tzdata ca-certificates >"$work/apt.log" 2>&1; then
+        "$newest" bubblewrap python3 python3-venv make tzdata ca-certificates >"$work/apt.log" 2>&1; then
         tail -n 12 "$work/apt.log" >&2
         return 1
     fi

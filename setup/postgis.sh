@@ -18,4 +18,5 @@ elif [ ! -e "$note" ] && $as mkdir -p "${note%/*}" 2>/dev/null; then
     quiet=yes
     printf '%s\n' "$ours" | $as tee "$note" >/dev/null || quiet=no
 fi
-"$here/apt.sh" "PostgreSQL with PostGIS (the database)" '^postgresql-[0-9]+-postgis-3$'
+"$here/apt.sh" "PostgreSQL with PostGIS (the database), walls around delivered files" \
+    '^postgresql-[0-9]+-postgis-3$' bubblewrap

@@ -19,6 +19,7 @@ from geo.files.facts import DATUMS, LayerFacts, Placed, Wish
 from geo.files.reading import read, understand
 from geo.findings import Finding
 from geo.repair import examine
+from geo.settings import Settings
 
 SHOWN: Final = 8
 """How many defects of a layer are listed on the terminal; --json has all."""
@@ -97,7 +98,7 @@ def examined(path: Path, layer: str | None, wish: Wish, step: Step) -> dict[str,
         If it cannot be read.
     """
     step(f"Looking at {path.name}", 0.0)
-    understood = understand(path, wish, trusted=True)
+    understood = understand(path, wish, limits=Settings().operator_limits, trusted=True)
     try:
         chosen = (understood.layer(layer),) if layer is not None else understood.layers
     except LookupError:
@@ -175,7 +176,8 @@ def _layer(path: Path, facts: LayerFacts, wish: Wish) -> dict[str, Any]:
         datum=wish.datum or facts.datum.used,
         swap_axes=facts.axes_swapped,
     )
-    delivered = read(path, facts.name, known, trusted=True)
+    limits = Settings().operator_limits
+    delivered = read(path, facts.name, known, limits=limits, trusted=True)
     shapes = delivered.frame.geometry
     shapes = shapes[~(shapes.isna() | shapes.is_empty)]
     data["invalid"] = int((~shapes.is_valid).sum())

@@ -20,7 +20,6 @@ from geo import service
 from geo.db import owner_transaction
 from geo.errors import InvalidInputError, NotFoundError
 from geo.files.facts import LayerFacts, Understood, understood_from_data
-from geo.files.limits import OPERATOR
 from geo.importing.wishes import COLUMNS, SHAPES, ImportWish, wish_from_data
 from geo.settings import Settings
 from geo.store.importing import deliveries, files, steps
@@ -180,7 +179,7 @@ def _day(text: str | None) -> str | None:
 
 
 def _import(order: Order, as_json: bool) -> None:
-    hands = hands_of(OPERATOR, trusted=True)
+    hands = hands_of(Settings().operator_limits, trusted=True)
     with open_database(Settings(), say) as opened:
         with progress() as step:
             data = _prepared(opened.engine, order, hands, step)
