@@ -31,8 +31,8 @@ COVERED_SHARE = 0.7
 PIXEL_M = 156_543.034
 """A pixel of zoom 0 at the equator, in metres."""
 DEGREE_M = 111_320.0
-OVERVIEW_PIXEL_M = 25.0
-"""An overview, simplified by 30 m, stands where a pixel is at least as wide as this."""
+OVERVIEW_PIXEL_M = 14.0
+"""An overview stands where a pixel is at least as wide: it takes corners of two pixels square."""
 SCREEN_WIDTHS_PX = (390, 1920)
 _OVERVIEW_FROM_COUNT = 300
 _LAST_LEVEL_ZOOM = 18

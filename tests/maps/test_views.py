@@ -99,7 +99,7 @@ def test_many_grids_have_an_overview_for_the_whole_city() -> None:
     steps = level_steps(a_city(levels=[few, many]), net)
     assert "overview" not in steps[0]
     assert steps[1]["overview"] == f"{steps[1]['topology']}&overview=true"
-    assert 12 < steps[1]["overviewTo"] < 13, "a pixel is 25 m wide there"
+    assert 13 < steps[1]["overviewTo"] < 13.2, "a pixel is 14 m wide there"
 
 
 @pytest.mark.parametrize(
