@@ -23,7 +23,7 @@ from geo.grids import AREA_COLUMNS
 from geo.importing.differences import Difference, compare
 from geo.importing.rows import JOIN_M, rows_of
 from geo.store import loading
-from geo.store.importing import households, standing
+from geo.store.importing import by_address, households, standing
 from geo.store.importing.plans import MOST_ROWS, Plan, Task, chosen
 from geo.store.importing.standing import BOOKS, Book
 from geo.tables import SRID, Base, Net, NetCell, NetGrid, Station
@@ -46,7 +46,10 @@ def plan(task: Task) -> Plan:
     book, session = BOOKS[task.wish.kind], task.session
     found = Findings(task.city.metre_srid)
     task.progress("read rows", 0.0)
-    read = rows_of(task.delivered, task.wish, standing.facts(session, task.city), found)
+    delivered, undecided = task.delivered, list[dict[str, Any]]()
+    if task.wish.kind is DeliveryKind.STATIONS:
+        delivered, undecided = by_address.placed(task, found)
+    read = rows_of(delivered, task.wish, standing.facts(session, task.city), found)
     rows = read.frame.assign(row=read.frame.index).reset_index(drop=True)
     task.progress("compare", 0.2)
     if book.located:
@@ -64,7 +67,7 @@ def plan(task: Task) -> Plan:
         difference=difference,
         findings=found,
         unknown=read.unknown,
-        figures=_figures(rows, there, difference),
+        figures=_figures(rows, there, difference) | ({"open": undecided} if undecided else {}),
         changes=_changes(rows, there, difference, book),
         content=there,
     )
