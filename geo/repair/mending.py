@@ -35,7 +35,7 @@ from geo.repair.ground import (
     settle,
     widened,
 )
-from geo.repair.rings import flat, sound, without_needles
+from geo.repair.rings import areal, sound, without_needles
 from geo.repair.snapping import Snapped, snapped
 from geo.topology import coverage_faults
 
@@ -212,8 +212,9 @@ def examine(
     InvalidInputError, TopologyError
         As `repair`.
     """
-    account, delivered = _opened(areas)
-    plain = flat(delivered, account)
+    account, base = _opened(areas)
+    delivered = _moved(base, -account.origin)
+    plain = areal(delivered, account)
     whole = sound(plain, account)
     delivered_m2 = shapely.area(plain)
     work = _Work(account, whole, snap_m, gap_m)
@@ -229,7 +230,7 @@ def examine(
         raise TopologyError(f"The account of areas is off by {left:.2g} m2.", off_m2=left)
     kept = ~gone
     same = shapely.equals_identical(after, delivered)
-    back = np.where(same, areas.to_numpy(), _moved(after, account.origin))
+    back = np.where(same, base, _moved(after, account.origin))
     result = gpd.GeoSeries(back[kept], index=areas.index[kept], crs=areas.crs)
     union_m2 = _gate(result, after[kept])
     return Repair(
@@ -251,6 +252,7 @@ def examine(
 
 
 def _opened(areas: gpd.GeoSeries) -> tuple[Account, Shapes]:
+    """Return an empty account and the areas without heights; refuse what has no ground."""
     crs = require_metres(areas.crs)
     labels, shapes = each_once(areas.index.to_numpy()), areas.to_numpy()
     empty = shapely.is_missing(shapes) | shapely.is_empty(shapes) | (shapely.area(shapes) == 0)
@@ -261,7 +263,14 @@ def _opened(areas: gpd.GeoSeries) -> tuple[Account, Shapes]:
         raise DeliveryError([f"{label} has no ground" for label in labels[empty]])
     box = tuple(areas.total_bounds) if len(areas) else (0.0, 0.0, 0.0, 0.0)
     origin = np.array(local_origin(box), dtype=float)
-    return Account(labels, origin, crs), _moved(shapes, -origin)
+    account = Account(labels, origin, crs)
+    base = np.asarray(shapely.force_2d(shapes), dtype=object)
+    high = shapely.has_z(shapes) | shapely.has_m(shapes)
+    if high.any():
+        place = shapely.point_on_surface(_moved(base[high][:1], -origin)[0])
+        done = "heights and measures left out"
+        account.defect("height", f"{int(high.sum())} areas", 0.0, done, place)
+    return account, base
 
 
 def _nothing(shapes: Shapes) -> NDArray[np.bool_]:

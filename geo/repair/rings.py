@@ -1,4 +1,4 @@
-"""Rings: heights left out, crossings of a ring with itself mended, needles taken off."""
+"""Rings: crossings of a ring with itself mended, needles taken off, lines beside areas left out."""
 
 from __future__ import annotations
 
@@ -20,14 +20,9 @@ NEEDLE_SINE: Final = 0.02
 PLACE: Final = re.compile(r"\[(\S+) (\S+)\]")
 
 
-def flat(shapes: Shapes, account: Account) -> Shapes:
-    """Return shapes without heights and measures, the polygons of collections alone."""
-    high = shapely.has_z(shapes) | shapely.has_m(shapes)
-    if high.any():
-        place = shapely.point_on_surface(shapely.force_2d(shapes[high][0]))
-        done = "heights and measures left out"
-        account.defect("height", f"{int(high.sum())} areas", 0.0, done, place)
-    plain = np.asarray(shapely.force_2d(shapes), dtype=object)
+def areal(shapes: Shapes, account: Account) -> Shapes:
+    """Return shapes with the polygons of collections alone."""
+    plain = shapes.copy()
     for row in np.flatnonzero(shapely.get_type_id(plain) == COLLECTION).tolist():
         whole, plain[row] = plain[row], polygonal(plain[row])
         done = "a mixed shape: its areas kept, lines and points left out"
