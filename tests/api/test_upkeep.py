@@ -39,5 +39,5 @@ def test_borders_wait_for_the_first_reader(
                 _, key, content = service.net_topology(session, asked, at.seq, level, kept)
                 assert content
                 asked_for.add(f"{key}.gz")
-    assert asked_for == made
+    assert asked_for <= made
     database.close()
