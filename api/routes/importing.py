@@ -33,6 +33,7 @@ from geo import service
 from geo.errors import (
     ConflictError,
     DeliveryError,
+    ForbiddenError,
     NotFoundError,
     NotSignedInError,
     TooManyAttemptsError,
@@ -152,11 +153,16 @@ def limits_of(settings: Settings) -> service.importing.Limits:
     return service.importing.Limits(settings.import_open_files, settings.import_hour_files)
 
 
-def _admitted(request: Request, city: str) -> Role:
-    """Return the role of who delivers, if there is room for the file.
+def get_role(request: Request, city: Annotated[str, InPath(max_length=63)]) -> Role:
+    """Return the role of who delivers.
 
     Its transaction ends before the file is taken, which may last.
     """
+    return _admitted(request, city, more=True)
+
+
+def _admitted(request: Request, city: str, *, more: bool = False) -> Role:
+    """Return the role of who delivers, if there is room for one more file."""
 
     def choose(session: Any, account: Any) -> int:
         return service.city_id_of(session, city)
@@ -166,7 +172,10 @@ def _admitted(request: Request, city: str) -> Role:
         viewer = viewer_in(access.account, access.city_id)
         if access.account is None:
             raise NotSignedInError("Sign in first.")
-        service.importing.admit(access.session, viewer, limits_of(get_settings(request)))
+        if viewer.role not in (Role.ADMINISTRATOR, Role.PLANNER):
+            raise ForbiddenError("This account may not import.")
+        if not more:
+            service.importing.admit(access.session, viewer, limits_of(get_settings(request)))
         return viewer.role
 
 
@@ -241,6 +250,7 @@ def deliver_file(
 @router.post("/{delivery}/parts", status_code=201, responses=ANSWERS)
 async def deliver_part(
     request: Request,
+    role: Annotated[Role, Depends(get_role)],
     city: Annotated[str, InPath(max_length=63)],
     delivery: DeliveryPath,
     name: FileName,
@@ -248,7 +258,6 @@ async def deliver_part(
 ) -> ImportCard:
     """Take a further part of a file of several, such as the .dbf of a Shapefile."""
     settings = get_settings(request)
-    role = await run_in_threadpool(_admitted, request, city)
 
     def opened(step: JobStep | None) -> Any:
         def choose(session: Any, account: Any) -> int:

@@ -78,8 +78,9 @@ class Worker:
     def _do(self, job: Taken) -> None:
         told = _Told(self, job)
         try:
-            with owner_transaction(self.engine) as session, told.running(session):
-                self._step(session, job, told)
+            with owner_transaction(self.engine) as session:
+                with told.running(session):
+                    self._step(session, job, told)
                 told.demand()
                 if not jobs.end(session, job, self.name, JobState.DONE):
                     raise LeftOffError
@@ -216,7 +217,11 @@ class _Told:
 
     @contextmanager
     def running(self, session: Session) -> Iterator[None]:
-        """Renew the lease as long as the work goes on; end a running statement when asked to."""
+        """Renew the lease as long as the work goes on; end a running statement when asked to.
+
+        It ends before the job's row is written by the work's own transaction: beats would wait for
+        that transaction, and it for them.
+        """
         self._driver = session.connection().connection.dbapi_connection
         beats = threading.Thread(target=self._beat, name="wangge-beat", daemon=True)
         beats.start()

@@ -1,0 +1,342 @@
+// What the panel shows of a delivery, step by step: understood, mapped, looked at, confirmed, taken back.
+
+import { h, isChinese, number, t } from "./dom.js";
+
+export const KINDS = () => ({
+  boundaries: t("Boundaries of grids"), buildings: t("Buildings"), streets: t("Streets"), barriers: t("Waters, railways, walls"),
+  stations: t("Service stations"), posts: t("Posts and workers"), households: t("Counts of households"),
+  addresses: t("Addresses"), issues: t("Past issues"),
+});
+
+const FIELDS = () => ({
+  code: t("Code"), name: t("Name"), parent: t("Grid above"), households: t("Households"), use: t("Use"), floors: t("Floors"),
+  entrances: t("Entrances"), kind: t("Kind"), address: t("Address"), opening_hours: t("Opening hours"),
+  floor_area_m2: t("Floor area, m²"), capacity: t("Capacity"), stage: t("Stage"), grid: t("Grid code"), role: t("Role"),
+  post: t("Post number"), worker_name: t("Worker's name"), duty_number: t("Duty number"), part_time: t("Part-time"),
+  valid_from: t("From"), valid_to: t("Until"), building_code: t("Building's code"), building_name: t("Building's name"),
+  compound: t("Compound"), alias: t("Another name"), category: t("Category"), reported_at: t("Reported at"),
+  closed_at: t("Closed at"), channel: t("Channel"), state: t("State"), set_aside: t("Set aside"), lon: t("Longitude"), lat: t("Latitude"),
+});
+
+export const STATES = () => ({
+  received: t("received"), understood: t("understood"), prepared: t("looked at"), imported: t("imported"),
+  undone: t("taken back"), refused: t("refused"), dropped: t("thrown away"),
+});
+
+const WORK = () => ({
+  look: t("The file is being understood"), prepare: t("The file is being compared with what stands"),
+  import: t("The file is being imported"), undo: t("The import is being taken back"), drop: t("The file is being deleted"),
+});
+
+const CHANGES = () => ({ new: t("new"), changed: t("changed"), same: t("the same"), gone: t("gone") });
+
+const FINDINGS = () => ({
+  invalid_ring: t("A ring crosses itself"), overlap: t("Areas overlap"), gap: t("A gap between areas"), sliver: t("A sliver"),
+  area_changed: t("An area was changed"), parts: t("Several parts"), outside: t("Outside the city"), moved_in: t("Moved to the edge"),
+  no_shape: t("Without a shape"), no_word: t("A text without a meaning yet"), about_person: t("About persons, not read"),
+  same_code: t("A code stands twice"), same_record: t("Stands there before"), same_name: t("The same name twice"),
+  end_moved: t("An end was joined"), kept: t("Kept, since something rests on it"), encoding: t("Encoding"), axes_swapped: t("Axes were swapped"),
+  match_several: t("May be several buildings"), match_none: t("No building like it"), match_invalid: t("No count"), rejected: t("A row cannot be taken"),
+  web_mercator: t("Web Mercator is no measure"), unplaced: t("Without a place"),
+});
+
+const LISTED = 60;
+const nameOf = (item) => (isChinese ? item.name : item.name_en || item.name);
+export const fieldName = (field, page) => {
+  const level = /^level_(\d)$/.exec(field);
+  if (!level) return FIELDS()[field] ?? field;
+  const known = page.levels.find((one) => one.level === Number(level[1]));
+  return known ? t("Grid above: %(name)s", { name: nameOf(known) }) : null;
+};
+
+const option = (value, word, chosen) => h("option", { value, selected: value === chosen }, word);
+const button = (word, onclick, main = false) => h("button", { type: "button", class: main ? "button is-main" : "button", onclick }, word);
+const chip = (word, tone = "") => h("span", { class: `chip ${tone}` }, word);
+
+// ---- while work goes on ----------------------------------------------------------------------------
+
+export function working(job, onCancel) {
+  const said = job.state === "queued" ? t("Waiting for the worker …") : `${WORK()[job.step]} …`;
+  return h("div", { class: "work", role: "status" }, h("b", {}, said),
+    h("progress", job.state === "queued" ? { max: 1 } : { max: 1, value: job.share }),
+    h("div", {}, button(job.cancel_asked ? t("Stopping …") : t("Stop"), onCancel)));
+}
+
+export function failure(job) {
+  const error = job.error ?? {};
+  if (job.state === "cancelled") return h("p", { class: "notice", role: "status" }, t("Stopped. Nothing was changed."));
+  return h("div", { class: "notice is-bad", role: "alert" },
+    h("b", {}, t("This did not work; nothing was changed.")),
+    h("ul", {}, (error.defects ?? [error.message ?? error.code]).slice(0, 20).map((one) => h("li", {}, one))));
+}
+
+// ---- understood: kind, columns, what the file does not say ----------------------------------------
+
+export function understood(card, page, wish, onWish, onPrepare) {
+  const layers = card.understood.layers;
+  const layer = layers.find((one) => one.name === wish.layer) ?? layers[0];
+  const proposed = layer.proposal.subjects.filter((kind) => page.kinds[kind]);
+  const kind = wish.kind ?? proposed[0] ?? "buildings";
+  const change = (more) => onWish({ ...wish, layer: layer.name, kind, ...more });
+  const kinds = [...new Set([...proposed, ...Object.keys(page.kinds)])];
+  return [
+    facts(card, layer),
+    layers.length > 1 && h("label", { class: "field" }, h("span", {}, t("Layer")),
+      h("select", { onchange: (event) => onWish({ layer: event.target.value }) }, layers.map((one) =>
+        option(one.name, t("%(name)s (%(n)s rows)", { name: one.name, n: number(one.features) }), layer.name)))),
+    h("label", { class: "field" }, h("span", {}, t("What it is")),
+      h("select", { onchange: (event) => onWish({ layer: layer.name, kind: event.target.value }) },
+        kinds.map((one) => option(one, KINDS()[one] + (one === proposed[0] ? t(" (proposed)") : ""), kind)))),
+    kind === "boundaries" && levelChoice(page, wish, change),
+    h("h3", {}, t("Which column is what")),
+    mapping(layer, kind, page, wish, change),
+    questions(layer, wish, change),
+    h("div", { class: "card-actions" }, button(t("Look at it"), () => onPrepare(complete(layer, kind, page, wish)), true)),
+  ];
+}
+
+function facts(card, layer) {
+  const persons = layer.columns.filter((one) => one.about_person);
+  const rows = [
+    [t("Format"), card.understood.format],
+    [t("Rows"), number(layer.features)],
+    layer.kind !== "table" && [t("Coordinates"), layer.crs.name || (layer.crs.srid ? `EPSG:${layer.crs.srid}` : t("not said"))],
+    [t("Encoding"), layer.encoding.used + (layer.encoding.reason === "declared_lies" ? ` · ${t("the file says %(name)s, wrongly", { name: layer.encoding.declared })}` : "")],
+  ].filter(Boolean);
+  return [
+    h("h3", {}, t("What was understood")),
+    h("table", { class: "rows" }, h("tbody", {}, rows.map(([word, value]) => h("tr", {}, h("th", { scope: "row" }, word), h("td", {}, value))))),
+    persons.length > 0 && h("p", { class: "notice" }, t("Columns about persons are left out: %(names)s", { names: persons.map((one) => one.name).join(isChinese ? "、" : ", ") })),
+  ];
+}
+
+function levelChoice(page, wish, change) {
+  const chosen = wish.level ?? page.levels.at(-1)?.level;
+  return h("label", { class: "field" }, h("span", {}, t("Which level")),
+    h("select", { onchange: (event) => change({ level: Number(event.target.value) }) },
+      page.levels.map((one) => option(one.level, nameOf(one), chosen))));
+}
+
+const mappingOf = (layer, kind, wish) => wish.columns ?? layer.proposal.mappings[kind] ?? {};
+
+function mapping(layer, kind, page, wish, change) {
+  const { needed, allowed } = page.kinds[kind];
+  const columns = mappingOf(layer, kind, wish);
+  const free = layer.columns.filter((one) => !one.about_person || kind === "posts");
+  const rows = [...needed, ...allowed].filter((one) => fieldName(one, page)).map((one) => h("tr", {},
+    h("th", { scope: "row" }, fieldName(one, page), needed.includes(one) && !columns[one] ? [" ", chip(t("needed"), "is-watch")] : null),
+    h("td", {}, h("select", {
+      "aria-label": fieldName(one, page),
+      onchange: (event) => {
+        const next = { ...columns, [one]: event.target.value };
+        if (!event.target.value) delete next[one];
+        change({ columns: next });
+      },
+    }, option("", "–", columns[one] ?? ""), free.map((column) => option(column.name,
+      column.examples.length ? `${column.name} (${column.examples.join(isChinese ? "、" : ", ").slice(0, 40)})` : column.name, columns[one]))))));
+  return h("table", { class: "rows" }, h("tbody", {}, rows));
+}
+
+function questions(layer, wish, change) {
+  const asked = [];
+  if (layer.kind !== "table" && !layer.crs.sure) {
+    asked.push(h("label", { class: "field" }, h("span", {}, t("Reference system (EPSG number)")),
+      h("input", { type: "number", min: 1, value: wish.crs ?? layer.crs.choices[0] ?? "", onchange: (event) => change({ crs: Number(event.target.value) || null }) }),
+      h("small", { class: "quiet" }, layer.crs.why)));
+  }
+  if (layer.kind !== "table" && !layer.datum.sure) {
+    asked.push(h("p", { class: "quiet small" }, t("The file does not say its datum. It is shown on the streets in the next step, where you choose.")));
+  }
+  if (wish.kind === "barriers" || (layer.proposal.subjects[0] === "barriers" && !wish.kind)) {
+    const kinds = { "": "–", river: t("River"), water: t("Water"), railway: t("Railway"), wall: t("Wall") };
+    asked.push(h("label", { class: "field" }, h("span", {}, t("All rows are")),
+      h("select", { onchange: (event) => change({ fixed: event.target.value ? { kind: event.target.value } : {} }) },
+        Object.entries(kinds).map(([code, word]) => option(code, word, wish.fixed?.kind ?? "")))));
+  }
+  return asked;
+}
+
+export function complete(layer, kind, page, wish) {
+  const { needed, allowed } = page.kinds[kind];
+  const known = [...needed, ...allowed];
+  const columns = Object.fromEntries(Object.entries(mappingOf(layer, kind, wish)).filter(([name]) => known.includes(name) && !(name in (wish.fixed ?? {}))));
+  const unsure = layer.kind !== "table" && !layer.datum.sure;
+  const made = {
+    kind, layer: layer.name, columns, fixed: wish.fixed ?? {}, words: wish.words ?? {},
+    crs: wish.crs ?? (layer.crs.sure ? null : layer.crs.choices[0] ?? null), datum: wish.datum ?? (unsure ? "wgs84" : null),
+    decided: wish.decided ?? {}, decisions: wish.decisions ?? {},
+  };
+  if (kind === "boundaries") made.level = wish.level ?? page.levels.at(-1)?.level ?? null;
+  return made;
+}
+
+// ---- prepared: the difference, what is to be decided, findings --------------------------------------
+
+export function prepared(card, page, parts, on) {
+  const { report } = card;
+  const layer = card.understood.layers.find((one) => one.name === card.wish.layer) ?? card.understood.layers[0];
+  return [
+    report.imported_before && h("p", { class: "notice" }, t("This very file was imported before (number %(n)s).", { n: report.imported_before })),
+    layer.kind !== "table" && !layer.datum.sure && datum(card, parts, on),
+    difference(report),
+    unknown(card, page, on),
+    (report.figures.questions ?? []).length > 0 && contradictions(card, on),
+    (report.figures.open ?? []).length > 0 && openRows(card, on),
+    findings(report, parts, on),
+    changes(parts),
+    confirmation(card, on),
+  ];
+}
+
+function datum(card, parts, on) {
+  const chosen = card.wish.datum ?? "wgs84";
+  const words = { wgs84: "WGS 84 / CGCS2000", gcj02: "GCJ-02", bd09: "BD-09" };
+  return [
+    h("h3", {}, t("Which of these lies right on the streets?")),
+    chosen === "wgs84" && parts.shapes?.features.length
+      ? on.map.pictures(parts.shapes, chosen, (which) => which !== chosen && on.prepare({ datum: which }))
+      : h("p", {}, t("Read as %(name)s.", { name: words[chosen] }), " ", button(t("Choose again"), () => on.prepare({ datum: "wgs84" }))),
+  ];
+}
+
+function difference(report) {
+  const words = CHANGES();
+  return [
+    h("h3", {}, t("Beside what stands")),
+    h("div", { class: "tiles" }, Object.keys(words).map((one) =>
+      h("div", { class: "tile" }, h("span", {}, words[one]), h("b", { class: "figure" }, number(report.difference[one]))))),
+  ];
+}
+
+const WORDS = (page, kind, field) => page.words[`${kind}.${field}`] ?? {
+  "stations.stage": [["planned", t("planned")], ["building", t("being built")], ["open", t("open")], ["closed", t("closed")]],
+  "streets.kind": [["arterial", t("arterial")], ["collector", t("collector")], ["local", t("local street")], ["path", t("path")]],
+  "barriers.kind": [["river", t("River")], ["water", t("Water")], ["railway", t("Railway")], ["wall", t("Wall")]],
+}[`${kind}.${field}`]?.map(([code, name]) => ({ code, name, name_en: name })) ?? [];
+
+function unknown(card, page, on) {
+  const fields = Object.entries(card.report.unknown ?? {});
+  if (!fields.length) return null;
+  const words = structuredClone(card.wish.words ?? {});
+  return [
+    h("h3", {}, t("Texts that need a meaning")),
+    h("p", { class: "quiet small" }, t("Rows with these texts are left out until you say what they mean.")),
+    fields.map(([field, texts]) => h("table", { class: "rows" }, h("tbody", {}, Object.entries(texts).slice(0, LISTED).map(([text, rows]) =>
+      h("tr", {}, h("th", { scope: "row" }, text || "–", " ", h("small", { class: "quiet" }, t("%(n)s rows", { n: number(rows) }))),
+        h("td", {}, h("select", {
+          "aria-label": text,
+          onchange: (event) => { words[field] = { ...words[field], [text]: event.target.value }; },
+        }, option("", t("leave out"), ""), WORDS(page, card.kind, field).map((one) => option(one.code, nameOf(one), words[field]?.[text] ?? ""))))))))),
+    h("div", { class: "card-actions" }, button(t("Apply and look again"), () => on.prepare({ words: withoutEmpty(words) }))),
+  ];
+}
+
+const withoutEmpty = (words) => Object.fromEntries(Object.entries(words).map(([field, texts]) =>
+  [field, Object.fromEntries(Object.entries(texts).filter(([, word]) => word))]));
+
+function contradictions(card, on) {
+  const decisions = { ...card.wish.decisions };
+  return [
+    h("h3", {}, t("Areas that contradict each other")),
+    h("ol", { class: "stack" }, card.report.figures.questions.slice(0, LISTED).map((one) => h("li", {},
+      h("button", { type: "button", class: "link", onclick: () => on.map.showDefect(one) }, t("%(n)s m² claimed by several", { n: number(Math.round(one.size_m2)) })),
+      h("select", { "aria-label": t("Who takes this ground"), onchange: (event) => { decisions[one.key] = event.target.value; } },
+        one.options.map((name) => option(name, name === "nobody" ? t("nobody") : name, decisions[one.key] ?? one.proposed)))))),
+    h("div", { class: "card-actions" }, button(t("Apply and look again"), () => {
+      for (const one of card.report.figures.questions) decisions[one.key] ??= one.proposed;
+      on.prepare({ decisions });
+    })),
+  ];
+}
+
+function openRows(card, on) {
+  const decided = { ...card.wish.decided };
+  return [
+    h("h3", {}, t("Rows to decide")),
+    h("table", { class: "rows" }, h("tbody", {}, card.report.figures.open.slice(0, LISTED).map((one) => h("tr", {},
+      h("th", { scope: "row" }, one.said || t("row %(n)s", { n: one.row }), " ", h("small", { class: "quiet" }, t("%(n)s households", { n: number(one.households) }))),
+      h("td", {}, h("select", { "aria-label": one.said, onchange: (event) => { decided[one.row] = Number(event.target.value); } },
+        option("0", t("leave out"), "0"), one.candidates.map((two) => option(two.building, two.label || `#${two.building}`, decided[one.row])))))))),
+    h("div", { class: "card-actions" }, button(t("Apply and look again"), () => on.prepare({ decided }))),
+  ];
+}
+
+function findings(report, parts, on) {
+  const list = parts.defects ?? [];
+  if (!list.length) return h("p", { class: "notice is-good" }, t("Nothing was wrong with the file."));
+  const words = FINDINGS();
+  const size = (one) => (one.size ? `${number(Math.round(one.size * 100) / 100)} ${one.unit === "m2" ? "m²" : one.unit === "households" ? t("households") : one.unit ?? ""}` : "");
+  return h("details", { class: "more", open: list.length <= 12 },
+    h("summary", {}, t("What was found: %(n)s", { n: number(report.defects) })),
+    h("ol", { class: "stack" }, list.slice(0, LISTED).map((one) => h("li", {},
+      one.lat === undefined
+        ? h("span", {}, words[one.kind] ?? one.kind)
+        : h("button", { type: "button", class: "link", onclick: () => on.map.showDefect(one) }, words[one.kind] ?? one.kind),
+      h("span", { class: "far" }, size(one)),
+      h("small", {}, `${one.subject} · ${one.done}`),
+      one.before && h("span", { class: "defect-ways" },
+        button(t("before"), () => on.map.showDefect(one, "before")), button(t("after"), () => on.map.showDefect(one, "after")))))),
+    list.length > LISTED && h("p", { class: "quiet small" }, t("and %(n)s more", { n: number(report.defects - LISTED) })));
+}
+
+function changes(parts) {
+  const list = (parts.difference ?? []).filter((one) => one.label || one.before);
+  if (!list.length) return null;
+  const words = CHANGES();
+  const told = (one) => Object.keys(one.after ?? {}).map((name) => `${FIELDS()[name] ?? name}: ${one.before[name] ?? "–"} → ${one.after[name] ?? "–"}`).join(" · ");
+  return h("details", { class: "more" }, h("summary", {}, t("What would change, one by one")),
+    h("ol", { class: "stack" }, list.slice(0, LISTED).map((one) => h("li", {},
+      h("b", {}, one.label || `#${one.object ?? one.row}`), chip(words[one.state], one.state === "gone" ? "is-bad" : one.state === "new" ? "is-good" : "is-watch"),
+      one.before && h("small", {}, one.moved ? t("its shape") : told(one))))),
+    list.length > LISTED && h("p", { class: "quiet small" }, t("and %(n)s more", { n: number(list.length - LISTED) })));
+}
+
+function confirmation(card, on) {
+  const words = CHANGES();
+  const counts = card.report.difference;
+  const ticked = new Set(["new", "changed"].filter((one) => counts[one] > 0));
+  const nothing = !["new", "changed", "gone"].some((one) => counts[one] > 0);
+  if (nothing) return [h("p", { class: "notice is-good" }, t("Everything stands already; there is nothing to import.")), again(on)];
+  const go = button(t("Import"), () => on.confirm([...ticked]), true);
+  const tick = (one) => h("label", {}, h("input", {
+    type: "checkbox", checked: ticked.has(one),
+    onchange: (event) => { if (event.target.checked) ticked.add(one); else ticked.delete(one); go.disabled = ticked.size === 0; },
+  }), `${words[one]} (${number(counts[one])})`);
+  return [
+    h("h3", {}, t("What is taken over")),
+    h("div", { class: "ticks" }, ["new", "changed", "gone"].filter((one) => counts[one] > 0).map(tick)),
+    counts.gone > 0 && h("p", { class: "quiet small" }, t("What is gone from the file stays unless you tick it.")),
+    h("div", { class: "card-actions" }, go, again(on)),
+  ];
+}
+
+const again = (on) => button(t("Other columns"), on.back);
+
+// ---- imported and the book -------------------------------------------------------------------------
+
+export function imported(card, on) {
+  const applied = Object.entries(card.report.applied ?? {}).filter(([, count]) => count > 0);
+  const words = { ...CHANGES(), grids: t("grids"), cells: t("cells"), workers: t("workers") };
+  return [
+    h("p", { class: "notice is-good" }, applied.length
+      ? t("Imported: %(list)s.", { list: applied.map(([name, count]) => `${number(count)} ${words[name] ?? name}`).join(isChinese ? "、" : ", ") })
+      : t("Imported; nothing had to be changed.")),
+    h("div", { class: "card-actions" }, h("a", { class: "button is-main", href: `/net?city=${encodeURIComponent(on.city)}` }, t("To the map")),
+      button(t("Take it back"), on.undo)),
+  ];
+}
+
+export function book(items, chosen, onOpen) {
+  if (!items.length) return h("p", { class: "quiet" }, t("No file has come in yet."));
+  const words = STATES();
+  const tone = { imported: "is-good", refused: "is-bad", prepared: "is-watch", understood: "is-watch" };
+  return [
+    h("h2", {}, t("Files so far")),
+    h("ol", { class: "stack" }, items.map((one) => h("li", {},
+      h("button", { type: "button", class: "link", "aria-current": one.delivery === chosen, onclick: () => onOpen(one.delivery) }, one.name),
+      chip(words[one.state], tone[one.state]),
+      h("small", {}, [`#${one.delivery}`, one.kind && KINDS()[one.kind], when(one.received_at), one.author].filter(Boolean).join(" · "))))),
+  ];
+}
+
+const when = (moment) => new Date(moment).toLocaleString(isChinese ? "zh-CN" : "en-GB", { dateStyle: "medium", timeStyle: "short" });
