@@ -103,6 +103,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/stations": OPEN,
     "GET /api/v1/cities/{city}/stations ?f=csv": OPEN,
     "GET /api/v1/cities/{city}/stations ?f=geojson": OPEN,
+    "GET /api/v1/cities/{city}/stations.xlsx": PAGE,
     "GET /api/v1/cities/{city}/streets": OPEN,
     "GET /api/v1/cities/{city}/streets ?f=geojson": OPEN,
     "GET /api/v1/cities/{city}/compounds": OPEN,
