@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from api.cli import app
 from geo import service
 from geo.db import context_key, owner_transaction
 from geo.store import derived
@@ -30,7 +29,6 @@ from tests.databases import Server
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
-WANGGE = Path(sys.prefix) / "bin" / "wangge"
 RECIPE = Path(__file__).resolve().parents[2] / "data" / "boundaries" / "cambridge.toml"
 SLUG = "cambridge-ma"
 METRE_SRID = 26986
@@ -78,20 +76,16 @@ class Office:
         self.database.engine.dispose()
         words = line.replace("FOLDER", str(self.files)).split()
         assert words.pop(0) == "wangge"
-        done = subprocess.run(
-            [str(WANGGE), *words, "--json"],
-            cwd=self.folder,
-            env={
-                **os.environ,
-                "DATABASE_URL": self.database.app_url,
-                "DATABASE_OWNER_URL": self.database.owner_url,
-                "WANGGE_PROJECT_DIR": str(self.folder),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        environment = {
+            "DATABASE_URL": self.database.app_url,
+            "DATABASE_OWNER_URL": self.database.owner_url,
+            "WANGGE_PROJECT_DIR": str(self.folder),
+        }
+        with chdir(self.folder):
+            done = CliRunner().invoke(
+                app, [*words, "--json"], env=environment, catch_exceptions=False
+            )
+        assert done.exit_code == 0, done.output
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
