@@ -80,6 +80,7 @@ from geo.store.reading import (
     net_values,
     search_city,
     show_city,
+    stations_sheet,
     vector_tile,
 )
 from geo.store.requests import RequestFilter, Requests
@@ -152,6 +153,7 @@ __all__ = [
     "set_password",
     "show_city",
     "station_density",
+    "stations_sheet",
     "teams",
     "vector_tile",
 ]

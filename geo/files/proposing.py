@@ -69,6 +69,7 @@ SUBJECTS: Final[Mapping[str, Columns]] = {
         "kind": ("kind", "类型", "类别", "站点类型", "amenity", "type"),
         "address": _ADDRESS,
         "opening_hours": ("opening_hours", "开放时间", "服务时间", "营业时间"),
+        "stage": ("stage", "状态", "建设状态"),
         "capacity": ("capacity", "容量", "座位数", "床位数"),
         "floor_area_m2": ("floor_area_m2", "面积", "建筑面积", "场地面积"),
         "lon": _LON,
@@ -87,6 +88,7 @@ SUBJECTS: Final[Mapping[str, Columns]] = {
         "building_code": ("building_code", "楼栋编码", "楼栋编号", "building", "code", "编码"),
         "building_name": ("building_name", "楼栋名称", "楼栋", "楼号", "栋号", "名称", "name"),
         "compound": ("compound", "小区", "小区名称"),
+        "address": _ADDRESS,
         "households": _HOUSEHOLDS,
     },
     "addresses": {
@@ -110,7 +112,7 @@ SUBJECTS: Final[Mapping[str, Columns]] = {
 #: What a subject cannot be without: of each group one column.
 _NEEDED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "posts": (("grid",), ("role", "worker_name", "duty_number")),
-    "households": (("households",), ("building_code", "building_name")),
+    "households": (("households",), ("building_code", "building_name", "address")),
     "addresses": (("address",),),
     "issues": (("category", "reported_at"), ("reported_at",)),
 }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, case, func, null, or_, select, text
 from sqlalchemy.orm import Session
 
+from geo import sheets
 from geo.store.grids import cells_within, of_net, within
 from geo.store.nets import Moment
 from geo.store.paging import Key, Order, Page, Statement
-from geo.store.shapes import Box, contains_text, geojson, intersects
+from geo.store.shapes import DIGITS, Box, contains_text, geojson, intersects
 from geo.tables import (
     Building,
     Compound,
@@ -20,6 +22,7 @@ from geo.tables import (
     NetGrid,
     Organisation,
     Station,
+    StationKind,
     Street,
     building_household,
 )
@@ -112,6 +115,50 @@ def stations(
         statement = statement.where(Station.cell_id.in_(cells_within(at, narrow.grid)))
     order = Order((Key(Station.station_id, int),), _question("stations", at, narrow))
     return order.fetch(session, statement, limit=limit, after=after)
+
+
+STATION_COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
+    "name": ("名称", "name"),
+    "kind": ("类型", "kind"),
+    "address": ("地址", "address"),
+    "opening_hours": ("开放时间", "opening_hours"),
+    "floor_area_m2": ("建筑面积", "floor_area_m2"),
+    "capacity": ("容量", "capacity"),
+    "stage": ("状态", "stage"),
+    "lon": ("经度", "lon"),
+    "lat": ("纬度", "lat"),
+}
+"""Columns of the workbook of stations, as an import understands them: Chinese, English."""
+STAGES: Final[Mapping[str, tuple[str, str]]] = {
+    "planned": ("规划", "planned"),
+    "building": ("在建", "building"),
+    "open": ("开放", "open"),
+    "closed": ("关闭", "closed"),
+}
+
+
+def stations_sheet(session: Session, at: Moment, lang: str) -> bytes:
+    """Return all stations of a city as a workbook that comes in again as it went out."""
+    column = 0 if lang == "zh" else 1
+    rows = session.execute(
+        select(Station, StationKind.name, StationKind.name_en, *_lonlat(Station.geom))
+        .join(
+            StationKind,
+            and_(StationKind.city_id == Station.city_id, StationKind.kind == Station.kind),
+        )
+        .where(Station.city_id == at.city_id)
+        .order_by(Station.station_id)
+    )
+    told = [
+        (
+            one.name, (name, name_en)[column], one.address, one.opening_hours,
+            one.floor_area_m2, one.capacity, STAGES[one.stage][column],
+            round(lon, DIGITS), round(lat, DIGITS),
+        )
+        for one, name, name_en, lon, lat in rows
+    ]  # fmt: skip
+    header = [names[column] for names in STATION_COLUMNS.values()]
+    return sheets.write([sheets.Sheet(("服务站", "Stations")[column], header, told)])
 
 
 def _owner(at: Moment, cell: Any) -> ColumnElement[bool]:

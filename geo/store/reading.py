@@ -259,6 +259,18 @@ def list_stations(
     return at, places.stations(session, at, narrow, limit=turn.limit, after=turn.after)
 
 
+def stations_sheet(session: Session, asked: Asked, lang: str) -> tuple[Moment, bytes]:
+    """Return all stations of a city as a workbook that an import understands.
+
+    Raises
+    ------
+    NetNotFoundError
+        If the city has no net yet on that day.
+    """
+    at = asked.moment(session)
+    return at, places.stations_sheet(session, at, lang)
+
+
 def list_streets(
     session: Session, asked: Asked, narrow: PlaceFilter, turn: Turn, *, geometry: bool = False
 ) -> tuple[Moment, Rows]:
