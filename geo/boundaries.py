@@ -1,26 +1,21 @@
-"""Boundary files in: the one room that opens files, and believes nothing about them unseen.
+"""The layers that a recipe names, in metres: opened by `geo.files`, held against the recipe here.
 
-What a file is, is told by its first bytes and never by its name; GDAL is asked for that format
-alone. Only the columns that are asked for are read.
+Only the columns that the recipe names are read.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
-import mmap
-import re
-import sqlite3
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
-from urllib.parse import quote
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import shapely
 from pyproj import CRS, Transformer
@@ -28,6 +23,9 @@ from pyproj.exceptions import CRSError
 
 from geo.crs import WGS84_SRID, require_metres
 from geo.errors import DeliveryError
+from geo.files import guard
+from geo.files.limits import OPERATOR
+from geo.files.sources import Batch, RawLayer, batches, open_file
 from geo.findings import Finding
 from geo.recipes import BarrierPart, LevelPart, Recipe, Source
 from geo.terms import BarrierKind
@@ -35,22 +33,9 @@ from geo.terms import BarrierKind
 AREAL: Final = ("Polygon", "MultiPolygon")
 LINEAR: Final = ("LineString", "MultiLineString")
 POINTS: Final = ("Point",)
+DEAD_PROXY: Final = "127.0.0.1:9"
 WATERY: Final = (BarrierKind.RIVER, BarrierKind.WATER)
 
-#: First bytes -> the driver that reads such a file.
-SIGNATURES: Final[dict[bytes, str]] = {
-    b"SQLite format 3\0": "GPKG",
-    b"\x00\x00\x27\x0a": "ESRI Shapefile",
-    b"fgb\x03": "FlatGeobuf",
-    b"{": "GeoJSON",
-}
-FORMATS: Final = "GeoPackage, Shapefile (.shp), GeoJSON, FlatGeobuf"
-BLANK: Final = b"\xef\xbb\xbf \t\r\n"
-DEAD_PROXY: Final = "127.0.0.1:9"
-CRS_MEMBER: Final = re.compile(rb'"crs"\s*:\s*')
-LONGEST_CRS: Final = 20_000
-PLAIN_GEOJSON: Final = re.compile(rb'"type"\s*:\s*"FeatureCollection"')
-PIPELINE: Final = re.compile(rb'"gdal_streamed_alg"')
 #: Slack around a reference system's area of use, in degrees.
 AREA_SLACK_DEG: Final = 0.5
 EXAMPLES: Final = 5
@@ -130,7 +115,7 @@ def read_delivery(
     levels = [
         reader.read(part, _level_columns(part, recipe, weights), AREAL) for part in recipe.levels
     ]
-    values = [reader.read(part, part.columns, AREAL) for part in recipe.values]
+    values = [reader.read(part, part.columns, AREAL) for part in recipe.values]  # noqa: PD011
     barriers = [
         reader.read(part, _barrier_columns(part), AREAL if part.kind in WATERY else LINEAR)
         for part in recipe.barriers
@@ -187,13 +172,9 @@ def read_layer(
         contradicts the recipe's, or rows have another geometry; with all reasons at once.
     """
     path = _path(folder, source)
-    driver = _driver(path, source)
-    with _guarded(source) as said:
-        layer = _layer(path, driver, source)
-        about = pyogrio.read_info(path, layer=layer, encoding=source.encoding)
-        _refuse_driver(about["driver"], driver, source)
-        crs, defects = _crs(about["crs"], source)
-        present = list(about["fields"])
+    with _opened(path, source) as (raw, encoding):
+        crs, defects = _crs(raw.crs, source)
+        present = list(raw.columns)
         defects += [
             f"{source.label}: no column '{name}'{_nearest(name, present)}; it has {present}"
             for name in dict.fromkeys(columns.values())
@@ -201,23 +182,47 @@ def read_layer(
         ]
         if defects:
             raise DeliveryError(defects)
-        read = pyogrio.read_dataframe(
-            path,
-            layer=layer,
-            columns=sorted(set(columns.values())),
-            encoding=source.encoding,
-            force_2d=True,
-            on_invalid="ignore",
-        )
-    frame = gpd.GeoDataFrame(
-        {name: read[column] for name, column in columns.items()},
-        geometry=np.asarray(read.geometry, dtype=object),
-        crs=crs,
-    )
+        wanted = sorted(set(columns.values()))
+        frames = [_frame(batch, columns) for batch in batches(raw, wanted, encoding)]
+    if not frames:
+        raise DeliveryError([f"{source.label}: the layer is empty"])
+    whole = pd.concat(frames, ignore_index=True)
+    frame = gpd.GeoDataFrame(whole, geometry="geometry", crs=crs)
     frame.index += 1
-    heard = dict.fromkeys(str(warning.message) for warning in said)
-    remarks = [Finding(source.label, "remark", "the reader", message) for message in heard]
+    _refuse_persons(frame, source, columns)
+    remarks = [replace(found, source=source.label) for found in raw.findings]
     return _with_shapes(frame, source, geometry, remarks)
+
+
+@contextmanager
+def _opened(path: Path, source: Source) -> Iterator[tuple[RawLayer, str]]:
+    """Yield a layer that can be read, and the encoding of its texts."""
+    with TemporaryDirectory(prefix="wangge-recipe-") as folder, _without_network():
+        opened = open_file(path, Path(folder), OPERATOR, source.file)
+        names = [layer.name for layer in opened.layers]
+        if source.layer is not None and source.layer not in names:
+            nearest = _nearest(source.layer, names)
+            message = f"{source.label}: no such layer{nearest}; it has {names}"
+            raise DeliveryError([message])
+        raw = opened.layer(source.layer)
+        yield raw, source.encoding or raw.encoding.used
+
+
+def _refuse_persons(frame: gpd.GeoDataFrame, source: Source, columns: dict[str, str]) -> None:
+    """Refuse columns about persons that a recipe names."""
+    found = {
+        column: guard.refusal(name, column, about)
+        for name, column in columns.items()
+        if (about := guard.about_person(column, frame[name]))
+    }
+    if why := [f"{source.label}: {said}" for said in found.values() if said]:
+        raise DeliveryError(why)
+
+
+def _frame(batch: Batch, columns: dict[str, str]) -> pd.DataFrame:
+    read = {name: batch.columns[column].to_pandas() for name, column in columns.items()}
+    shapes = batch.shapes if batch.shapes is not None else np.full(batch.rows, None, dtype=object)
+    return pd.DataFrame({**read, "geometry": shapes})
 
 
 def in_metres(delivered: Delivered, metre_srid: int, *, strays: bool = False) -> Delivered:
@@ -269,75 +274,6 @@ def _path(folder: Path, source: Source) -> Path:
         nearest = _nearest(path.name, there)
         raise DeliveryError([f"{source.file}: no such file in {folder}{nearest}{listed}"])
     return path
-
-
-def _driver(path: Path, source: Source) -> str:
-    with path.open("rb") as file:
-        head = file.read(64)
-    head = head.lstrip(BLANK) if head.lstrip(BLANK)[:1] == b"{" else head
-    for signature, driver in SIGNATURES.items():
-        if head.startswith(signature):
-            if driver == "GeoJSON":
-                _refuse_other_json(path, source)
-            return driver
-    what = "is empty" if not head else "is none of the formats that are read"
-    raise DeliveryError([f"{source.file}: {what} ({FORMATS})"])
-
-
-def _refuse_other_json(path: Path, source: Source) -> None:
-    """Refuse JSON that is no GeoJSON, and a `crs` member that names an address to fetch."""
-    with (
-        path.open("rb") as file,
-        closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as m,
-    ):
-        if not PLAIN_GEOJSON.search(m) or PIPELINE.search(m):
-            raise DeliveryError([f"{source.file}: is JSON, but not a GeoJSON FeatureCollection"])
-        if any(
-            _is_address(m[found.end() : found.end() + LONGEST_CRS])
-            for found in CRS_MEMBER.finditer(m)
-        ):
-            raise DeliveryError([f"{source.file}: its 'crs' member is not a plain name"])
-
-
-def _is_address(member: bytes) -> bool:
-    """Say whether a `crs` member is anything but a name: it could be fetched."""
-    try:
-        value, _ = json.JSONDecoder().raw_decode(member.decode("utf-8", "replace"))
-    except ValueError:
-        return True
-    return isinstance(value, dict) and value.get("type") != "name"
-
-
-def _refuse_driver(found: str, expected: str, source: Source) -> None:
-    if found != expected:
-        raise DeliveryError([f"{source.file}: looks like {expected} and is read as {found}"])
-
-
-def _layer(path: Path, driver: str, source: Source) -> str:
-    names = [str(name) for name, _ in pyogrio.list_layers(path)]
-    if driver == "GPKG" and names:
-        _refuse_views(path, names, source)
-    if source.layer is None:
-        if len(names) == 1:
-            return names[0]
-        raise DeliveryError([f"{source.file}: it has {len(names)} layers, name one of {names}"])
-    if names.count(source.layer) > 1:
-        raise DeliveryError([f"{source.label}: {names.count(source.layer)} layers of this name"])
-    if source.layer not in names:
-        nearest = _nearest(source.layer, names)
-        raise DeliveryError([f"{source.label}: no such layer{nearest}; it has {names}"])
-    return source.layer
-
-
-def _refuse_views(path: Path, names: list[str], source: Source) -> None:
-    """Refuse layers that are views: a view is a program that the reader would run."""
-    address = f"file:{quote(str(path))}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(address, uri=True)) as database:
-        views = {
-            name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='view'")
-        }
-    if hit := sorted(views & set(names)):
-        raise DeliveryError([f"{source.file}: layers that are views are not read: {hit}"])
 
 
 def _crs(said: str | None, source: Source) -> tuple[CRS | None, list[str]]:
@@ -441,16 +377,11 @@ def _rows(chosen: Any) -> str:
 
 
 @contextmanager
-def _guarded(source: Source) -> Iterator[list[warnings.WarningMessage]]:
-    """Keep the reader from the network, turn its errors into ours, and collect what it remarks."""
+def _without_network() -> Iterator[None]:
+    """Keep GDAL from the network."""
     before = pyogrio.get_gdal_config_option("GDAL_HTTP_PROXY")
     pyogrio.set_gdal_config_options({"GDAL_HTTP_PROXY": DEAD_PROXY})
     try:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            yield said
-    except (RuntimeError, ValueError, LookupError, OSError, sqlite3.Error) as error:
-        message = str(error).strip().replace("\n", " ")
-        raise DeliveryError([f"{source.label}: cannot be read: {message}"]) from error
+        yield
     finally:
         pyogrio.set_gdal_config_options({"GDAL_HTTP_PROXY": before})
