@@ -114,7 +114,7 @@ def check(session: Session, city: City, live_seq: int | None) -> dict[str, Any]:
     ).all()
     cells = _cells(session, city, transformer)
     barriers, streets = (
-        _series(session, city, table.geom, transformer) for table in (Barrier, Street)
+        series(session, city, table.geom, transformer) for table in (Barrier, Street)
     )
     outline = session.execute(
         select(func.ST_AsBinary(City.outline)).where(City.city_id == city.city_id)
@@ -211,7 +211,7 @@ def _cells(session: Session, city: City, transformer: Transformer) -> gpd.GeoDat
     )
 
 
-def _series(session: Session, city: City, column: Any, transformer: Transformer) -> gpd.GeoSeries:
+def series(session: Session, city: City, column: Any, transformer: Transformer) -> gpd.GeoSeries:
     """Return the shapes of a table of the city in its metre CRS."""
     found = session.scalars(
         select(func.ST_AsBinary(column)).where(column.class_.city_id == city.city_id)

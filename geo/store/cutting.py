@@ -41,9 +41,18 @@ from geo.cuts import fit
 from geo.dataset import HOUSEHOLDS
 from geo.errors import ConflictError, TopologyError
 from geo.seal import SEALED, net_hash
-from geo.store import audit, derived
+from geo.store import audit, derived, estates, inherited
 from geo.store.loading import copy_rows
-from geo.tables import SRID, Base, Cell, CellLineage, City, Net, NetCell, NetGrid
+from geo.tables import (
+    SRID,
+    Base,
+    Cell,
+    CellLineage,
+    City,
+    Net,
+    NetCell,
+    NetGrid,
+)
 
 CELLS_LOCK: Final = 7201
 """First half of the advisory lock on the cells of a city; the second is the city."""
@@ -121,6 +130,7 @@ def cut(session: Session, city_id: int, pieces: gpd.GeoDataFrame) -> CutDone:
         return CutDone(0, owner.rename("cell"), {})
     olds = parts["cell_id"].unique().astype(np.int64)
     fitted = fit(_around(session, city_id, olds), parts)
+    before = inherited.parts_of_owners(session, city, olds)
     number, first = _next(session, city_id)
     fresh = np.arange(first, first + len(parts), dtype=np.int64)
     _put_cells(session, city_id, number, fresh, parts["cell_id"], fitted.pieces, fitted.area_m2)
@@ -134,10 +144,13 @@ def cut(session: Session, city_id: int, pieces: gpd.GeoDataFrame) -> CutDone:
     moved = {table.name: _move(session, city_id, table, frame) for table in _located()}
     _share_values(session, city_id, frame)
     nets = _follow(session, city, olds, fresh)
+    raised = inherited.inherit(
+        session, city_id, before, inherited.parts_of_owners(session, city, fresh)
+    )
     cell_of = owner.rename("cell")
     cell_of[~lone.to_numpy()] = fresh
     told = {"cut": number, "cells": len(olds), "pieces": len(fresh), "moved": moved, "nets": nets}
-    told["sha256"] = hashlib.sha256(b"".join(shapely.to_wkb(fitted.pieces))).hexdigest()
+    told |= {"exceptions": raised, "sha256": _digest(fitted.pieces)}
     audit.append(session, city_id, "cells.cut", f"city/{city.slug}", told)
     return CutDone(number, cell_of, moved)
 
@@ -172,6 +185,7 @@ def uncut(session: Session, city_id: int, number: int) -> int:
     for statement in _TAKEN_BACK:
         session.execute(statement, _known(city_id, olds, pieces))
     olds = first["cell"].to_numpy()
+    inherited.take_back(session, city_id, number)
     nets = _follow(session, city, pieces, olds)
     told = {"cut": number, "cells": len(olds), "pieces": len(pieces), "nets": nets}
     audit.append(session, city_id, "cells.uncut", f"city/{city.slug}", told)
@@ -249,6 +263,10 @@ _AROUND = text("""
             AND x.geom && ST_Expand(c.geom, 0.0000001))
     ORDER BY c.cell_id
 """)
+
+
+def _digest(shapes: Any) -> str:
+    return hashlib.sha256(b"".join(shapely.to_wkb(shapes))).hexdigest()
 
 
 def _located() -> list[Table]:
@@ -482,6 +500,7 @@ def _follow(session: Session, city: City, gone: Ids, come: Ids) -> dict[str, lis
         session, city.city_id, city.metre_srid, cells=[int(cell) for cell in come]
     )
     derived.refresh_figures(session, city.city_id)
+    estates.refresh(session, city.city_id, city.metre_srid)
     nets = session.scalars(select(Net).where(Net.city_id == city.city_id).order_by(Net.seq))
     return {str(net.seq): _sealed_again(session, net) for net in nets}
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from sqlalchemy import select, text
@@ -18,7 +20,7 @@ from geo.db import owner_engine, owner_transaction
 from geo.errors import ConflictError, TopologyError
 from geo.store import cutting, derived
 from geo.tables import Building, Cell, City, Net
-from tests.cities import METRE_SRID, cell_at, tiny_dataset
+from tests.cities import METRE_SRID, cell_at, line, tiny_dataset
 from tests.conftest import MigratedDatabase
 
 SQUARE = cell_at(1, 1)
@@ -354,6 +356,34 @@ def test_another_city_is_not_touched(session: Session) -> None:
     cutting.cut(session, city, halves(cells_of(session, city), SQUARE))
     assert everything(session, other) == before
     assert service.check_city(session, "other")["ok"]
+
+
+def test_a_grid_that_a_barrier_parts_inside_its_cell_inherits_its_parts(session: Session) -> None:
+    whole = tiny_dataset()
+    wall = whole.barriers.iloc[[1]].assign(barrier_id=99, kind="wall")
+    wall = wall.set_geometry([line((5, 2.5), (8, 2.5))], crs=METRE_SRID)
+    barriers = pd.concat([whole.barriers, wall], ignore_index=True)
+    streets = whole.streets[whole.streets["street_id"] != 5].reset_index(drop=True)
+    upper = whole.cells["cell_id"].isin([cell_at(column, 3) for column in (5, 6, 7)])
+    cells = whole.cells.assign(grid_id=whole.cells["grid_id"].mask(upper, 213))
+    service.load_dataset(session, replace(whole, barriers=barriers, streets=streets, cells=cells))
+    city = city_of(session)
+    ids = [cell_at(column, 2) for column in (5, 6, 7)]
+    assert service.check_city(session, "tiny")["exceptions"] == []
+    done = cutting.cut(session, city, halves(cells_of(session, city), *ids, along="y"))
+    report = service.check_city(session, "tiny")
+    assert report["faults"] == []
+    assert report["exceptions"] == [{"seq": 1, "grid_id": 212, "parts": 2, "allowed": 2}]
+    cutting.uncut(session, city, done.number)
+    assert session.scalar(text("SELECT count(*) FROM net_exception")) == 0
+    assert service.check_city(session, "tiny")["ok"]
+
+
+def test_a_grid_that_was_torn_before_stays_a_fault(tiny: Session) -> None:
+    city = city_of(tiny)
+    tiny.execute(text("UPDATE net_cell SET grid_id = 213 WHERE cell_id = 6"))
+    cutting.cut(tiny, city, halves(cells_of(tiny, city), 6))
+    assert service.check_city(tiny, "tiny")["counts"]["contiguity"] == 1
 
 
 def test_the_log_has_one_row_for_a_cut(tiny: Session) -> None:
