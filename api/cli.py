@@ -26,6 +26,7 @@ COMMANDS = {
     "import": "api.commands.importing:app",
     "check": "api.commands.files:check",
     "repair": "api.commands.repairing:repair",
+    "cells": "api.commands.cells:cells",
     "db": "api.commands.database:app",
     "backup": "api.commands.keeping:backup",
     "restore": "api.commands.keeping:restore",
