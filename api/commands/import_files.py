@@ -54,6 +54,9 @@ Level = Annotated[int | None, typer.Option(help="Boundaries: their level, 1 bein
 From = Annotated[str | None, typer.Option(help="Boundaries: first day of the net they make.")]
 Vintage = Annotated[str | None, typer.Option(help="Year of the households' count.")]
 Apply = Annotated[str, typer.Option(help="What is applied of the difference: new,changed,gone.")]
+Cut = Annotated[
+    bool, typer.Option("--cut-cells", help="Buildings: give each new one a cell of its own.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; store nothing.")]
 Report = Annotated[Path | None, typer.Option(help="Write all findings and changes here, as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -102,6 +105,7 @@ def command(kind: DeliveryKind) -> Callable[..., None]:
         effective_from: From = None,
         vintage: Vintage = None,
         apply: Apply = "new,changed",
+        cut_cells: Cut = False,
         dry_run: DryRun = False,
         report: Report = None,
         yes: Yes = False,
@@ -112,6 +116,7 @@ def command(kind: DeliveryKind) -> Callable[..., None]:
             "kind": kind.value, "columns": _pairs("--map", map_), "fixed": _pairs("--set", set_),
             "words": _words(word), "encoding": encoding, "crs": crs, "datum": datum,
             "swap_axes": swap_axes, "level": level, "vintage": vintage,
+            "cut_cells": cut_cells,
             "effective_from": _day(effective_from),
             "choice": [one.strip() for one in apply.split(",") if one.strip()],
         }  # fmt: skip

@@ -132,6 +132,7 @@ class ImportWishForm(Wish):
     left_out: list[int] = Field(default_factory=list, max_length=100_000)
     decided: dict[str, int] = Field(default_factory=dict)
     decisions: dict[str, str] = Field(default_factory=dict)
+    cut_cells: bool = False
 
 
 class ImportChoice(Wish):

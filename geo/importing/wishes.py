@@ -102,6 +102,8 @@ class ImportWish:
         Row of the file -> building that it is, where the match was not clear.
     decisions : mapping of str to str
         Of boundaries: key of a question about their ground -> who takes it.
+    cut_cells : bool
+        Of buildings: cut the cells that new ones stand on, so that each has its own.
     """
 
     kind: DeliveryKind
@@ -120,6 +122,7 @@ class ImportWish:
     left_out: tuple[int, ...] = ()
     decided: Mapping[str, int] = field(default_factory=dict)
     decisions: Mapping[str, str] = field(default_factory=dict)
+    cut_cells: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -194,6 +197,8 @@ def wish_from_data(data: Mapping[str, Any]) -> ImportWish:
     except (TypeError, ValueError) as error:
         raise _refused("wish", f"A number or a date is none: {error}.") from None
     values["choice"] = tuple(values.get("choice", USUAL_CHOICE))
+    if not isinstance(values.get("cut_cells", False), bool):
+        raise _refused("cut_cells", "cut_cells is true or false.")
     return ImportWish(**values)
 
 

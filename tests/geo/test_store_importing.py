@@ -342,6 +342,25 @@ def test_a_net_that_something_builds_on_stays(fresh_database: MigratedDatabase) 
         steps.undo(session, first)
 
 
+def test_new_buildings_cut_the_cells_they_stand_on(fresh_city: MigratedDatabase) -> None:
+    houses = [
+        {"code": "N1", "households": 7, "geometry": square(7.1, 4.1, 0.2, 0.2)},
+        {"code": "N2", "households": 4, "geometry": square(7.6, 4.6, 0.2, 0.2)},
+        {"code": "N3", "households": 2, "geometry": square(0.7, 0.7, 0.2, 0.2)},
+    ]
+    wanted = wish(DeliveryKind.BUILDINGS, ("code", "households"), cut_cells=True)
+    with owner(fresh_city) as session:
+        before, report = everything(session), checked(session)
+        row, applied = imported(session, houses, wanted)
+        assert applied["new"] == 3
+        checked(session)
+        cells = session.scalars(text("SELECT cell_id FROM building WHERE code LIKE 'N_'")).all()
+        assert len(set(cells)) == 3 and min(cells) > 40
+        steps.undo(session, row)
+        assert everything(session) == before
+        assert checked(session) == report
+
+
 def test_households_are_joined_by_code_and_name(fresh_city: MigratedDatabase) -> None:
     counts = [
         {"building_code": "B0001", "building_name": None, "households": 77, "geometry": None},

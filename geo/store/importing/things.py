@@ -23,7 +23,7 @@ from geo.grids import AREA_COLUMNS
 from geo.importing.differences import Difference, compare
 from geo.importing.rows import JOIN_M, rows_of
 from geo.store import loading
-from geo.store.importing import by_address, households, standing
+from geo.store.importing import by_address, ground, households, standing
 from geo.store.importing.plans import MOST_ROWS, Plan, Task, chosen
 from geo.store.importing.standing import BOOKS, Book
 from geo.tables import SRID, Base, Net, NetCell, NetGrid, Station
@@ -204,6 +204,8 @@ def write(task: Task, made: Plan) -> dict[str, int]:
         new, changed = _noded(session, city.city_id, new), _noded(session, city.city_id, changed)
     if task.wish.kind is DeliveryKind.ISSUES:
         new, changed = _owned(session, city.city_id, new), _owned(session, city.city_id, changed)
+    if task.wish.cut_cells and task.wish.kind is DeliveryKind.BUILDINGS:
+        new = ground.cut_for(task, new, there)
     task.progress("write", 0.1)
     first = int(session.scalar(select(func.max(getattr(book.table, book.key))).where(
         book.table.city_id == city.city_id)) or 0) + 1  # fmt: skip
