@@ -361,9 +361,10 @@ class _Work:
 
     def _keep_untouched(self) -> None:
         """Put back the very object of each area that has the same corners as before."""
-        same = shapely.equals_identical(
-            shapely.normalize(self.after), shapely.normalize(self.whole)
-        )
+        corners = shapely.remove_repeated_points(self.whole, 0.0)
+        single = shapely.get_num_geometries(corners) == 1
+        corners[single] = shapely.get_geometry(corners[single], 0)
+        same = shapely.equals_identical(shapely.normalize(self.after), shapely.normalize(corners))
         self.after = np.where(same, self.whole, self.after)
 
     def _enter_moves(self, tips: Shapes, joined: Snapped) -> None:
