@@ -35,6 +35,9 @@ MODULE: Final = "geo.files.inside"
 ANSWER: Final = "answer.json"
 ROWS: Final = "rows.arrow"
 MOST_ANSWER_BYTES: Final = 16 * MIB
+MOST_DEFECTS: Final = 100
+LONGEST_DEFECT: Final = 2000
+LONGEST_REASON: Final = 40
 LOOK_EVERY_S: Final = 0.2
 PROBE_S: Final = 10
 INSIDE_IN: Final = Path("/in")
@@ -167,7 +170,7 @@ def _let_in(parts: Mapping[str, Path], out: Path) -> list[str]:
     doors: list[str] = []
     for number, part in enumerate(parts.values()):
         doors += ["--ro-bind", str(part.resolve()), str(INSIDE_IN / str(number))]
-    return [*doors, "--bind", str(out), str(INSIDE_OUT)]
+    return [*doors, "--bind", str(out), str(INSIDE_OUT), "--remount-ro", "/"]
 
 
 def _parts(path: Path) -> dict[str, Path]:
@@ -276,18 +279,21 @@ def _answer(out: Path, ended: tuple[int, str], label: str, limits: Limits) -> di
         said = f"{label}: the reader failed on it ({code}); the file is damaged or made to harm"
         raise FileRefusedError("reader_failed", [said])
     try:
-        answer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        answer = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
-        said = f"{label}: the reader gave no answer"
-        raise FileRefusedError("reader_failed", [said]) from None
+        answer = None
+    if not isinstance(answer, dict):
+        raise FileRefusedError("reader_failed", [f"{label}: the reader gave no clear answer"])
     refused = answer.get("refused")
     if refused is None:
         return answer
+    if not isinstance(refused, dict) or not isinstance(refused.get("defects"), list):
+        raise FileRefusedError("reader_failed", [f"{label}: the reader gave no clear answer"])
     if refused.get("reason") == "too_much_memory":
         raise _too_much_memory(label, limits)
-    defects = [str(defect) for defect in refused["defects"]]
+    defects = [str(defect)[:LONGEST_DEFECT] for defect in refused["defects"][:MOST_DEFECTS]]
     if refused.get("reason"):
-        raise FileRefusedError(str(refused["reason"]), defects)
+        raise FileRefusedError(str(refused["reason"])[:LONGEST_REASON], defects)
     raise DeliveryError(defects)
 
 
