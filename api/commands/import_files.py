@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from api.commands.opening import open_database
@@ -24,7 +24,7 @@ from geo.importing.wishes import COLUMNS, SHAPES, ImportWish, wish_from_data
 from geo.settings import Settings
 from geo.store.importing import deliveries, files, steps
 from geo.store.importing.working import hands_of
-from geo.tables import Delivery
+from geo.tables import Delivery, UserAccount
 from geo.terms import DeliveryKind
 
 SHOWN = 8
@@ -59,6 +59,9 @@ Cut = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; store nothing.")]
 Report = Annotated[Path | None, typer.Option(help="Write all findings and changes here, as JSON.")]
+As = Annotated[
+    str | None, typer.Option("--as", help="Account that a draft plan of boundaries belongs to.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 HELP = {
@@ -86,6 +89,7 @@ class Order:
     dry_run: bool
     report: Path | None
     yes: bool
+    login: str | None = None
 
 
 def command(kind: DeliveryKind) -> Callable[..., None]:
@@ -108,6 +112,7 @@ def command(kind: DeliveryKind) -> Callable[..., None]:
         cut_cells: Cut = False,
         dry_run: DryRun = False,
         report: Report = None,
+        as_login: As = None,
         yes: Yes = False,
         as_json: Json = False,
     ) -> None:
@@ -120,7 +125,8 @@ def command(kind: DeliveryKind) -> Callable[..., None]:
             "effective_from": _day(effective_from),
             "choice": [one.strip() for one in apply.split(",") if one.strip()],
         }  # fmt: skip
-        _import(Order(kind, path, layer, city, given, dry_run, report, yes or as_json), as_json)
+        sure = yes or as_json
+        _import(Order(kind, path, layer, city, given, dry_run, report, sure, as_login), as_json)
 
     run.__doc__ = HELP[kind]
     return run
@@ -276,8 +282,22 @@ def _performed(
     with owner_transaction(engine) as session:
         city_id = service.city_id_of(session, order.city)
         row = deliveries.get(session, city_id, number)
-        applied = steps.perform(session, row, order.path, hands, progress=step)
+        actor = _actor(session, city_id, order.login)
+        applied = steps.perform(session, row, order.path, hands, actor=actor, progress=step)
     return {"applied": applied, "stored": True}
+
+
+def _actor(session: Session, city_id: int, login: str | None) -> steps.Actor | None:
+    if login is None:
+        return None
+    found = session.execute(
+        select(UserAccount.user_id, UserAccount.role).where(
+            UserAccount.city_id == city_id, func.lower(UserAccount.login) == login.lower()
+        )
+    ).one_or_none()
+    if found is None:
+        raise NotFoundError(f"The city has no account '{login}'.")
+    return steps.Actor(found.user_id, found.role)
 
 
 def _write(path: Path | None, data: dict[str, Any]) -> None:

@@ -315,9 +315,39 @@ def test_boundaries_make_the_first_net_of_a_city(fresh_database: MigratedDatabas
         assert [one.code for one in grids[2:]] == ["A1", "A2", "A3"]
         assert session.scalar(text("SELECT sum(value) FROM cell_value")) == 45
         assert session.scalar(text("SELECT count(*) FROM level")) == len(before["level"])
-        with pytest.raises(ConflictError) as caught:
-            prepared(session, AREAS, wanted, "b")
-        assert caught.value.data["reason"] == "has_net"
+        again, plan, hands = prepared(session, AREAS, wanted, "b")
+        assert plan.difference.counts() == {"new": 0, "changed": 0, "same": 3, "gone": 0}
+        with pytest.raises(ConflictError) as caught, session.begin_nested():
+            steps.perform(session, again, Path("b"), hands)
+        assert caught.value.data["reason"] == "no_author"
+        steps.undo(session, row)
+        assert everything(session) == before
+
+
+def test_a_later_delivery_of_boundaries_becomes_a_draft(fresh_city: MigratedDatabase) -> None:
+    with owner(fresh_city) as session:
+        code = session.scalar(text("SELECT code FROM net_grid WHERE grid_id = 212"))
+        author = session.scalar(text("SELECT user_id FROM user_account WHERE role = 'planner'"))
+    areas = [
+        {"code": code, "name": "第二网格", "geometry": square(5, 2, 3, 1)},
+        {"code": "NEU", "name": "新网格", "geometry": square(5, 3, 3, 1)},
+    ]
+    wanted = wish(DeliveryKind.BOUNDARIES, ("code", "name"), level=3)
+    with owner(fresh_city) as session:
+        before, report = everything(session), checked(session)
+        row, plan, hands = prepared(session, areas, wanted)
+        assert plan.difference.rows["state"].tolist() == ["changed", "new"]
+        actor = steps.Actor(author, "planner")
+        applied = steps.perform(session, row, Path("a"), hands, actor=actor)
+        assert (applied["new"], applied["cells"]) == (1, 3)
+        given = session.execute(
+            text("SELECT c.cell_id, g.name, g.parent_id, g.level FROM plan_cell AS c"
+                 " JOIN plan_grid AS g USING (city_id, plan_id, grid_id) ORDER BY 1")
+        ).all()  # fmt: skip
+        assert [tuple(one) for one in given] == [(n, "新网格", 21, 3) for n in (30, 31, 32)]
+        assert session.scalar(text("SELECT count(*) FROM plan_grid WHERE ended")) == 0
+        assert session.scalar(text("SELECT members FROM plan")) == [author]
+        assert checked(session)["figures"] == report["figures"]
         steps.undo(session, row)
         assert everything(session) == before
 

@@ -1,4 +1,4 @@
-"""Boundaries: into a city without ground they make its first net."""
+"""Boundaries: into a city without ground they make its first net, else a draft plan."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from geo.dataset import FRAMES, HOUSEHOLDS, CityDataset, empty_frame, shaped
-from geo.errors import ConflictError
 from geo.findings import Findings
 from geo.importing.areas import Areas, FirstNet, areas_of, demand_decided, demand_level, first_net
 from geo.importing.differences import Difference
 from geo.store import loading
+from geo.store.importing import drafts
 from geo.store.importing.plans import MOST_ROWS, Plan, Task
 from geo.tables import SRID, Category, City, Level, StationKind
 
@@ -34,18 +34,16 @@ SOURCE_NET: Final = 1
 def plan(task: Task) -> Plan:
     """Return what a delivery of areas would do.
 
+    Into a city with a net they come as a draft plan.
+
     Raises
     ------
-    ConflictError
-        If the city has a net already.
     DeliveryError
         If areas have neither code nor name, or codes repeat.
     """
     session, city = task.session, task.city
     if not loading.is_empty(session, city.city_id):
-        raise ConflictError(
-            f"The city '{city.slug}' has a net: it is changed in a plan.", reason="has_net"
-        )
+        return drafts.plan(task)
     found = Findings(city.metre_srid)
     levels = _levels(session, city)
     level = demand_level(task.wish.level, len(levels))
@@ -141,6 +139,8 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     DeliveryError
         If areas contradict each other and nobody has decided.
     """
+    if made.figures.get("draft"):
+        return drafts.write(task, made)
     areas, level = made.content
     demand_decided(areas.repair)
     session, city = task.session, task.city

@@ -70,14 +70,14 @@ def _cells(task: Task, which: Any) -> gpd.GeoSeries:
     return gpd.GeoSeries(shapes, index=[row[0] for row in rows], crs=srid)
 
 
-_Pieces = tuple[pd.DataFrame, "pd.Series[int]"]
+_Pieces = tuple[pd.DataFrame, "pd.Series[Any]"]
 """Pieces with the cell that each was cut from, and which piece a building has."""
 
 
 def _nothing() -> _Pieces:
     return (
         pd.DataFrame({"cell_id": np.empty(0, dtype=np.int64), "geometry": []}),
-        pd.Series(np.empty(0, dtype=np.int64)),
+        pd.Series(np.empty(0, dtype=np.int64), dtype="int64"),
     )
 
 

@@ -108,7 +108,7 @@ def _workbook(task: Task) -> bytes:
     if "post" not in table:
         table["post"] = _standing(task, table)
     names = list(table)
-    rows: Sequence[Sequence[Any]] = [list(row) for row in zip(*table.values(), strict=True)]
+    rows: Sequence[Sequence[Any]] = [list(one) for one in zip(*table.values(), strict=True)]
     header = [roster.COLUMNS[name][0] for name in names]
     return sheets.write([sheets.Sheet("岗位", header, rows)])
 
@@ -132,8 +132,8 @@ def _standing(task: Task, table: Mapping[str, list[Any]]) -> list[int | None]:
         .order_by(Post.post_id)
     )
     known: dict[tuple[Any, ...], list[int]] = {}
-    for post, code, role, name in rows:
-        known.setdefault((code, role, name), []).append(post)
+    for post, grid_code, held, holder in rows:
+        known.setdefault((grid_code, held, holder), []).append(post)
     holders = table.get("name") or [None] * len(table["grid"])
     found: list[int | None] = []
     for grid, role, name in zip(table["grid"], table["role"], holders, strict=True):

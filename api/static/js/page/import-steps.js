@@ -90,7 +90,7 @@ export function understood(card, page, wish, onWish, onPrepare) {
     kind === "boundaries" && levelChoice(page, wish, change),
     h("h3", {}, t("Which column is what")),
     mapping(layer, kind, page, wish, change),
-    questions(layer, wish, change),
+    questions(layer, page, wish, change),
     h("div", { class: "card-actions" }, button(t("Look at it"), () => onPrepare(complete(layer, kind, page, wish)), true)),
   ];
 }
@@ -137,7 +137,7 @@ function mapping(layer, kind, page, wish, change) {
   return h("table", { class: "rows" }, h("tbody", {}, rows));
 }
 
-function questions(layer, wish, change) {
+function questions(layer, page, wish, change) {
   const asked = [];
   if (layer.kind !== "table" && !layer.crs.sure) {
     asked.push(h("label", { class: "field" }, h("span", {}, t("Reference system (EPSG number)")),
@@ -146,6 +146,15 @@ function questions(layer, wish, change) {
   }
   if (layer.kind !== "table" && !layer.datum.sure) {
     asked.push(h("p", { class: "quiet small" }, t("The file does not say its datum. It is shown on the streets in the next step, where you choose.")));
+  }
+  const kind = wish.kind ?? layer.proposal.subjects[0];
+  if (kind === "boundaries" && page.hasNet) {
+    asked.push(h("p", { class: "quiet small" }, t("The city has a net: these boundaries become a draft plan of your own.")));
+  }
+  if (kind === "buildings") {
+    asked.push(h("div", { class: "ticks" }, h("label", {}, h("input", {
+      type: "checkbox", checked: Boolean(wish.cut_cells), onchange: (event) => change({ cut_cells: event.target.checked }),
+    }), t("Give each new building a cell of its own"))));
   }
   if (wish.kind === "barriers" || (layer.proposal.subjects[0] === "barriers" && !wish.kind)) {
     const kinds = { "": "–", river: t("River"), water: t("Water"), railway: t("Railway"), wall: t("Wall") };
@@ -166,6 +175,7 @@ export function complete(layer, kind, page, wish) {
     crs: wish.crs ?? (layer.crs.sure ? null : layer.crs.choices[0] ?? null), datum: wish.datum ?? (unsure ? "wgs84" : null),
     decided: wish.decided ?? {}, decisions: wish.decisions ?? {},
   };
+  if (kind === "buildings") made.cut_cells = Boolean(wish.cut_cells);
   if (kind === "boundaries") made.level = wish.level ?? page.levels.at(-1)?.level ?? null;
   return made;
 }
@@ -315,12 +325,14 @@ const again = (on) => button(t("Other columns"), on.back);
 // ---- imported and the book -------------------------------------------------------------------------
 
 export function imported(card, on) {
-  const applied = Object.entries(card.report.applied ?? {}).filter(([, count]) => count > 0);
+  const { plan, ...counts } = card.report.applied ?? {};
+  const applied = Object.entries(counts).filter(([, count]) => count > 0);
   const words = { ...CHANGES(), grids: t("grids"), cells: t("cells"), workers: t("workers") };
   return [
     h("p", { class: "notice is-good" }, applied.length
       ? t("Imported: %(list)s.", { list: applied.map(([name, count]) => `${number(count)} ${words[name] ?? name}`).join(isChinese ? "、" : ", ") })
       : t("Imported; nothing had to be changed.")),
+    plan && h("p", {}, t("A draft plan of your own was made, number %(n)s. The net stays as it is until a plan is published.", { n: plan })),
     h("div", { class: "card-actions" }, h("a", { class: "button is-main", href: `/net?city=${encodeURIComponent(on.city)}` }, t("To the map")),
       button(t("Take it back"), on.undo)),
   ];

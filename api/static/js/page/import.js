@@ -132,8 +132,8 @@ const on = {
   map,
   city: page.city,
   prepare: (more) => {
-    const { kind, layer, columns, fixed, words, encoding, crs, datum, swap_axes: swap, level, vintage, decided, decisions } = state.card.wish;
-    const wish = { kind, layer, columns, fixed, words, encoding, crs, datum, swap_axes: swap, level, vintage, decided, decisions, ...more };
+    const { kind, layer, columns, fixed, words, encoding, crs, datum, swap_axes: swap, level, vintage, decided, decisions, cut_cells: cut } = state.card.wish;
+    const wish = { kind, layer, columns, fixed, words, encoding, crs, datum, swap_axes: swap, level, vintage, decided, decisions, cut_cells: cut, ...more };
     state.parts = {};
     return ask("PUT", "/wish", wish);
   },

@@ -1,0 +1,337 @@
+"""Boundaries into a city with a net: a draft plan in which cells follow the delivered areas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from geo.errors import ConflictError
+from geo.findings import Finding, Findings
+from geo.grids import AREA_COLUMNS
+from geo.importing.areas import Areas, areas_of, demand_decided, demand_level
+from geo.importing.differences import Difference
+from geo.matching import match_grids
+from geo.store.importing import households, standing
+from geo.store.importing.plans import MOST_ROWS, Plan, Task
+from geo.store.nets import HOUSEHOLDS
+from geo.tables import (
+    Cell,
+    CellValue,
+    City,
+    Grid,
+    Net,
+    NetCell,
+    NetGrid,
+    PlanCell,
+    PlanEdit,
+    PlanGrid,
+)
+from geo.tables import Plan as PlanRow
+from geo.terms import GridKind
+
+BATCH = 20_000
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What a draft is made of: areas, their level, the net they are drawn on, and its cells."""
+
+    areas: Areas
+    level: int
+    seq: int
+    grids: pd.DataFrame
+    cells: gpd.GeoDataFrame
+
+
+def plan(task: Task) -> Plan:
+    """Return which grids of the last net the delivered areas are, which are new and which gone.
+
+    Grids are known again by their code, else by 80 % of their households both ways.
+
+    Raises
+    ------
+    DeliveryError
+        If areas have neither code nor name, or codes repeat.
+    """
+    session, city = task.session, task.city
+    found = Findings(city.metre_srid)
+    seq = int(session.scalar(select(func.max(Net.seq)).where(
+        Net.city_id == city.city_id, Net.cancelled_at.is_(None))) or 0)  # fmt: skip
+    grids = _grids(session, city, seq)
+    level = demand_level(task.wish.level, int(grids["level"].max()))
+    task.progress("mend borders", 0.0)
+    wish = replace(task.wish, level=level)
+    areas = areas_of(task.delivered, wish, city.metre_srid, found)
+    task.progress("compare", 0.2)
+    cells = _cells(session, city, seq)
+    own = grids.loc[grids["level"] == level]
+    there = gpd.GeoDataFrame(
+        own[["code", "name"]], geometry=_boundaries(session, city, seq, own.index), crs=cells.crs
+    )
+    came = gpd.GeoDataFrame(
+        {"code": areas.frame["code"], "name": areas.frame["name"]},
+        geometry=areas.frame.geometry.to_numpy(),
+        crs=cells.crs,
+    )
+    matched = match_grids(there, came, cells)
+    task.progress("compare", 1.0)
+    row: Any
+    for row in matched.pairs.loc[matched.pairs["how"].isin(["households", "ground"])].itertuples():
+        subject = f"{areas.called[int(row.delivered)]} = {there['name'].loc[row.standing]}"
+        done = f"taken for the same grid: they share {row.certainty:.0%} of their {row.how}"
+        found.add([Finding(task.delivered.label, "matched", subject, done)])
+    states = pd.DataFrame(
+        {"state": "new", "object_id": pd.array([pd.NA] * len(came), dtype="Int64")},
+        index=came.index,
+    )
+    known = matched.pairs.loc[
+        matched.pairs["delivered"].notna() & matched.pairs["standing"].notna()
+    ]
+    at = known["delivered"].astype(int).to_numpy()
+    states.loc[at, "state"] = known["verdict"].to_numpy()
+    states.loc[at, "object_id"] = known["standing"].astype(int).to_numpy()
+    gone = matched.pairs.loc[matched.pairs["verdict"] == "gone", "standing"].astype(int)
+    rows = areas.frame.assign(label=areas.frame["name"].fillna("").astype(str))
+    return Plan(
+        rows=rows,
+        difference=Difference(states, np.asarray(gone, dtype=np.int64)),
+        findings=found,
+        figures={"level": level, "net": seq, "draft": True},
+        changes=_changes(rows, states, there, gone.tolist()),
+        content=_Draft(areas, level, seq, grids, cells),
+    )
+
+
+def _changes(
+    rows: gpd.GeoDataFrame, states: pd.DataFrame, there: gpd.GeoDataFrame, gone: list[int]
+) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    for number in rows.index[:MOST_ROWS]:
+        state, one = states.loc[number, "state"], states.loc[number, "object_id"]
+        if state == "same":
+            continue
+        entry = {
+            "row": int(rows["row"].loc[number]), "state": state, "label": rows["label"].loc[number],
+            "object": None if pd.isna(one) else int(one),
+        }  # fmt: skip
+        if state == "changed":
+            before, after = str(there["name"].loc[int(one)]), str(rows["name"].loc[number])
+            renamed = before != after
+            entry |= {"before": {"name": before} if renamed else {}, "moved": not renamed}
+            entry["after"] = {"name": after} if renamed else {}
+        told.append(entry)
+    told += [
+        {"row": None, "state": "gone", "object": one, "label": str(there["name"].loc[one])}
+        for one in gone[:MOST_ROWS]
+    ]
+    return told
+
+
+def _grids(session: Session, city: City, seq: int) -> pd.DataFrame:
+    names = ("grid_id", "level", "parent_id", "name", "kind", "code", *AREA_COLUMNS)
+    rows = session.execute(
+        select(*(getattr(NetGrid, name) for name in names))
+        .where(NetGrid.city_id == city.city_id, NetGrid.from_seq <= seq, NetGrid.to_seq > seq)
+        .order_by(NetGrid.grid_id)
+    ).all()
+    table = pd.DataFrame([tuple(row) for row in rows], columns=list(names))
+    for name in ("parent_id", *AREA_COLUMNS):
+        table[name] = table[name].astype("Int64")
+    return table.set_index("grid_id")
+
+
+def _boundaries(session: Session, city: City, seq: int, which: Any) -> Any:
+    rows = session.execute(
+        select(func.ST_AsBinary(NetGrid.boundary))
+        .where(
+            NetGrid.city_id == city.city_id,
+            NetGrid.from_seq <= seq,
+            NetGrid.to_seq > seq,
+            NetGrid.grid_id.in_([int(one) for one in which]),
+        )
+        .order_by(NetGrid.grid_id)
+    )
+    return standing.in_metres([bytes(row[0]) for row in rows], city.metre_srid)
+
+
+def _cells(session: Session, city: City, seq: int) -> gpd.GeoDataFrame:
+    """Return the cells as points with their grid in a net and their households."""
+    vintage = households.base_vintage(session, city.city_id)
+    rows = session.execute(
+        select(
+            Cell.cell_id,
+            NetCell.grid_id,
+            func.coalesce(CellValue.value, 0.0),
+            func.ST_AsBinary(func.ST_PointOnSurface(Cell.geom)),
+        )
+        .join(NetCell, (NetCell.city_id == Cell.city_id) & (NetCell.cell_id == Cell.cell_id))
+        .outerjoin(
+            CellValue,
+            (CellValue.city_id == Cell.city_id)
+            & (CellValue.cell_id == Cell.cell_id)
+            & (CellValue.vintage == vintage)
+            & (CellValue.measure == HOUSEHOLDS),
+        )
+        .where(
+            Cell.city_id == city.city_id,
+            Cell.retired_by_cut.is_(None),
+            NetCell.from_seq <= seq,
+            NetCell.to_seq > seq,
+        )
+        .order_by(Cell.cell_id)
+    ).all()
+    return gpd.GeoDataFrame(
+        {
+            "cell_id": [row[0] for row in rows],
+            "grid_id": [row[1] for row in rows],
+            "households": [float(row[2]) for row in rows],
+        },
+        geometry=standing.in_metres([bytes(row[3]) for row in rows], city.metre_srid),
+        crs=city.metre_srid,
+    )
+
+
+# ---- writing -------------------------------------------------------------------------------------
+
+
+def write(task: Task, made: Plan) -> dict[str, int]:
+    """Write a draft plan on the last net; return its number and what is new, changed and gone.
+
+    Raises
+    ------
+    ConflictError
+        If nobody is there to be its author: a plan belongs to an account.
+    DeliveryError
+        If areas contradict each other and nobody has decided.
+    """
+    draft: _Draft = made.content
+    demand_decided(draft.areas.repair)
+    session, city_id = task.session, task.city.city_id
+    if task.actor_id is None:
+        raise ConflictError(
+            "A later delivery of boundaries becomes a draft plan, which belongs to an account: "
+            "import it on the page /import, or say whose it is with --as LOGIN.",
+            reason="no_author",
+        )
+    number = int(session.scalar(select(func.max(PlanRow.plan_id)).where(
+        PlanRow.city_id == city_id)) or 0) + 1  # fmt: skip
+    session.execute(
+        insert(PlanRow).values(
+            city_id=city_id, plan_id=number, name=task.delivered.label, base_seq=draft.seq,
+            author_id=task.actor_id, members=[task.actor_id],
+        )
+    )  # fmt: skip
+    grids, target = _targets(session, city_id, draft, made.difference.rows)
+    moved, grids = _follow(draft, grids, target)
+    left = grids.index.isin(made.difference.gone) & ~grids.index.isin(
+        moved.reindex(draft.cells.index).fillna(draft.cells["grid_id"]).astype(int)
+    )
+    grids.loc[left & ~grids.index.isin(grids["parent_id"].dropna().astype(int)), "ended"] = True
+    _put(session, city_id, number, grids, draft, moved)
+    told = {"delivery": task.delivery_id, "level": draft.level}
+    session.execute(
+        insert(PlanEdit).values(
+            city_id=city_id, plan_id=number, n=1, actor_id=task.actor_id, op="import",
+            args=told, inverse={},
+        )
+    )  # fmt: skip
+    counts = made.difference.counts()
+    return {
+        "plan": number, "new": counts["new"], "changed": counts["changed"],
+        "gone": int(grids["ended"].sum()), "cells": len(moved),
+    }  # fmt: skip
+
+
+def _targets(
+    session: Session, city_id: int, draft: _Draft, states: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.Series[int]]:
+    """Return the grids of the draft, new ones included, and the grid of each delivered area."""
+    grids = draft.grids[["level", "parent_id", "name", "kind"]].assign(ended=False, version=0)
+    first = int(session.scalar(select(func.max(Grid.grid_id)).where(
+        Grid.city_id == city_id)) or 0) + 1  # fmt: skip
+    target = states["object_id"].copy()
+    fresh = np.flatnonzero(target.isna())
+    target.iloc[fresh] = np.arange(first, first + len(fresh))
+    if len(fresh):
+        session.execute(
+            insert(Grid),
+            [{"city_id": city_id, "grid_id": first + n, "level": draft.level}
+             for n in range(len(fresh))],
+        )  # fmt: skip
+    names = draft.areas.frame["name"].astype(str)
+    for number, one in target.items():
+        if one in grids.index:
+            grids.loc[one, "name"] = names.loc[number]
+        else:
+            grids.loc[one] = {
+                "level": draft.level, "parent_id": pd.NA, "name": names.loc[number],
+                "kind": GridKind.BASIC.value, "ended": False, "version": 0,
+            }  # fmt: skip
+    return grids, target.astype("int64")
+
+
+def _follow(
+    draft: _Draft, grids: pd.DataFrame, target: pd.Series[int]
+) -> tuple[pd.Series[int], pd.DataFrame]:
+    """Give cells, or whole grids below, to the areas they lie in; return the cells that move."""
+    tree = shapely.STRtree(draft.areas.frame.geometry.to_numpy())
+    row, area = tree.query(draft.cells.geometry.to_numpy(), predicate="intersects")
+    first = ~pd.Series(row).duplicated().to_numpy()
+    wanted = pd.Series(target.to_numpy()[area[first]], index=draft.cells.index[row[first]])
+    held = draft.cells["grid_id"].loc[wanted.index]
+    level = held.map(draft.grids["level"])
+    above = held.map(draft.grids[f"area_{draft.level - 1}"]) if draft.level > 1 else held * 0
+    at_leaf = level <= draft.level
+    moved = wanted[at_leaf & (wanted != held)]
+    if draft.level > 1:
+        place = pd.DataFrame({"grid": wanted, "parent": above.fillna(held)}).dropna()
+        usual = place.groupby("grid")["parent"].agg(lambda group: group.mode().iloc[0])
+        grid: Any
+        for grid, parent in usual.items():
+            if pd.isna(grids.loc[grid, "parent_id"]):
+                grids.loc[grid, "parent_id"] = int(parent)
+    deeper = ~at_leaf
+    if deeper.any():
+        child = held[deeper].map(draft.grids[f"area_{draft.level + 1}"]).astype(int)
+        votes = pd.DataFrame({"child": child, "grid": wanted[deeper]})
+        chosen: Any = votes.groupby("child")["grid"].agg(lambda group: group.mode().iloc[0])
+        for one, of in chosen.items():
+            grids.loc[one, "parent_id"] = int(of)
+    return moved, grids
+
+
+def _put(
+    session: Session,
+    city_id: int,
+    number: int,
+    grids: pd.DataFrame,
+    draft: _Draft,
+    moved: pd.Series[int],
+) -> None:
+    """Write the rows of a draft: parents first, borders are drawn when they are asked for."""
+    keys = {"city_id": city_id, "plan_id": number}
+    listed: Any = grids.rename(columns={"name": "name_"}).itertuples(index=True)
+    rows = [
+        {
+            **keys, "grid_id": int(row.Index), "level": int(row.level),
+            "parent_id": None if pd.isna(row.parent_id) else int(row.parent_id),
+            "name": row.name_, "kind": row.kind, "ended": bool(row.ended), "version": 0,
+        }
+        for row in listed
+    ]  # fmt: skip
+    for start in range(0, len(rows), BATCH):
+        session.execute(insert(PlanGrid), rows[start : start + BATCH])
+    ids = draft.cells["cell_id"].loc[moved.index]
+    given = [
+        {**keys, "cell_id": int(cell), "grid_id": int(grid)}
+        for cell, grid in zip(ids, moved, strict=True)
+    ]
+    for start in range(0, len(given), BATCH):
+        session.execute(insert(PlanCell), given[start : start + BATCH])
