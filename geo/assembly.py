@@ -104,7 +104,9 @@ def grouped(shapes: Shapes, apart: Ints | None = None) -> tuple[Groups, Ints]:
     over = common_m2(shapes, shapes, left, right) > SHARED_M2
     group = _components(len(shapes), left[over], right[over])
     parts, building = shapely.get_parts(shapes, return_index=True)
-    return Groups(parts, group[building], int(group.max(initial=-1)) + 1), group
+    least = np.full(int(group.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(least, group, shapely.area(shapes))
+    return Groups(parts, group[building], len(least), least), group
 
 
 def _components(count: int, left: Ints, right: Ints) -> Ints:

@@ -206,12 +206,11 @@ def _kinds(joined: Joined, ground: Enclosures) -> NDArray[Any]:
     return np.where(built, "building", np.where(water, "water", "block"))
 
 
-def _outside(joined: Joined, groups: Groups, limits: Tolerances) -> tuple[Floats, Floats, Any]:
-    """Return the ground of each group, how much is outside its cell, and where that is too much."""
+def _outside(joined: Joined, groups: Groups, limits: Tolerances) -> tuple[Floats, Any]:
+    """Return how much of each group is outside its cell, and where that is too much."""
     whole = sums(groups.group, shapely.area(groups.shapes), groups.count)
     outside = np.maximum(whole - joined.inside_m2, 0.0)
-    allowed = np.maximum(limits.outside_m2, limits.outside_share * whole)
-    return whole, outside, (outside > allowed) & (joined.group_cell >= 0)
+    return outside, (outside > limits.outside(groups)) & (joined.group_cell >= 0)
 
 
 def _findings(
@@ -223,7 +222,7 @@ def _findings(
     limits: Tolerances,
 ) -> pd.DataFrame:
     """Return a row for each group that does not stand as it should, by its first building."""
-    _, outside, over = _outside(joined, groups, limits)
+    outside, over = _outside(joined, groups, limits)
     members = np.bincount(group_of, minlength=groups.count)
     first = np.unique(group_of, return_index=True)[1]
     around = np.zeros(groups.count, dtype=np.bool_)
@@ -251,7 +250,7 @@ def _figures(
     groups: Groups,
     limits: Tolerances,
 ) -> dict[str, Any]:
-    _, outside, over = _outside(joined, groups, limits)
+    outside, over = _outside(joined, groups, limits)
     shapes = cells.geometry.to_numpy()
     sound = bool((shapely.get_type_id(shapes) == AREAL[0]).all() and shapely.is_valid(shapes).all())
     counts = cells["kind"].value_counts()

@@ -37,11 +37,14 @@ class Groups:
         Group of each part, counted from 0.
     count : int
         Number of groups.
+    least_m2 : ndarray of float, shape (count,)
+        Ground of the smallest building of each group.
     """
 
     shapes: Shapes
     group: Ints
     count: int
+    least_m2: Floats
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class Tolerances:
     least_width_m: float = 3.0
     outside_m2: float = 0.5
     outside_share: float = 0.01
+
+    def outside(self, groups: Groups) -> Floats:
+        """Return how much of each group may lie outside its cell: what its smallest may."""
+        return np.maximum(self.outside_m2, self.outside_share * groups.least_m2)
 
 
 @dataclass(frozen=True)
@@ -246,8 +253,7 @@ def homes(
 def _straddled(faces: _Faces, groups: Groups, tolerances: Tolerances) -> Ints:
     """Return the groups that a line runs through, and those that stand in water."""
     home, (group, face, common) = homes(faces.shapes, groups, least_share=0.0)
-    whole = sums(groups.group, shapely.area(groups.shapes), groups.count)
-    allowed = np.maximum(tolerances.outside_m2, tolerances.outside_share * whole)
+    allowed = tolerances.outside(groups)
     away = (home[group] != face) & (faces.area[home[group]] == faces.area[face])
     lost = sums(group[away], common[away], groups.count) > allowed
     wet = faces.water[face] & (common > allowed[group])

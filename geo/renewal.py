@@ -132,7 +132,7 @@ def _on_their_cells(
     """Return labels, shapes and cells of the new buildings and of those that stand beside them."""
     fresh = local(new, origin, rounded=True)
     parts, building = shapely.get_parts(fresh, return_index=True)
-    at = homes(near, Groups(parts, building, len(fresh)))[0]
+    at = homes(near, Groups(parts, building, len(fresh), shapely.area(fresh)))[0]
     before = cells.index.get_indexer(pd.Index(cell_of.reindex(buildings.index)))
     beside = (before >= 0) & np.isin(before, at[at >= 0])
     standing = local(buildings[beside], origin, rounded=True)

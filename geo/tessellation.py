@@ -274,7 +274,10 @@ def _on_steps(lines: Shapes, rim: Floats) -> tuple[Shapes, Floats, Floats]:
     place, new = _stepped(points[ends[at]], edge)
     points[ends[at]] = place
     moved = _linestrings(points, owner)
-    return moved, edge[new], place[new]
+    middle = shapely.line_interpolate_point(moved, 0.5, normalized=True)
+    along = np.unique(tree.query_nearest(middle, max_distance=NOISE_M)[0])
+    fallen = along[shapely.get_num_coordinates(moved[along]) == 2]
+    return np.delete(moved, fallen), edge[new], place[new]
 
 
 def _linestrings(points: Floats, owner: Ints) -> Shapes:
