@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Final
 
 import numpy as np
@@ -198,6 +199,30 @@ def _fields(block: bytes) -> list[bytes]:
             break
         found.append(block[at : at + 32])
     return found
+
+
+_XML_ENCODING: Final = re.compile(r"""(<\?xml[^>]{0,100}?encoding\s*=\s*)["'][^"']{0,40}["']""")
+CHARACTERS_AT_ONCE: Final = 2**20
+
+
+def in_utf8(path: Path, folder: Path) -> tuple[Path, EncodingFact]:
+    """Return a text file in UTF-8: itself, or what was written of it below `folder`.
+
+    GeoJSON and KML are UTF-8 by their standards, and some offices write them in GBK all the same.
+    """
+    fact = of_text(path)
+    if fact.used in (UTF8, "utf-8-sig") or fact.reason == "plain":
+        return path, EncodingFact(UTF8)
+    target = Path(mkdtemp(dir=folder)) / path.name
+    with (
+        path.open(encoding=fact.used, errors="replace", newline="") as old,
+        target.open("w", encoding="utf-8", newline="") as new,
+    ):
+        first = old.read(CHARACTERS_AT_ONCE)
+        new.write(_XML_ENCODING.sub(r'\1"UTF-8"', first, count=1))
+        while part := old.read(CHARACTERS_AT_ONCE):
+            new.write(part)
+    return target, fact
 
 
 def of_text(path: Path) -> EncodingFact:

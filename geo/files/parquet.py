@@ -17,7 +17,7 @@ from pyproj.exceptions import CRSError
 from geo.errors import FileRefusedError
 from geo.files.facts import FileFormat
 from geo.files.limits import MIB, Limits
-from geo.files.sources import Batch, RawLayer, flat
+from geo.files.sources import Batch, RawLayer, flat, sound
 from geo.files.tables import coordinate_columns, shapes_of
 
 #: What GeoParquet means where it says nothing.
@@ -101,7 +101,9 @@ def batches(layer: RawLayer, columns: Sequence[str], encoding: str, rows: int) -
                 shapes = flat(shapely.from_wkb(binary, on_invalid="fix"))
             elif layer.places:
                 shapes = shapes_of([batch.column(name).to_pylist() for name in layer.places])
-            yield Batch({name: batch.column(name) for name in columns}, shapes, batch.num_rows)
+            yield Batch(
+                {name: sound(batch.column(name)) for name in columns}, shapes, batch.num_rows
+            )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from geo.errors import FileRefusedError
 from geo.files import archives
+from geo.files.encoding import in_utf8
 from geo.files.facts import EncodingFact, FileFormat, Kind, Placed
 from geo.files.formats import format_of
 from geo.files.limits import MIB, Limits
@@ -24,6 +25,8 @@ from geo.findings import Finding
 Shapes = NDArray[np.object_]
 ROWS_AT_ONCE: Final = 20_000
 
+#: Formats whose texts are UTF-8 by their standard.
+IN_UTF8: Final = (FileFormat.GEOJSON, FileFormat.KML)
 OF_THE_FORMAT: Final = EncodingFact("UTF-8")
 
 
@@ -178,7 +181,7 @@ def open_file(path: Path, folder: Path, limits: Limits, label: str | None = None
     layers: list[RawLayer] = []
     for member in members:
         inside = format_of(member) if archived else known
-        found = room_of(inside).layers(member, inside, limits)
+        found = _layers(member, inside, folder, limits)
         layers += [
             _named(layer, member, folder, len(found)) if archived else layer for layer in found
         ]
@@ -187,6 +190,14 @@ def open_file(path: Path, folder: Path, limits: Limits, label: str | None = None
         said = f"{label or path.name}: it has {total:,} rows, more than {limits.features:,}"
         raise FileRefusedError("too_large", [said])
     return Opened(label or path.name, known, tuple(layers))
+
+
+def _layers(member: Path, known: FileFormat, folder: Path, limits: Limits) -> list[RawLayer]:
+    if known not in IN_UTF8:
+        return list(room_of(known).layers(member, known, limits))
+    path, fact = in_utf8(member, folder)
+    found = room_of(known).layers(path, known, limits)
+    return [replace(layer, encoding=fact) for layer in found]
 
 
 def _named(layer: RawLayer, member: Path, folder: Path, siblings: int) -> RawLayer:
@@ -205,6 +216,25 @@ def batches(
 def flat(shapes: Any) -> Shapes:
     """Return shapes without height and measure."""
     return np.asarray(shapely.force_2d(np.asarray(shapes, dtype=object)), dtype=object)
+
+
+def sound(values: Any) -> Any:
+    """Return a column with its texts in UTF-8; what is none is read as GB18030."""
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return values
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        raw = values.cast(pa.large_binary()).to_pylist()
+        return pa.array([None if text is None else _decoded(text) for text in raw], values.type)
+    return values
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("gb18030", "replace")
 
 
 def kind_of(shapes: Shapes) -> Kind | None:

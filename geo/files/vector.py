@@ -17,7 +17,7 @@ from geo.errors import FileRefusedError
 from geo.files import harmless, shapefiles
 from geo.files.facts import EncodingFact, FileFormat, Kind, Placed
 from geo.files.limits import Limits
-from geo.files.sources import Batch, RawLayer, flat
+from geo.files.sources import Batch, RawLayer, flat, sound
 from geo.findings import Finding
 
 DRIVERS: Final[dict[FileFormat, str]] = {
@@ -142,7 +142,7 @@ def batches(layer: RawLayer, columns: Sequence[str], encoding: str, rows: int) -
             if place in batch.schema.names:
                 binary = batch.column(place).to_numpy(zero_copy_only=False)
                 shapes = flat(shapely.from_wkb(binary, on_invalid="fix"))
-            found = {column: batch.column(column) for column in columns}
+            found = {column: sound(batch.column(column)) for column in columns}
             yield Batch(found, shapes, batch.num_rows)
 
 

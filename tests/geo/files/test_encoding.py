@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from geo.files.encoding import decide, of_text
-from tests.offered import areas, write
+from tests.offered import areas, collection, write
 
 NAMES = ["友谊街社区居民委员会", "白䌷村", "湖㳇社区", "东里"]
 
@@ -70,6 +74,34 @@ def test_a_lying_cpg_is_said_and_the_names_are_right(
     found = understand(path)
     assert found.layers[0].encoding.reason == "declared_lies"
     assert "encoding" in {finding.kind for finding in found.findings}
+    frame = read(path, columns={"name": "name"}, datum="wgs84").frame
+    assert frame["name"].tolist() == ["东里", "西里", "南里", "北里"]
+
+
+def test_geojson_in_gbk_is_read_and_said(tmp_path: Path, read: Any, understand: Any) -> None:
+    path = tmp_path / "a.geojson"
+    text = json.dumps(json.loads(collection()), ensure_ascii=False)
+    path.write_bytes(text.encode("gb18030"))
+    fact = understand(path).layers[0].encoding
+    assert (fact.used, fact.reason) == ("GB18030", "undeclared")
+    assert read(path, columns={"name": "name"}, datum="wgs84").frame["name"].iloc[0] == "东里"
+
+
+def test_kml_in_gbk_is_read(tmp_path: Path, read: Any) -> None:
+    path = write(areas(), tmp_path / "a.kml")
+    text = re.sub("utf-8", "GBK", path.read_text(encoding="utf-8"), flags=re.IGNORECASE)
+    path.write_bytes(text.encode("gb18030"))
+    assert read(path, columns={"name": "Name"}, datum="wgs84").frame["name"].iloc[0] == "东里"
+
+
+def test_bytes_that_are_no_utf8_in_a_geopackage_are_read(tmp_path: Path, read: Any) -> None:
+    path = write(areas(), tmp_path / "a.gpkg", layer="a")
+    with closing(sqlite3.connect(path)) as database:
+        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in names:
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("UPDATE a SET name = CAST(x'B6ABC0EF' AS TEXT) WHERE fid = 1")
+        database.commit()
     frame = read(path, columns={"name": "name"}, datum="wgs84").frame
     assert frame["name"].tolist() == ["东里", "西里", "南里", "北里"]
 
