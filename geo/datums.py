@@ -254,6 +254,12 @@ def lies_best(
     ):
         raise DatumError("Only lines and areas, laid on streets, tell which datum they are in.")
     given = given[np.unique(np.linspace(0, len(given) - 1, min(sample, len(given))).astype(int))]
+    return _ranking(given, known, rng or np.random.default_rng(0))
+
+
+def _ranking(
+    given: NDArray[np.object_], known: NDArray[np.object_], rng: np.random.Generator
+) -> pd.DataFrame:
     middle = shapely.get_coordinates(shapely.envelope(shapely.multipoints(_corners(given))))[0]
     scale = METRES_PER_DEGREE * np.array([np.cos(np.radians(middle[1])), 1.0])
     tree = shapely.STRtree(shapely.transform(known, lambda places: (places - middle) * scale))
@@ -267,7 +273,7 @@ def lies_best(
         laid = {"wgs84": laid["wgs84"]}
     measure = _misfit_of(laid["wgs84"])
     misfits = np.column_stack([measure(there, tree) for there in laid.values()])
-    certainty = _certainty(misfits, as_given, rng or np.random.default_rng(0))
+    certainty = _certainty(misfits, as_given, rng)
     table = pd.DataFrame(
         {
             "misfit": misfits.mean(axis=0),

@@ -147,18 +147,23 @@ def match_grids(
     if require_metres(households.crs) != require_metres(standing.crs) or value not in households:
         raise TopologyError(f"The households need the grids' CRS and a column '{value}'.")
     one, two, by_code, doubtful = _begun(standing, delivered, code)
-    origin = _origin(standing, delivered)
-    points = shapely.point_on_surface(_near(households, origin))
+    points = shapely.point_on_surface(_near(households, _origin(standing, delivered)))
     counts = households[value].to_numpy(dtype=float)
+    pairing = _by_households(one, two, by_code, points, counts, shared)
+    return _difference(standing, delivered, (one, two), pairing, tuple(fields), "areas", doubtful)
+
+
+def _by_households(
+    one: Shapes, two: Shapes, by_code: _Pairing, points: Shapes, counts: Floats, shared: float
+) -> _Pairing:
+    """Pair what has no common code by households, and by ground where there are none."""
     rest = _open(len(one), len(two), by_code)
     shares = _shares_of_households(one, two, points, counts)
     found = _best(_among(shares, rest), shared, "households")
     rest = _open(len(one), len(two), by_code, found)
     empty = _without_households(len(one), len(two), shares)
     ground = _among(_shares_of_ground(one, two), (rest[0] & empty[0], rest[1] & empty[1]))
-    pairing = _joined(by_code, found, _best(ground, shared, "ground"))
-    pairing = _with_shares(pairing, shares)
-    return _difference(standing, delivered, (one, two), pairing, tuple(fields), "areas", doubtful)
+    return _with_shares(_joined(by_code, found, _best(ground, shared, "ground")), shares)
 
 
 def match_features(
@@ -208,12 +213,23 @@ def match_features(
         found = _best(_among(_shares_of_ground(one, two), rest), overlap, "ground")
         pairing = _joined(by_code, found)
     else:
-        same = _best(_among(_nearness(one, two, SAME_M, None), rest), 0.0, "place")
-        rest = _open(len(one), len(two), by_code, same)
-        names = _names(standing, delivered, name)
-        near = _nearness(one, two, reach_m, names) if names is not None else _NO_SHARES
-        pairing = _joined(by_code, same, _best(_among(near, rest), 0.0, "name and place"))
+        pairing = _by_place(one, two, by_code, _names(standing, delivered, name), reach_m)
     return _difference(standing, delivered, (one, two), pairing, tuple(fields), kind, doubtful)
+
+
+def _by_place(
+    one: Shapes,
+    two: Shapes,
+    by_code: _Pairing,
+    names: tuple[NDArray[Any], NDArray[Any]] | None,
+    reach_m: float,
+) -> _Pairing:
+    """Pair what stands at the same place, then what has the same name and is near."""
+    rest = _open(len(one), len(two), by_code)
+    same = _best(_among(_nearness(one, two, SAME_M, None), rest), 0.0, "place")
+    rest = _open(len(one), len(two), by_code, same)
+    near = _nearness(one, two, reach_m, names) if names is not None else _NO_SHARES
+    return _joined(by_code, same, _best(_among(near, rest), 0.0, "name and place"))
 
 
 @dataclass(frozen=True)

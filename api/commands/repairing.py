@@ -69,21 +69,17 @@ def repair(
     answers = _decisions(decisions)
     warn_without_walls()
     wish = Wish(encoding=encoding, crs=crs, datum=datum, kind="areas")
+    limits = {"snap_m": snap_m, "gap_m": gap_m, "largest_change": largest_change}
     with progress() as step:
         step(f"Reading {path.name}", 0.0)
         facts, delivered = _delivered(path, layer, wish)
         areas, bare = _areas(delivered, code)
         metres = areas.to_crs(_metres(areas))
         step("Mending", 0.0)
-        found = examine(
-            metres.geometry,
-            snap_m=snap_m,
-            gap_m=gap_m,
-            largest_change=largest_change,
-            decisions=answers,
-            weights=None if weights is None else _counts(areas, weights),
-        )
+        counts = None if weights is None else _counts(areas, weights)
+        found = examine(metres.geometry, **limits, decisions=answers, weights=counts)
         data = _data(path, facts, found, bare)
+        data["datum"] = datum or (facts.datum.used if facts.datum.sure else "unknown")
         if report is not None:
             _write_report(found, report)
         if len(found.torn):
@@ -209,7 +205,6 @@ def _data(path: Path, facts: LayerFacts, found: Repair, bare: list[int]) -> dict
         "rows_without_shape": bare,
         "columns_left_out": person,
         "encoding": facts.encoding.used,
-        "datum": facts.datum.used,
         "metre_srid": found.areas.crs.to_epsg(),
         **found.figures(),
         "counts": found.defects["kind"].value_counts().to_dict(),
