@@ -231,7 +231,12 @@ class GridItem(GridStep):
     parent: int | None
     colour: int
     path: list[GridStep] = Field(description="From the top down to the grid itself.")
-    households: Figure | None = Field(description="Null where the city has no count of them.")
+    households: Figure | None = Field(
+        description="Null where the city has no count of them, and where it is withheld."
+    )
+    households_withheld: bool = Field(
+        description="Fewer than 50 live here, or beside: told to the city's staff alone."
+    )
     buildings: int | None = Field(description="Null where the city has none delivered.")
     cells: int
     area_m2: float
@@ -248,6 +253,7 @@ class ChildGrid(GridStep):
 
     kind: str
     households: Figure | None
+    households_withheld: bool
     buildings: int | None
     posts: int
     vacant_posts: int
@@ -423,7 +429,7 @@ class CompoundItem(Form):
         description="larger than the grids in it, equal to one, smaller than its grid, crossing."
     )
     grids: int | None = Field(description="Grids that hold parts of it; null where none counts.")
-    households: Figure | None
+    households: Figure | None = Field(description="Told to the city's staff alone.")
     grid: int | None = Field(description="The grid that holds most of it.")
     grid_name: str | None
     lon: float
@@ -442,7 +448,7 @@ class CompoundPart(GridStep):
 class CompoundCard(CompoundItem):
     """A compound with the grids that hold parts of it, the largest part first."""
 
-    parts: list[CompoundPart]
+    parts: list[CompoundPart] = Field(description="Told to the city's staff alone.")
     as_of: AsOf
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from geo.density import SQUARE_SIDES_M
+from geo.density import LEAST_HOUSEHOLDS, SQUARE_SIDES_M
 from geo.store import estates, limits
 from geo.tables import Base, DensitySquare, HouseholdPlace, IssueSquare, NetCount, NetValue
 
@@ -50,25 +50,45 @@ _COUNTED = """
 """
 
 _SUMMED = """
-    SELECT f.city_id, f.seq, f.vintage, f.measure, a.grid_id,
-           round(sum(f.value)::numeric, 1)::float8 AS value
-    FROM (
-        SELECT n.city_id, n.seq, v.vintage, v.measure, c.grid_id, sum(v.value) AS value
-        FROM net AS n
-        JOIN net_cell AS c
-          ON c.city_id = n.city_id AND c.from_seq <= n.seq AND c.to_seq > n.seq
-        JOIN cell_value AS v ON v.city_id = c.city_id AND v.cell_id = c.cell_id
-        WHERE n.city_id = :city AND (CAST(:seq AS integer) IS NULL OR n.seq = :seq)
-        GROUP BY n.city_id, n.seq, v.vintage, v.measure, c.grid_id
-    ) AS f
-    JOIN net_grid AS g
-      ON g.city_id = f.city_id AND g.grid_id = f.grid_id AND g.from_seq <= f.seq
-     AND g.to_seq > f.seq
-    CROSS JOIN LATERAL unnest(
-        ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]) AS a (grid_id)
-    WHERE a.grid_id IS NOT NULL
-    GROUP BY f.city_id, f.seq, f.vintage, f.measure, a.grid_id
+    WITH summed AS (
+        SELECT f.city_id, f.seq, f.vintage, f.measure, a.grid_id,
+               round(sum(f.value)::numeric, 1)::float8 AS value
+        FROM (
+            SELECT n.city_id, n.seq, v.vintage, v.measure, c.grid_id, sum(v.value) AS value
+            FROM net AS n
+            JOIN net_cell AS c
+              ON c.city_id = n.city_id AND c.from_seq <= n.seq AND c.to_seq > n.seq
+            JOIN cell_value AS v ON v.city_id = c.city_id AND v.cell_id = c.cell_id
+            WHERE n.city_id = :city AND (CAST(:seq AS integer) IS NULL OR n.seq = :seq)
+            GROUP BY n.city_id, n.seq, v.vintage, v.measure, c.grid_id
+        ) AS f
+        JOIN net_grid AS g
+          ON g.city_id = f.city_id AND g.grid_id = f.grid_id AND g.from_seq <= f.seq
+         AND g.to_seq > f.seq
+        CROSS JOIN LATERAL unnest(
+            ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]) AS a (grid_id)
+        WHERE a.grid_id IS NOT NULL
+        GROUP BY f.city_id, f.seq, f.vintage, f.measure, a.grid_id
+    ), placed AS (
+        SELECT s.*, coalesce(g.parent_id, 0) AS parent_id,
+               ARRAY[0, g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6] AS line
+        FROM summed AS s
+        JOIN net_grid AS g
+          ON g.city_id = s.city_id AND g.grid_id = s.grid_id AND g.from_seq <= s.seq
+         AND g.to_seq > s.seq
+    ), few AS (
+        SELECT DISTINCT seq, vintage, parent_id FROM placed
+        WHERE measure = 'households' AND value > 0 AND value < :least
+    )
+    SELECT p.city_id, p.seq, p.vintage, p.measure, p.grid_id, p.value,
+           p.measure <> 'households' OR NOT EXISTS (
+               SELECT FROM few AS f
+               WHERE f.seq = p.seq AND f.vintage = p.vintage AND f.parent_id <> p.grid_id
+                 AND f.parent_id = ANY (p.line)) AS told
+    FROM placed AS p
 """
+"""A count of few households is told to nobody else than staff, and neither are those of the grids
+beside it and below them, since it could be found as a difference; the parent's sum is told."""
 
 _SQUARED = """
     SELECT s.city_id, s.size_m, s.x, s.y, s.buildings,
@@ -125,7 +145,7 @@ _GATHERED = """
 
 _INSERT_COUNTS = text("INSERT INTO net_count (city_id, seq, grid_id, cells, buildings)" + _COUNTED)
 _INSERT_VALUES = text(
-    "INSERT INTO net_value (city_id, seq, vintage, measure, grid_id, value)" + _SUMMED
+    "INSERT INTO net_value (city_id, seq, vintage, measure, grid_id, value, told)" + _SUMMED
 )
 _INSERT_SQUARES = text(
     "INSERT INTO density_square (city_id, size_m, x, y, buildings, geom)" + _SQUARED
@@ -160,7 +180,7 @@ def refresh_figures(session: Session, city: int, seq: int | None = None) -> None
     for table, fill in ((NetCount, _INSERT_COUNTS), (NetValue, _INSERT_VALUES)):
         own = delete(table).where(table.city_id == city)
         session.execute(own if seq is None else own.where(table.seq == seq))
-        session.execute(fill, {"city": city, "seq": seq})
+        session.execute(fill, {"city": city, "seq": seq, "least": LEAST_HOUSEHOLDS})
 
 
 def refresh_squares(session: Session, city: int, metre_srid: int) -> None:
@@ -192,7 +212,7 @@ def refresh_issue_squares(session: Session, city: int, metre_srid: int) -> None:
 
 def stale(session: Session, city: int) -> list[tuple[str, int, int]]:
     """Return (table, seq, grid) of figures that no longer follow from the cells; empty is right."""
-    asked = {"city": city, "seq": None}
+    asked = {"city": city, "seq": None, "least": LEAST_HOUSEHOLDS}
     found: set[tuple[str, int, int]] = set()
     for table, reckon in ((NetCount, _COUNTED), (NetValue, _SUMMED)):
         stored = session.execute(select(table.__table__).where(table.city_id == city))

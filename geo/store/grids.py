@@ -82,7 +82,8 @@ class GridFilter:
 class Figures:
     """Sums over a grid and all grids below it; posts on the day, stations that are open.
 
-    `buildings` and `households` are None where the city has none delivered, of any grid.
+    `buildings` and `households` are None where the city has none delivered, of any grid;
+    `households` is None too where it is withheld, as few live there or right beside.
     """
 
     cells: int = 0
@@ -91,6 +92,7 @@ class Figures:
     posts: int = 0
     vacant_posts: int = 0
     stations: int = 0
+    households_withheld: bool = False
 
 
 def of_net(table: Any, at: Moment) -> ColumnElement[bool]:
@@ -294,13 +296,19 @@ _FIGURES = text(
            CASE WHEN EXISTS (SELECT FROM net_value AS k
                              WHERE k.city_id = :city AND k.seq = :seq AND k.vintage = :vintage
                                AND k.measure = 'households')
+                 AND NOT (x.grid_id IS NOT NULL AND v.value IS NULL)
                 THEN coalesce(v.value, 0.0) END AS households,
+           x.grid_id IS NOT NULL AND v.value IS NULL AS households_withheld,
            coalesce(p.posts, 0)::bigint AS posts, coalesce(p.vacant, 0)::bigint AS vacant_posts,
            coalesce(p.stations, 0)::bigint AS stations
     FROM net_count AS n
     LEFT JOIN net_value AS v
       ON v.city_id = n.city_id AND v.seq = n.seq AND v.vintage = :vintage
      AND v.measure = 'households' AND v.grid_id = n.grid_id
+     AND (v.told OR NOT CAST(:shared AS boolean))
+    LEFT JOIN net_silent AS x
+      ON x.city_id = n.city_id AND x.seq = n.seq AND x.vintage = :vintage
+     AND x.measure = 'households' AND x.grid_id = n.grid_id
     LEFT JOIN summed AS p ON p.grid_id = n.grid_id
     WHERE n.city_id = :city AND n.seq = :seq
       AND (CAST(:grids AS bigint[]) IS NULL OR n.grid_id = ANY (CAST(:grids AS bigint[])))
@@ -308,9 +316,10 @@ _FIGURES = text(
 )
 
 
-def _question(at: Moment, grids: Sequence[int] | None) -> dict[str, Any]:
+def _question(at: Moment, grids: Sequence[int] | None, *, shared: bool = False) -> dict[str, Any]:
     """Return the values that `_FIGURES` asks for; None for all grids of the net."""
     return {
+        "shared": shared,
         "city": at.city_id,
         "seq": at.seq,
         "vintage": at.vintage,
@@ -321,16 +330,17 @@ def _question(at: Moment, grids: Sequence[int] | None) -> dict[str, Any]:
 
 
 def figures(
-    session: Session, at: Moment, grids: Sequence[int] | None = None
+    session: Session, at: Moment, grids: Sequence[int] | None = None, *, shared: bool = False
 ) -> Mapping[int, Figures]:
     """Return the figures of some grids, or of all grids of a net, by their ids.
 
     A grid's figures are those of the cells below it on this net; posts are those of the grid and
-    of all grids below it on the day; stations are those open now.
+    of all grids below it on the day; stations are those open now. What is `shared` between all
+    viewers, as in a cache, withholds what is not told to everybody.
     """
     if grids is not None and not grids:
         return {}
-    rows = session.execute(_FIGURES, _question(at, grids))
+    rows = session.execute(_FIGURES, _question(at, grids, shared=shared))
     return {
         row.grid_id: Figures(
             row.cells,
@@ -339,6 +349,7 @@ def figures(
             row.posts,
             row.vacant_posts,
             row.stations,
+            row.households_withheld,
         )
         for row in rows
     }
@@ -352,13 +363,13 @@ def _whole(value: float) -> int | float:
 def columns(
     session: Session, at: Moment, narrow: GridFilter
 ) -> tuple[list[int], Mapping[int, Figures]]:
-    """Return the ids of some grids of a net in the order of their codes, and all figures."""
+    """Return ids of grids of a net in the order of their codes, and figures for all viewers."""
     ids = session.scalars(
         select(NetGrid.grid_id)
         .where(*narrowed(at, narrow))
         .order_by(func.coalesce(NetGrid.code, ""), NetGrid.grid_id)
     ).all()
-    return list(ids), figures(session, at)
+    return list(ids), figures(session, at, shared=True)
 
 
 def card(session: Session, at: Moment, grid: int, *, geometry: bool = False) -> dict[str, Any]:

@@ -170,7 +170,7 @@ _TILE = text(
           ON l.city_id = g.city_id AND l.level = g.level AND l.zoom_min <= :z + :ahead
         LEFT JOIN net_value AS v
           ON v.city_id = g.city_id AND v.seq = :seq AND v.vintage = :vintage
-         AND v.measure = 'households' AND v.grid_id = g.grid_id
+         AND v.measure = 'households' AND v.grid_id = g.grid_id AND v.told
         WHERE g.city_id = :city AND g.from_seq <= :seq AND g.to_seq > :seq
           AND g.boundary && ST_MakeEnvelope(:west, :south, :east, :north, 4326)
           AND ST_X(g.label_point) >= :tile_west AND ST_X(g.label_point) < :tile_east

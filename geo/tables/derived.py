@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Date
+from sqlalchemy import Date, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.tables.base import Base, CityKey, IdKey, SeqKey, TextKey, gist, refers_to, shape
@@ -25,7 +25,10 @@ class NetCount(Base):
 
 
 class NetValue(Base):
-    """The sum of a measure over the cells of a grid on a net, by vintage."""
+    """The sum of a measure over the cells of a grid on a net, by vintage.
+
+    What is not `told` is for the city's staff: few households, or what few could be found by.
+    """
 
     __tablename__ = "net_value"
     __table_args__ = (
@@ -40,6 +43,7 @@ class NetValue(Base):
     measure: Mapped[TextKey]
     grid_id: Mapped[IdKey]
     value: Mapped[float]
+    told: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
 class DensitySquare(Base):

@@ -24,7 +24,9 @@ PROTECTED = (
     "plan_cell", "plan_edit",
     "plan_grid", "sign_in_attempt", "sign_in_link", "user_account", "user_session", "worker",
 )  # fmt: skip
-READ_BY_ALL = ("category", "compound_body", "level", "notice", "post", "station_kind")
+READ_BY_ALL = (
+    "category", "compound_body", "level", "net_value", "notice", "post", "station_kind"
+)  # fmt: skip
 """Policies guard what is written in them."""
 WRITTEN = {
     ("area_grant", "DELETE"), ("area_grant", "INSERT"), ("category", "INSERT"),
