@@ -349,12 +349,14 @@ def _shapes(kind: Kind, raw: list[Any]) -> Any:
     return shapes
 
 
-_KEPT: dict[Path, _Harvest] = {}
+_KEPT: dict[tuple[Path, int, int], _Harvest] = {}
 
 
 def _harvest(path: Path, most: int | None) -> _Harvest:
     """Read a file once; its layers are asked for one by one."""
-    if path not in _KEPT:
+    about = path.stat()
+    key = (path, about.st_mtime_ns, about.st_size)
+    if key not in _KEPT:
         _KEPT.clear()
         with _told(path):
             harvest = _Harvest(path, most or Limits().features, _shared_nodes(path))
@@ -366,8 +368,8 @@ def _harvest(path: Path, most: int | None) -> _Harvest:
             )
             for thing in things:
                 harvest.take(thing)
-        _KEPT[path] = harvest
-    return _KEPT[path]
+        _KEPT[key] = harvest
+    return _KEPT[key]
 
 
 def _shared_nodes(path: Path) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import mkdtemp
 from types import ModuleType
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.errors import FileRefusedError
-from geo.files import archives
+from geo.files import archives, shapefiles
 from geo.files.encoding import in_utf8
 from geo.files.facts import EncodingFact, FileFormat, Kind, Placed
 from geo.files.formats import format_of
@@ -156,7 +157,17 @@ def members_of(path: Path, folder: Path, limits: Limits) -> tuple[FileFormat, li
     known = format_of(path)
     if known is FileFormat.ZIP:
         return known, archives.unpack(path, folder, limits)
+    if known is FileFormat.SHAPEFILE and ".shx" not in shapefiles.beside(path):
+        return known, [_linked(path, folder)]
     return known, [path]
+
+
+def _linked(path: Path, folder: Path) -> Path:
+    """Return a Shapefile among links of ours: its index is made anew beside them, not beside it."""
+    ours = Path(mkdtemp(dir=folder))
+    for ending, part in {**shapefiles.beside(path), ".shp": path}.items():
+        (ours / f"{path.stem}{ending}").symlink_to(part.resolve())
+    return ours / f"{path.stem}.shp"
 
 
 def open_file(path: Path, folder: Path, limits: Limits, label: str | None = None) -> Opened:

@@ -212,6 +212,7 @@ def test_a_shapefile_without_shx_is_read_from_its_shapes(tmp_path: Path, read: A
     found = read(path, columns=CODES, datum="wgs84")
     assert found.frame["code"].tolist() == ["A1", "A2", "B1", "B2"]
     assert ("missing_part", ".shx") in {(f.kind, f.subject) for f in found.findings}
+    assert not path.with_suffix(".shx").exists()
 
 
 def test_a_shapefile_without_prj_asks_unless_somebody_knows(tmp_path: Path, read: Any) -> None:
