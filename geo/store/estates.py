@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    Double,
+    Integer,
+    SmallInteger,
     Subquery,
     Text,
     and_,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    table,
     text,
 )
 from sqlalchemy.orm import Session
@@ -29,10 +31,11 @@ from geo.store.shapes import Box, contains_text, geojson, intersects
 from geo.tables import Compound, CompoundBody, NetCompound, NetGrid, Organisation
 from geo.terms import CompoundRole
 
-NEARLY: Final = 0.95
-"""From this share of the households on, one lies in the other."""
 RELATIONS: Final = ("larger", "equal", "smaller", "crossing")
-"""The compound is larger than the grids in it, is a grid, is a part of one, or crosses borders."""
+"""The compound is larger than the grids in it, is a grid, is a part of one, or crosses borders.
+
+One lies in the other from 95 % of the households on.
+"""
 
 _SHARED: Final = text(
     """
@@ -90,22 +93,16 @@ _SHARED: Final = text(
     """
 )
 
-_RELATED: Final = text(
-    """
-    SELECT s.compound_id,
-           CASE WHEN max(s.share_of_compound) >= :nearly
-                THEN CASE WHEN (array_agg(s.share_of_grid ORDER BY s.share_of_compound DESC,
-                                          s.grid_id))[1] >= :nearly
-                          THEN 'equal' ELSE 'smaller' END
-                WHEN sum(s.share_of_compound) FILTER (WHERE s.share_of_grid >= :nearly) >= :nearly
-                THEN 'larger' ELSE 'crossing' END AS relation,
-           count(*) AS grids, sum(s.households) AS households,
-           (array_agg(s.grid_id ORDER BY s.share_of_compound DESC, s.grid_id))[1] AS grid_id
-    FROM net_compound AS s
-    WHERE s.city_id = :city AND s.seq = :seq
-    GROUP BY s.compound_id
-    """
+_RELATION: Final = table(
+    "net_relation",
+    column("city_id", SmallInteger),
+    column("seq", Integer),
+    column("compound_id", BigInteger),
+    column("relation", Text),
+    column("grids", BigInteger),
+    column("grid_id", BigInteger),
 )
+"""How compounds and grids lie: a view that everybody may read, without any count of households."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ class CompoundFilter:
     committee : bool
         The same of the owners' committee.
     grid : int
-        A grid that holds a part of it, or a grid above that.
+        The grid that holds most of it, or a grid above that.
     compound : int
         This one alone.
     """
@@ -152,13 +149,15 @@ def compounds(
 ) -> Page[dict[str, Any]]:
     """Return a page of compounds: firm and committee on the day, relation to the net's grids.
 
+    Households are told to the city's staff: few of them could be found as a difference.
+
     Raises
     ------
     InvalidInputError
         If the cursor does not belong to this list.
     """
     firm, committee = _bodies(CompoundRole.FIRM, at), _bodies(CompoundRole.COMMITTEE, at)
-    related = _related(at)
+    related, counted = _related(at), _counted(at)
     columns = [
         Compound.compound_id.label("compound"),
         Compound.name,
@@ -169,7 +168,7 @@ def compounds(
         committee.c.name.label("committee_name"),
         related.c.relation,
         related.c.grids,
-        related.c.households,
+        counted.c.households,
         related.c.grid_id.label("grid"),
         NetGrid.name.label("grid_name"),
         func.ST_X(func.ST_PointOnSurface(Compound.geom)).label("lon"),
@@ -181,7 +180,7 @@ def compounds(
         *([geojson(Compound.geom).label("geometry")] if geometry else []),
     ]
     statement: Statement = select(*columns).select_from(Compound)
-    for one in (firm, committee, related):
+    for one in (firm, committee, related, counted):
         statement = statement.outerjoin(one, one.c.compound_id == Compound.compound_id)
     statement = statement.outerjoin(
         NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == related.c.grid_id)
@@ -216,28 +215,22 @@ def _narrowed(
         statement = statement.where(Compound.community_type == narrow.community_type)
     if narrow.grid is not None:
         below = select(NetGrid.grid_id).where(of_net(NetGrid, at), within(narrow.grid))
-        held = select(NetCompound.compound_id).where(
-            NetCompound.city_id == at.city_id,
-            NetCompound.seq == at.seq,
-            NetCompound.grid_id.in_(below),
-        )
-        statement = statement.where(Compound.compound_id.in_(held))
+        statement = statement.where(related.c.grid_id.in_(below))
     return statement
 
 
 def _related(at: Moment) -> Subquery:
-    """Return relation, number of grids, households and main grid of each compound of a net."""
-    return (
-        _RELATED.bindparams(city=at.city_id, seq=at.seq, nearly=NEARLY)
-        .columns(
-            column("compound_id", BigInteger),
-            column("relation", Text),
-            column("grids", BigInteger),
-            column("households", Double),
-            column("grid_id", BigInteger),
-        )
-        .subquery("related")
-    )
+    """Return relation, number of grids and main grid of each compound of a net."""
+    own = and_(_RELATION.c.city_id == at.city_id, _RELATION.c.seq == at.seq)
+    return select(_RELATION).where(own).subquery("related")
+
+
+def _counted(at: Moment) -> Subquery:
+    """Return the households of each compound; the city's staff alone finds any."""
+    own = and_(NetCompound.city_id == at.city_id, NetCompound.seq == at.seq)
+    total = func.sum(NetCompound.households).label("households")
+    grouped = select(NetCompound.compound_id, total).where(own)
+    return grouped.group_by(NetCompound.compound_id).subquery("counted")
 
 
 def _bodies(role: CompoundRole, at: Moment) -> Subquery:
@@ -276,7 +269,7 @@ def card(session: Session, at: Moment, compound: int) -> dict[str, Any]:
 
 
 def parts(session: Session, at: Moment, compound: int) -> list[dict[str, Any]]:
-    """Return the grids that hold parts of a compound, the largest part first."""
+    """Return the grids that hold parts of a compound, the largest part first; for staff alone."""
     rows = session.execute(
         select(
             NetCompound.grid_id.label("grid"),

@@ -106,10 +106,10 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/stations.xlsx": PAGE,
     "GET /api/v1/cities/{city}/streets": OPEN,
     "GET /api/v1/cities/{city}/streets ?f=geojson": OPEN,
-    "GET /api/v1/cities/{city}/compounds": OPEN,
-    "GET /api/v1/cities/{city}/compounds ?f=csv": OPEN,
-    "GET /api/v1/cities/{city}/compounds ?f=geojson": OPEN,
-    "GET /api/v1/cities/{city}/compounds/{compound}": OPEN,
+    "GET /api/v1/cities/{city}/compounds": PAGE,  # households for staff: test_compounds
+    "GET /api/v1/cities/{city}/compounds ?f=csv": PAGE,
+    "GET /api/v1/cities/{city}/compounds ?f=geojson": PAGE,
+    "GET /api/v1/cities/{city}/compounds/{compound}": PAGE,
     "GET /api/v1/cities/{city}/organisations": OPEN,
     "GET /api/v1/cities/{city}/search": OPEN,
     # ---- names of workers, households of buildings -----------------------------------------------

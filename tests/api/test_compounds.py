@@ -9,9 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from geo.dataset import CityDataset
-from tests.api.conftest import HOME, two_cities
+from geo.db import Viewer
+from geo.terms import Role
+from tests.api.conftest import AWAY, HOME, World, login_of, two_cities
 from tests.cities import ancestors
 
 BASE = f"/api/v1/cities/{HOME}/compounds"
@@ -62,8 +65,9 @@ def _rows(reader: httpx.Client, **query: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def test_the_relation_is_that_of_the_households(reader: httpx.Client) -> None:
+def test_the_relation_is_that_of_the_households(world: World) -> None:
     expected = _reckoned(two_cities()[0])
+    reader = world.signed(login_of(Role.LEADER, HOME))
     rows = {row["compound"]: row for row in _rows(reader)}
     assert {key: row["relation"] for key, row in rows.items()} == {
         key: relation for key, (relation, _) in expected.items()
@@ -86,8 +90,8 @@ def test_filters_narrow_the_list_and_the_file(reader: httpx.Client) -> None:
     assert _rows(reader, committee=False) == [row for row in everything if not row["committee"]]
     assert [row["compound"] for row in _rows(reader, type="old_estate")] == [2]
     assert [row["compound"] for row in _rows(reader, grid=2)] == [3]
-    text = reader.get(BASE, params={"f": "csv", "firm": False}).text.removeprefix("\ufeff")
-    assert [row["compound"] for row in csv.DictReader(io.StringIO(text))] == ["2"]
+    file = reader.get(BASE, params={"f": "csv", "firm": False}).text.removeprefix("\ufeff")
+    assert [row["compound"] for row in csv.DictReader(io.StringIO(file))] == ["2"]
     assert reader.get(BASE, params={"relation": "beside"}).status_code == 422
     assert reader.get(f"{BASE}/999").status_code == 404
 
@@ -99,3 +103,25 @@ def test_the_table_in_both_languages(reader: httpx.Client) -> None:
     assert "海棠小区" in english and "松岭花园" not in english and "old estate" in english
     assert reader.get(f"/compounds?city={HOME}&relation=beside").status_code == 422
     assert "没有符合条件的小区" in reader.get(f"/compounds?city={HOME}&lang=zh&q=不存在").text
+
+
+def test_strangers_are_told_how_compounds_lie_and_no_counts(
+    world: World, reader: httpx.Client
+) -> None:
+    leader = world.signed(login_of(Role.LEADER, HOME))
+    other = world.signed(login_of(Role.LEADER, AWAY))
+    known = {row["compound"]: row for row in leader.get(BASE).json()["items"]}
+    for stranger in (reader, other):
+        rows = _rows(stranger)
+        assert [row["households"] for row in rows] == [None] * len(known)
+        assert all(row["relation"] == known[row["compound"]]["relation"] for row in rows)
+        assert stranger.get(f"{BASE}/1").json()["parts"] == []
+    assert leader.get(f"{BASE}/1").json()["parts"]
+
+
+def test_the_database_tells_strangers_no_shares(world: World) -> None:
+    database = world.migrated.application()
+    with database.transaction(Viewer.public(1)) as session:
+        assert session.scalar(text("SELECT count(*) FROM net_compound")) == 0
+        assert session.scalar(text("SELECT count(*) FROM net_relation")) > 0
+    database.close()

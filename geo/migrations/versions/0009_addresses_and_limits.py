@@ -51,7 +51,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
                split_part(w.key, '/', 3) AS estate, split_part(w.key, '/', 4) AS part
     ) AS p
     CROSS JOIN LATERAL (
-        (SELECT x.address_id, x.key, x.alias, x.building_id FROM address AS x WHERE x.city_id = r.city_id AND x.key = w.key LIMIT 20)
+        (SELECT x.address_id, x.key, x.alias, x.building_id FROM address AS x
+         WHERE x.city_id = r.city_id AND x.key = w.key LIMIT 20)
         UNION
         (SELECT x.address_id, x.key, x.alias, x.building_id FROM address AS x
          WHERE p.street <> '' AND p.number <> '' AND x.city_id = r.city_id
