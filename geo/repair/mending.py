@@ -171,8 +171,9 @@ def repair(
     Raises
     ------
     DeliveryError
-        If an area has no ground, vanishes, or would change by more than `largest_change`; all
-        such areas are listed with their sizes, places and the keys to decide by.
+        If an area has no ground or corners that are no numbers, vanishes, or would change by more
+        than `largest_change`; all such areas are listed with their sizes, places and the keys to
+        decide by.
     InvalidInputError
         If a decision answers no question, or names an area that is not among the options.
     TopologyError
@@ -208,7 +209,7 @@ def examine(
     Raises
     ------
     DeliveryError
-        If an area has no ground.
+        If an area has no ground, or corners that are no numbers.
     InvalidInputError, TopologyError
         As `repair`.
     """
@@ -255,6 +256,10 @@ def _opened(areas: gpd.GeoSeries) -> tuple[Account, Shapes]:
     """Return an empty account and the areas without heights; refuse what has no ground."""
     crs = require_metres(areas.crs)
     labels, shapes = each_once(areas.index.to_numpy()), areas.to_numpy()
+    places, owner = shapely.get_coordinates(shapes, return_index=True)
+    if not np.isfinite(places).all():
+        wrong = np.unique(owner[~np.isfinite(places).all(axis=1)])
+        raise DeliveryError([f"{label} has corners that are no numbers" for label in labels[wrong]])
     empty = shapely.is_missing(shapes) | shapely.is_empty(shapes) | (shapely.area(shapes) == 0)
     if empty.any():
         flat_ones = shapely.get_dimensions(shapes) == 2
@@ -378,6 +383,7 @@ class _Work:
             net = float(shapely.area(joined.shapes[row]) - shapely.area(self.whole[row]))
             more_m2 = max(float(shapely.area(more)), net, 0.0)
             where = shapely.multipoints(marks[row]) if row in marks else tips[row]
+            where = shapely.point_on_surface(self.whole[row]) if where is None else where
             self.account.entry(row, "vertices", "", more_m2, more_m2 - net, where)
             self.moved_m2[row] = 2 * more_m2 - net
 

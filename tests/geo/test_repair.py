@@ -254,6 +254,18 @@ def test_an_area_of_nothing_is_refused_and_a_bow_tie_of_sum_zero_is_not() -> Non
     assert (entry["kind"], entry["gained_m2"]) == ("invalid_ring", pytest.approx(50.0))
 
 
+def test_corners_that_are_no_numbers_are_refused() -> None:
+    broken = Polygon([(0, 0), (np.nan, 10), (10, 10)])
+    with pytest.raises(DeliveryError, match="broken has corners that are no numbers"):
+        repair(series({"fine": box(0, 0, 1, 1), "broken": broken}))
+
+
+def test_nothing_is_nothing() -> None:
+    none = examine(series({"a": box(0, 0, 1, 1)}).iloc[:0])
+    assert none.figures()["areas"] == 0
+    assert none.defects.empty
+
+
 def test_the_picture_of_a_defect_shows_before_and_after() -> None:
     dirty = series({"a": box(0, 0, 10.1, 10), "b": box(10, 0, 20, 10), "c": box(500, 0, 510, 10)})
     mended = repair(dirty)
