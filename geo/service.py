@@ -32,7 +32,6 @@ from geo.store import (
     audit,
     checking,
     cutting,
-    derived,
     desk,
     doors,
     estates,
@@ -245,9 +244,6 @@ def load_dataset(
         If the dataset has defects; all are listed.
     """
     city_id = loading.load(session, dataset, demo=demo, fill=fill, progress=progress)
-    progress("figures for maps", 0.0)
-    derived.refresh(session, city_id, dataset.metre_srid)
-    progress("figures for maps", 1.0)
     audit.append(
         session,
         city_id=city_id,

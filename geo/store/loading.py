@@ -259,8 +259,10 @@ class _Loader:
         self._source_nets()
         self.progress("analyse", 0.0)
         self.session.execute(text("ANALYZE " + ", ".join(sorted(self.filled))))
-        derived.refresh(self.session, self.city_id, self.dataset.metre_srid)
         self.progress("analyse", 1.0)
+        self.progress("figures for maps", 0.0)
+        derived.refresh(self.session, self.city_id, self.dataset.metre_srid)
+        self.progress("figures for maps", 1.0)
 
     def copy(self, table: str, frame: pd.DataFrame) -> None:
         """COPY `frame` into `table`, geometry turned to EPSG:4326 vertex by vertex."""
