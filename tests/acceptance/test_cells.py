@@ -123,6 +123,7 @@ def test_bubenec(shared_data: Path) -> None:
     assert found.figures["buildings_outside_m2"] < 1.0
 
 
+@pytest.mark.timeout(600)
 def test_parcels_of_cambridge_as_buildings_from_the_command_line(
     shared_data: Path, tmp_path: Path
 ) -> None:
