@@ -25,13 +25,19 @@ def beside(path: Path) -> dict[str, Path]:
     }
 
 
-def look_at(path: Path) -> tuple[EncodingFact, list[Finding]]:
+def look_at(path: Path, most: int) -> tuple[EncodingFact, list[Finding]]:
     """Return a Shapefile's encoding and what is missing beside it.
+
+    Parameters
+    ----------
+    path : Path
+    most : int
+        Rows that it may have.
 
     Raises
     ------
     FileRefusedError
-        `damaged`: the files are cut off or do not belong together, each said.
+        `damaged`: the files are cut off or do not belong together, each said; `too_large`.
     """
     parts = beside(path)
     findings, wrong = [], []
@@ -59,6 +65,9 @@ def look_at(path: Path) -> tuple[EncodingFact, list[Finding]]:
         )
     if wrong:
         raise FileRefusedError("damaged", wrong)
+    if max(shapes or 0, rows or 0) > most:
+        said = f"{path.name}: it has {max(shapes or 0, rows or 0):,} rows, more than {most:,}"
+        raise FileRefusedError("too_large", [said])
     if ".dbf" not in parts:
         return EncodingFact("UTF-8", None, True, "plain", "There are no texts."), findings
     declared = None

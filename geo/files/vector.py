@@ -69,7 +69,7 @@ def layers(path: Path, known: FileFormat, limits: Limits) -> list[RawLayer]:
     findings: list[Finding] = []
     encoding = EncodingFact("UTF-8")
     if known is FileFormat.SHAPEFILE:
-        encoding, findings = shapefiles.look_at(path)
+        encoding, findings = shapefiles.look_at(path, limits.features)
         made_anew = ".shx" not in shapefiles.beside(path)
         pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": made_anew})
     with told(path.name):
