@@ -261,7 +261,7 @@ def test_a_cut_is_undone_to_the_last_row(tiny: Session) -> None:
     draft(tiny, city)
     for net in tiny.scalars(select(Net)):
         cutting._sealed_again(tiny, net)
-    derived.refresh_figures(tiny, city)
+    derived.refresh_net(tiny, city, METRE_SRID)
     before, faults = everything(tiny, city), service.check_city(tiny, "tiny")["counts"]
     pieces = halves(cells_of(tiny, city), SQUARE, cell_at(5, 1))
     done = cutting.cut(tiny, city, pieces)

@@ -33,12 +33,10 @@ WRITTEN = {
     ("area_grant", "INSERT"), ("category", "INSERT"), ("category", "UPDATE"),
     ("delivery", "INSERT"), ("job", "INSERT"), ("job", "UPDATE"), ("level", "UPDATE"),
     ("notice", "INSERT"), ("notice", "UPDATE"), ("post", "INSERT"), ("post", "UPDATE"),
-    ("sign_in_link", "INSERT"), ("station_kind", "INSERT"), ("station_kind", "UPDATE"), ("user_account", "INSERT"),
-    ("user_account", "UPDATE"), ("user_session", "UPDATE"), ("worker", "INSERT"),
-    ("worker", "UPDATE"),
+    ("sign_in_link", "INSERT"), ("station_kind", "INSERT"), ("station_kind", "UPDATE"),
+    ("user_account", "INSERT"), ("user_account", "UPDATE"), ("user_session", "UPDATE"),
+    ("worker", "INSERT"), ("worker", "UPDATE"),
 }  # fmt: skip
-
-
 VIEWS = {"building_household", "net_relation", "net_silent"}
 
 
