@@ -89,6 +89,7 @@ def cells(
             processes=processes,
             progress=step,
         )
+        _refuse_strangers(found)
         step("write the cells", 0.0)
         _write(_as_delivered(found, source, mended), out)
     data = {
@@ -118,10 +119,24 @@ def _refuse_target(sources: list[Path], out: Path, overwrite: bool) -> None:
         raise InvalidInputError(f"There is no folder {out.parent}.", field="out")
 
 
+def _refuse_strangers(found: Cells) -> None:
+    """Refuse buildings of which none stands in the areas.
+
+    Raises
+    ------
+    DeliveryError
+        With the likely reason.
+    """
+    count = found.figures["buildings"]
+    if count and found.figures["buildings_left_out"] == count:
+        said = f"none of {count} buildings stands in the areas: another place, or one of the files"
+        raise DeliveryError([f"{said} has a wrong reference system or datum (wangge check FILE)"])
+
+
 def _layer(
     file: str, kinds: tuple[str, ...], wish: Callable[[LayerFacts], Wish]
-) -> gpd.GeoDataFrame:
-    """Return the rows of a layer that have a shape, in degrees."""
+) -> tuple[gpd.GeoDataFrame, int]:
+    """Return the rows of a layer that have a shape, in degrees, and how many have none."""
     path, layer = parted(file)
     understood = understand(path, Wish(), trusted=True)
     fitting = [
@@ -144,7 +159,8 @@ def _layer(
     frame = read(path, facts.name, known, trusted=True).frame
     shapes = frame.geometry.to_numpy()
     kept = frame[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
-    return kept.set_geometry(gpd.GeoSeries(kept.geometry.force_2d(), crs=WGS84_SRID))
+    bare = len(frame) - len(kept)
+    return kept.set_geometry(gpd.GeoSeries(kept.geometry.force_2d(), crs=WGS84_SRID)), bare
 
 
 def _areas(file: str, code: str | None) -> tuple[gpd.GeoSeries, gpd.GeoSeries]:
@@ -162,7 +178,7 @@ def _areas(file: str, code: str | None) -> tuple[gpd.GeoSeries, gpd.GeoSeries]:
             raise InvalidInputError(f"There is no column '{code}'; it has {names}.", field="code")
         return Wish(columns={} if code is None else {"code": code}, kind="areas")
 
-    frame = _layer(file, ("areas", "mixed"), wish)
+    frame, _ = _layer(file, ("areas", "mixed"), wish)
     if frame.empty:
         raise DeliveryError([f"{Path(file).name}: no row has a shape"])
     if code is not None:
@@ -176,18 +192,19 @@ def _areas(file: str, code: str | None) -> tuple[gpd.GeoSeries, gpd.GeoSeries]:
 
 def _footprints(file: str, srid: int) -> tuple[gpd.GeoSeries, int, int]:
     """Return valid footprints in metres, how many were mended, and how many have no ground."""
-    shapes = _layer(file, ("areas", "mixed"), lambda facts: Wish(kind="areas")).geometry
-    metres = shapes.to_crs(srid)
+    frame, bare = _layer(file, ("areas", "mixed"), lambda facts: Wish(kind="areas"))
+    metres = frame.geometry.to_crs(srid)
     wrong = ~metres.is_valid
     metres[wrong] = metres[wrong].make_valid(method="structure", keep_collapsed=False)
     areal = np.isin(shapely.get_type_id(metres.to_numpy()), AREAL) & (metres.area > 0)
-    return metres[areal], int(wrong.sum()), int((~areal).sum())
+    return metres[areal], int(wrong.sum()), bare + int((~areal).sum())
 
 
 def _lines(file: str | None, srid: int) -> gpd.GeoSeries | None:
     if file is None:
         return None
-    shapes = _layer(file, ("lines", "areas", "mixed"), lambda facts: Wish()).geometry
+    frame, _ = _layer(file, ("lines", "areas", "mixed"), lambda facts: Wish())
+    shapes = frame.geometry
     return shapes[shapes.geom_type.str.contains("Line|Polygon")].make_valid().to_crs(srid)
 
 
@@ -200,7 +217,7 @@ def _barriers(file: str | None, srid: int) -> gpd.GeoDataFrame | None:
         column = facts.proposal.mappings.get("barriers", {}).get("kind")
         return Wish(columns={} if column is None else {"kind": column})
 
-    frame = _layer(file, ("lines", "areas", "mixed"), wish)
+    frame, _ = _layer(file, ("lines", "areas", "mixed"), wish)
     frame = frame[frame.geom_type.str.contains("Line|Polygon")]
     frame = frame.set_geometry(frame.geometry.make_valid()).to_crs(srid)
     said = frame["kind"] if "kind" in frame else pd.Series("", index=frame.index)

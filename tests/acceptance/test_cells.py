@@ -157,6 +157,11 @@ def test_what_the_command_refuses(shared_data: Path, tmp_path: Path) -> None:
         app, ["cells", f"{file}:houses", *arguments[1:], str(tmp_path / "cells.gpkg")]
     )
     assert "no layer is called 'houses'" in str(missing.exception)
+    far = shared_data / "us_units" / "iowa_counties_pop.parquet"
+    away = CliRunner().invoke(
+        app, ["cells", arguments[0], "--within", str(far), "--out", str(tmp_path / "cells.gpkg")]
+    )
+    assert "none of 144 buildings" in str(away.exception)
     assert list(tmp_path.iterdir()) == []
 
 
