@@ -22,7 +22,7 @@ from geo.findings import Finding, Findings
 from geo.grids import AREA_COLUMNS
 from geo.importing.differences import Difference, compare
 from geo.importing.rows import JOIN_M, rows_of
-from geo.store import loading
+from geo.store import derived, loading
 from geo.store.importing import by_address, ground, households, standing
 from geo.store.importing.plans import MOST_ROWS, Plan, Task, chosen
 from geo.store.importing.standing import BOOKS, Book
@@ -91,12 +91,16 @@ def _free(
     return np.asarray(gone[~used], dtype=np.int64)
 
 
-def _resting(book: Book) -> list[Any]:
-    """Return the columns of other tables that name a thing of this book."""
+def _resting(book: Book, *, released: bool = False) -> list[Any]:
+    """Return the columns of other tables that name a thing of this book and keep it there.
+
+    With `released`, those that let it go and name nothing then.
+    """
     return [
         table.c[key.parent.name]
         for table in Base.metadata.tables.values()
         for constraint in table.foreign_key_constraints
+        if bool(constraint.ondelete) is released and table.name not in derived.MADE
         for key in constraint.elements
         if key.column.table.name == book.name and key.column.name == book.key
     ]
@@ -274,8 +278,12 @@ def _remove(session: Session, city_id: int, book: Book, gone: Any, kind: Deliver
     wanted = (book.table.city_id == city_id, key.in_([int(one) for one in gone]))
     if kind is DeliveryKind.STATIONS:
         session.execute(update(Station).where(*wanted).values(stage=StationStage.CLOSED.value))
-    else:
-        session.execute(delete(book.table).where(*wanted))
+        return
+    # The database itself would let go after the deletion is noted, and the way back would fail.
+    for column in _resting(book, released=True):
+        named = (column.table.c.city_id == city_id, column.in_([int(one) for one in gone]))
+        session.execute(update(column.table).where(*named).values({column.name: None}))
+    session.execute(delete(book.table).where(*wanted))
 
 
 def _settle(
