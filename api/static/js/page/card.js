@@ -69,7 +69,7 @@ function childRows(children, onGrid) {
     h("ul", { class: "tree" }, items.slice(0, 60).map((child) => h("li", {},
       h("button", { class: "link", type: "button", onclick: () => onGrid(child.grid, child.level) }, child.name),
       child.vacant_posts ? h("span", { class: "chip is-watch" }, t("%(n)s vacant", { n: child.vacant_posts })) : null,
-      h("span", { class: "number" }, t("%(n)s households", { n: number(child.households) }))))));
+      h("span", { class: "number" }, child.households === null ? "–" : t("%(n)s households", { n: number(child.households) }))))));
 }
 
 // Where the posts of a grid stand, and whether somebody holds each of them.
@@ -95,7 +95,7 @@ export function gridCard(card, page, actions) {
     h("p", { class: "card-code" }, h("span", { class: "figure" }, card.code ?? t("no code yet")), kind ? h("span", { class: "chip" }, kind) : null,
       earlier.length ? h("span", {}, t("Earlier: %(names)s", { names: earlier.join(", ") })) : null),
     h("div", { class: "tiles" },
-      tile(t("Households"), number(card.households)),
+      tile(t("Households"), number(card.households), { note: card.households_withheld ? t("Few households here: the count is for the city's staff") : "" }),
       tile(t("Buildings"), number(card.buildings)),
       tile(t("Area"), ground, { unit }),
       tile(t("Posts"), number(card.post_count ?? posts.length), { note: postsNote(posts.length, card.post_count ?? posts.length, allVacant) })),

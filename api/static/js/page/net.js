@@ -87,7 +87,7 @@ async function showGrid(grid, level, { zoom = false, focus = false, known = null
     });
   }, { focus });
   if (!card) return;
-  say(t("%(name)s, %(n)s households", { name: card.name, n: number(card.households) }));
+  say(card.households === null ? card.name : t("%(name)s, %(n)s households", { name: card.name, n: number(card.households) }));
   await net.select(grid, card.level);
   if (zoom) zoomTo(card.bbox ?? net.bounds(grid));
 }
@@ -245,7 +245,7 @@ net.on("hover", ({ feature, parent, values }) => {
   const chip = byId("hover");
   chip.hidden = !feature;
   if (!feature) return;
-  const facts = values ? ` · ${t("%(n)s households", { n: number(values[0]) })}` : "";
+  const facts = (values?.[0] ?? null) !== null ? ` · ${t("%(n)s households", { n: number(values[0]) })}` : "";
   chip.replaceChildren(parent ? `${parent.name} › ` : "", h("b", {}, feature.name), facts);
 });
 
