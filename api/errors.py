@@ -146,6 +146,21 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         marked("These shapes cannot be worked on"),
         marked("Check the coordinate system and the shapes."),
     ),
+    errors.StaleEditError: Kind(
+        412,
+        marked("Somebody else has changed this meanwhile"),
+        marked("Look at both versions; nothing was lost. Then repeat the step on the newer one."),
+    ),
+    errors.VersionMissingError: Kind(
+        428,
+        marked("The edit does not say on which version it was made"),
+        marked("Send the versions of the grids that it touches."),
+    ),
+    errors.PlanRuleError: Kind(
+        422,
+        marked("This edit breaks a rule of the plan"),
+        marked("The places are marked; change the edit, or mark the exception with its reason."),
+    ),
     errors.CodeFormatError: Kind(
         422,
         marked("This code does not follow its scheme"),

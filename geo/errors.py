@@ -49,6 +49,12 @@ class GridNotFoundError(NotFoundError):
     code = "grid_not_found"
 
 
+class PlanNotFoundError(NotFoundError):
+    """The viewer is a member of no plan of this number."""
+
+    code = "plan_not_found"
+
+
 class OutsideCityError(NotFoundError):
     """A place lies in no cell of the city."""
 
@@ -83,6 +89,30 @@ class ConflictError(WanggeError):
     """What is asked for contradicts what is stored."""
 
     code = "conflict"
+
+
+class PlanStateError(ConflictError):
+    """A plan is not in the state in which this can be done to it."""
+
+    code = "plan_state"
+
+
+class StaleEditError(WanggeError):
+    """Somebody has changed what an edit was made on; `newer` holds the grids as they are now."""
+
+    code = "stale_edit"
+
+
+class VersionMissingError(WanggeError):
+    """An edit does not say on which versions it was made; `missing` holds the grids as they are."""
+
+    code = "version_missing"
+
+
+class PlanRuleError(WanggeError):
+    """An edit breaks rules; `faults` lists each with its place as GeoJSON."""
+
+    code = "plan_rule"
 
 
 class InvalidInputError(WanggeError):

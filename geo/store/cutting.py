@@ -252,7 +252,7 @@ _STALE = text("""
         JOIN plan_grid AS g ON g.city_id = :city AND g.plan_id = t.plan_id AND g.grid_id = t.grid_id
         WHERE g.parent_id IS NOT NULL
     )
-    UPDATE plan_grid AS g SET boundary = NULL FROM touched AS t
+    UPDATE plan_grid AS g SET boundary = NULL, boundary_from = NULL FROM touched AS t
     WHERE g.city_id = :city AND g.plan_id = t.plan_id AND g.grid_id = t.grid_id
 """)
 

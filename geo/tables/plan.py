@@ -52,7 +52,16 @@ class Plan(Base):
     approved_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     author_id: Mapped[BigInt]
     members: Mapped[Ids]
+    drawers: Mapped[Ids]
+    cutters: Mapped[Ids]
+    publishers: Mapped[Ids]
     created_at: Mapped[Now]
+
+
+def _of_plan() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["city_id", "plan_id"], ["plan.city_id", "plan.plan_id"], ondelete="CASCADE"
+    )
 
 
 class PlanGrid(Base):
@@ -60,8 +69,13 @@ class PlanGrid(Base):
 
     __tablename__ = "plan_grid"
     __table_args__ = (
-        refers_to("plan", "plan_id"),
+        _of_plan(),
         refers_to("grid", "grid_id"),
+        ForeignKeyConstraint(
+            ["city_id", "locked_by"],
+            ["user_account.city_id", "user_account.user_id"],
+            name="fk_plan_grid_city_id_user_account",
+        ),
         ForeignKeyConstraint(
             ["city_id", "plan_id", "parent_id"],
             ["plan_grid.city_id", "plan_grid.plan_id", "plan_grid.grid_id"],
@@ -71,6 +85,8 @@ class PlanGrid(Base):
         one_of("kind", GridKind),
         CheckConstraint("parent_id <> grid_id", name="parent"),
         CheckConstraint("version >= 0", name="version"),
+        CheckConstraint("parts >= 1", name="parts"),
+        Index("ix_plan_grid_parent", "city_id", "plan_id", "parent_id"),
         gist("plan_grid", "boundary"),
     )
 
@@ -86,6 +102,12 @@ class PlanGrid(Base):
     boundary: Mapped[Any] = mapped_column(
         Geometry("MULTIPOLYGON", srid=SRID, spatial_index=False), nullable=True
     )
+    boundary_from: Mapped[int | None]
+    """Net whose published border the grid still has; None once it was redrawn or cut."""
+    parts: Mapped[int] = mapped_column(server_default=text("1"))
+    """Parts that the grid may lie in: inherited, or marked with `parts_reason`."""
+    parts_reason: Mapped[str | None]
+    locked_by: Mapped[BigInt | None]
 
 
 class PlanCell(Base):
@@ -97,6 +119,7 @@ class PlanCell(Base):
         ForeignKeyConstraint(
             ["city_id", "plan_id", "grid_id"],
             ["plan_grid.city_id", "plan_grid.plan_id", "plan_grid.grid_id"],
+            ondelete="CASCADE",
         ),
         Index("ix_plan_cell_grid", "city_id", "plan_id", "grid_id"),
     )
@@ -112,9 +135,10 @@ class PlanEdit(Base):
 
     __tablename__ = "plan_edit"
     __table_args__ = (
-        refers_to("plan", "plan_id"),
+        _of_plan(),
         refers_to("user_account", "actor_id"),
         CheckConstraint("n >= 1", name="n"),
+        CheckConstraint("undoes < n", name="undoes"),
     )
 
     city_id: Mapped[CityKey]
@@ -124,4 +148,6 @@ class PlanEdit(Base):
     op: Mapped[str]
     args: Mapped[Json]
     inverse: Mapped[Json]
+    touched: Mapped[Ids]
+    undoes: Mapped[int | None]
     at: Mapped[Now]

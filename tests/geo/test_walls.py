@@ -25,17 +25,20 @@ PROTECTED = (
     "sign_in_link", "user_account", "user_session", "worker",
 )  # fmt: skip
 READ_BY_ALL = (
-    "category", "compound_body", "level", "net_value", "notice", "post", "station_kind"
+    "category", "compound_body", "grid", "level", "net_value", "notice", "post", "station_kind",
 )  # fmt: skip
 """Policies guard what is written in them."""
 WRITTEN = {
     ("address", "DELETE"), ("address", "INSERT"), ("area_grant", "DELETE"),
     ("area_grant", "INSERT"), ("category", "INSERT"), ("category", "UPDATE"),
-    ("delivery", "INSERT"), ("job", "INSERT"), ("job", "UPDATE"), ("level", "UPDATE"),
-    ("notice", "INSERT"), ("notice", "UPDATE"), ("post", "INSERT"), ("post", "UPDATE"),
-    ("sign_in_link", "INSERT"), ("station_kind", "INSERT"), ("station_kind", "UPDATE"),
-    ("user_account", "INSERT"), ("user_account", "UPDATE"), ("user_session", "UPDATE"),
-    ("worker", "INSERT"), ("worker", "UPDATE"),
+    ("delivery", "INSERT"), ("grid", "INSERT"), ("job", "INSERT"), ("job", "UPDATE"),
+    ("level", "UPDATE"), ("notice", "INSERT"), ("notice", "UPDATE"), ("plan", "DELETE"),
+    ("plan", "INSERT"), ("plan", "UPDATE"), ("plan_cell", "DELETE"), ("plan_cell", "INSERT"),
+    ("plan_cell", "UPDATE"), ("plan_edit", "INSERT"), ("plan_grid", "INSERT"),
+    ("plan_grid", "UPDATE"), ("post", "INSERT"), ("post", "UPDATE"), ("sign_in_link", "INSERT"),
+    ("station_kind", "INSERT"), ("station_kind", "UPDATE"), ("user_account", "INSERT"),
+    ("user_account", "UPDATE"), ("user_session", "UPDATE"), ("worker", "INSERT"),
+    ("worker", "UPDATE"),
 }  # fmt: skip
 VIEWS = {"building_household", "net_relation", "net_silent"}
 

@@ -1,0 +1,28 @@
+"""Drafts of the next net: opened at once, redrawn by many people, whole at every moment.
+
+An edit is one transaction. It holds the cells of the city (a cut waits), keeps the plan a draft,
+locks the rows of all grids that it touches and of their ancestors below the first common one in the
+order of their numbers, looks again, and only then compares versions, writes, checks the rules where
+something changed, and notes what takes it back.
+"""
+
+from geo.store.drafts.editing import Applied, apply, return_to, undo
+from geo.store.drafts.opening import delete, open_plan, set_members, set_rules
+from geo.store.drafts.telling import cells, edits, grids, outlines, show, state
+
+__all__ = [
+    "Applied",
+    "apply",
+    "cells",
+    "delete",
+    "edits",
+    "grids",
+    "open_plan",
+    "outlines",
+    "return_to",
+    "set_members",
+    "set_rules",
+    "show",
+    "state",
+    "undo",
+]
