@@ -18,7 +18,8 @@ from geo.grids import AREA_COLUMNS
 from geo.seal import net_hash
 from geo.store import derived
 from geo.tables import SRID, Barrier, Cell, City, Net, NetCell, NetException, NetGrid, Street
-from geo.validation import Fault, NetFrames, cell_faults, net_faults
+from geo.topology import areas_m2
+from geo.validation import AREA_TOLERANCE_M2, Fault, NetFrames, cell_faults, net_faults
 
 SHOWN = 20
 """How many faults of one kind are listed; all are counted."""
@@ -74,6 +75,16 @@ ROWS: dict[str, str] = {
         JOIN cell AS c ON c.city_id = i.city_id AND c.cell_id = i.cell_id
         WHERE i.city_id = :city AND NOT ST_DWithin(c.geom, i.geom, 0.0000001)
     """,
+    "retired_cell": """
+        SELECT l.kind, l.id, l.cell_id FROM (
+            SELECT 'building' AS kind, building_id AS id, cell_id FROM building
+                WHERE city_id = :city
+            UNION ALL SELECT 'station', station_id, cell_id FROM station WHERE city_id = :city
+            UNION ALL SELECT 'issue', issue_id, cell_id FROM issue WHERE city_id = :city
+            UNION ALL SELECT 'address', address_id, cell_id FROM address WHERE city_id = :city
+        ) AS l JOIN cell AS c ON c.city_id = :city AND c.cell_id = l.cell_id
+        WHERE c.retired_by_cut IS NOT NULL ORDER BY l.kind, l.id
+    """,
     "households_differ": """
         SELECT c.cell_id FROM cell AS c
         JOIN LATERAL (SELECT vintage FROM vintage AS v WHERE v.city_id = c.city_id
@@ -116,6 +127,7 @@ def check(session: Session, city: City, live_seq: int | None) -> dict[str, Any]:
     barriers, streets = (
         series(session, city, table.geom, transformer) for table in (Barrier, Street)
     )
+    faults += _size_faults(cells)
     outline = session.execute(
         select(func.ST_AsBinary(City.outline)).where(City.city_id == city.city_id)
     ).scalar_one()
@@ -198,15 +210,31 @@ def _shapes(binary: list[bytes], transformer: Transformer) -> Any:
     return shapely.transform(shapes, transformer.transform, interleaved=False)
 
 
+def _size_faults(cells: gpd.GeoDataFrame) -> list[Fault]:
+    """Say which cells have another area than what is stored of them."""
+    differ = np.abs(areas_m2(cells.geometry).to_numpy() - cells["area_m2"].to_numpy())
+    wrong = cells[differ > AREA_TOLERANCE_M2]
+    spots = wrong.geometry.representative_point()
+    return [
+        Fault("cell_area", f"cell {cell}: {size:.4f} m2 more or less than stored", (spot.x, spot.y))
+        for cell, size, spot in zip(
+            wrong["cell_id"], differ[differ > AREA_TOLERANCE_M2], spots, strict=True
+        )
+    ]
+
+
 def _cells(session: Session, city: City, transformer: Transformer) -> gpd.GeoDataFrame:
     rows = session.execute(
-        select(Cell.cell_id, func.ST_AsBinary(Cell.geom))
+        select(Cell.cell_id, Cell.area_m2, func.ST_AsBinary(Cell.geom))
         .where(Cell.city_id == city.city_id, Cell.retired_by_cut.is_(None))
         .order_by(Cell.cell_id)
     ).all()
     return gpd.GeoDataFrame(
-        {"cell_id": np.array([row[0] for row in rows], dtype=np.int64)},
-        geometry=_shapes([row[1] for row in rows], transformer),
+        {
+            "cell_id": np.array([row[0] for row in rows], dtype=np.int64),
+            "area_m2": np.array([row[1] for row in rows], dtype=np.float64),
+        },
+        geometry=_shapes([row[2] for row in rows], transformer),
         crs=city.metre_srid,
     )
 

@@ -17,6 +17,10 @@ from tests.cities import METRE_SRID, point, tiny_dataset
 DAMAGE = {
     "cell_border": "UPDATE cell SET geom = ST_SetSRID(ST_Translate(geom, 0.0001, 0), 4326)"
     " WHERE cell_id = (SELECT min(cell_id) FROM cell)",
+    "cell_area": "UPDATE cell SET area_m2 = area_m2 + 0.01"
+    " WHERE cell_id = (SELECT min(cell_id) FROM cell)",
+    "retired_cell": "UPDATE cell SET retired_by_cut = 1"
+    " WHERE cell_id = (SELECT min(cell_id) FROM station)",
     "city_outline": "UPDATE city SET outline = ST_Multi(ST_Buffer(outline, 0.0001))",
     "cell_run": "DELETE FROM net_cell WHERE cell_id = (SELECT min(cell_id) FROM net_cell)",
     "leaf_missing": "DELETE FROM net_grid WHERE grid_id = 1122",
