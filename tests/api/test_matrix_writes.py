@@ -1,0 +1,181 @@
+"""Who may write what: every route that changes something x role x territory, with a valid token.
+
+The table of `tests/api/matrix` asks these routes without the token of a page, which everybody is
+refused. Here each reader has one, so that the right alone decides. A writing route without a row
+fails; plans are left out, since members alone know of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from api.app import create_app
+from geo.db import owner_transaction
+from geo.settings import Settings
+from geo.terms import Role
+from tests.api.conftest import AWAY, HOME, PASSWORD, World, login_of, serving
+from tests.api.matrix import NO_TOKEN, TABLE
+from tests.conftest import MigratedDatabase
+
+API: Final = "/api/v1/cities/{city}"
+STRANGE: Final = 121
+"""A grid outside the area of the community."""
+NEVER: Final = frozenset({401, 403})
+
+STAFF: Final = frozenset(Role) - {Role.PUBLIC}
+ADMINISTRATORS: Final = frozenset({Role.ADMINISTRATOR})
+OFFICE: Final = ADMINISTRATORS | {Role.PLANNER}
+TELLING: Final = ADMINISTRATORS | {Role.COMMUNITY}
+POSTING: Final = OFFICE | {Role.COMMUNITY}
+NOTICE: Final = {"kind": "water", "title": "停水", "begins_at": "2026-06-15T08:00:00+08:00"}
+
+
+@dataclass(frozen=True)
+class Right:
+    """Roles that may; what is sent; whether something of another area is named, in which member."""
+
+    roles: frozenset[Role]
+    sent: Mapping[str, Any]
+    area: str = ""
+
+
+def _json(**body: Any) -> Mapping[str, Any]:
+    return {"json": body}
+
+
+RIGHTS: Final[Mapping[str, Right]] = {
+    f"POST {API}/imports": Right(OFFICE, {"params": {"name": ""}, "content": b""}),
+    f"POST {API}/imports/{{delivery}}/parts": Right(OFFICE, {"params": {"name": "a.csv"}}),
+    f"PUT {API}/imports/{{delivery}}/wish": Right(OFFICE, _json()),
+    f"POST {API}/imports/{{delivery}}/confirm": Right(OFFICE, {}),
+    f"POST {API}/imports/{{delivery}}/cancel": Right(OFFICE, {}),
+    f"POST {API}/imports/{{delivery}}/undo": Right(OFFICE, {}),
+    f"DELETE {API}/imports/{{delivery}}": Right(OFFICE, {}),
+    f"POST {API}/accounts": Right(ADMINISTRATORS, _json(login="-", role="leader")),
+    f"PATCH {API}/accounts/{{user}}": Right(ADMINISTRATORS, _json(grids=[111])),
+    f"POST {API}/accounts/{{user}}/phone-link": Right(TELLING, {}, "path"),
+    f"DELETE {API}/sessions/{{number}}": Right(TELLING, {}, "path"),
+    f"POST {API}/workers": Right(OFFICE, _json(name="新来")),
+    f"PATCH {API}/workers/{{worker}}": Right(OFFICE, _json(name_consent=False)),
+    f"POST {API}/posts": Right(POSTING, _json(grid=STRANGE, role="assistant"), "body"),
+    f"PATCH {API}/posts/{{post}}": Right(POSTING, _json(part_time=True), "path"),
+    f"POST {API}/posts/import": Right(POSTING, {"files": {"file": ("a.xlsx", b"no file")}}),
+    f"PATCH {API}/levels/{{level}}": Right(
+        ADMINISTRATORS, _json(name="街道", name_en="Street", zoom_min=0, zoom_max=9)
+    ),
+    f"PATCH {API}/station-kinds/{{kind}}": Right(
+        ADMINISTRATORS, _json(name="站", name_en="Post", serves="grid", new=True)
+    ),
+    f"PATCH {API}/categories/{{category}}": Right(
+        ADMINISTRATORS, _json(name="垃圾", name_en="Rubbish")
+    ),
+    f"POST {API}/notices": Right(TELLING, _json(grid=STRANGE, **NOTICE), "body"),
+    f"PATCH {API}/notices/{{notice}}": Right(TELLING, _json(**NOTICE), "path"),
+    f"DELETE {API}/notices/{{notice}}": Right(TELLING, {}, "path"),
+    f"POST {API}/addresses/match": Right(STAFF, _json(lines=["第一小区1号楼"])),
+    f"POST {API}/addresses": Right(OFFICE, _json(text="第一小区1号楼", building=999_999)),
+    f"DELETE {API}/addresses/{{address}}": Right(OFFICE, {}),
+    "POST /staff": Right(POSTING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
+    "POST /admin": Right(ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
+}
+"""Each writing route of a city; what is sent changes as little as can be."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """The two cities with objects outside the community's area."""
+
+    world: World
+    gaps: Mapping[str, Any]
+
+    def ask(self, entry: str, role: Role, city: str = HOME) -> httpx.Response:
+        """Ask a route of the home city as an account of a role of a city."""
+        stranger = role is Role.PUBLIC
+        reader = self.world.client() if stranger else self.world.signed(login_of(role, city))
+        method, _, path = entry.partition(" ")
+        more = dict(RIGHTS[entry].sent)
+        if "data" in more and not stranger:
+            more["data"] = {**more["data"], "csrf_token": reader.headers["X-CSRF-Token"]}
+        return reader.request(method, path.format(**self.gaps), **more)
+
+    def rows(self) -> int:
+        """Return how many rows the logs have of changes: each but signing in adds one."""
+        changes = text("SELECT count(*) FROM audit WHERE action <> 'session.opened'")
+        with owner_transaction(self.world.migrated.engine) as session:
+            return int(session.scalar(changes) or 0)
+
+
+@pytest.fixture(scope="module")
+def room(cities_template: str, new_database: Callable[[str], MigratedDatabase]) -> Iterator[Room]:
+    """The application, served, on cities of this module alone."""
+    migrated = new_database(cities_template)
+    database, settings = migrated.application(), Settings(project_dir="/nowhere")
+    app = create_app(settings, database)
+    with serving(app) as url:
+        world = World(migrated, database, settings, app, url)
+        yield Room(world, _strange(world))
+        world.close()
+    database.close()
+
+
+def _strange(world: World) -> dict[str, Any]:
+    """Make objects of another community; return them as gaps of addresses."""
+    base = API.format(city=HOME)
+    keeper = world.signed(login_of(Role.ADMINISTRATOR, HOME))
+    account = {"login": "strange", "role": "worker", "password": PASSWORD, "grids": [STRANGE]}
+    user = keeper.post(f"{base}/accounts", json=account).json()["user"]
+    world.sign_in("strange")
+    sessions = keeper.get(f"{base}/sessions", params={"user": user}).json()["items"]
+    notice = keeper.post(f"{base}/notices", json={"grid": STRANGE, **NOTICE}).json()["notice"]
+    post = keeper.post(f"{base}/posts", json={"grid": STRANGE, "role": "assistant"}).json()["post"]
+    return {
+        "city": HOME, "user": user, "number": sessions[0]["session"], "notice": notice,
+        "post": post, "worker": 1, "level": 1, "kind": "kx", "category": "A0101",
+        "delivery": 999, "address": 999_999,
+    }  # fmt: skip
+
+
+def test_every_writing_route_has_a_row() -> None:
+    writing = {entry for entry, expected in TABLE.items() if expected == NO_TOKEN}
+    assert set(RIGHTS) == {entry for entry in writing if f"{API}/plans" not in entry}
+
+
+@pytest.mark.parametrize("entry", RIGHTS)
+def test_who_has_no_right_changes_nothing(room: Room, entry: str) -> None:
+    before = room.rows()
+    answers = {role: room.ask(entry, role) for role in frozenset(Role) - RIGHTS[entry].roles}
+    told = {role: answer.status_code for role, answer in answers.items()}
+    assert told == {role: 401 if role is Role.PUBLIC else 403 for role in told}
+    codes = {answer.json()["code"] for answer in answers.values()}
+    assert codes <= {"forbidden", "not_signed_in"}
+    assert room.rows() == before
+
+
+@pytest.mark.parametrize("entry", RIGHTS)
+def test_nobody_writes_in_another_city(room: Room, entry: str) -> None:
+    before = room.rows()
+    told = {room.ask(entry, role, AWAY).status_code for role in RIGHTS[entry].roles}
+    assert told == {403}
+    assert room.rows() == before
+
+
+@pytest.mark.parametrize("entry", [entry for entry, right in RIGHTS.items() if right.area])
+def test_a_community_writes_nothing_elsewhere(room: Room, entry: str) -> None:
+    before = room.rows()
+    answer = room.ask(entry, Role.COMMUNITY)
+    assert answer.status_code == (404 if RIGHTS[entry].area == "path" else 422), answer.text
+    assert room.rows() == before
+
+
+@pytest.mark.parametrize("entry", list(reversed(RIGHTS)))
+def test_who_has_the_right_is_let_in(room: Room, entry: str) -> None:
+    for role in sorted(RIGHTS[entry].roles):
+        answer = room.ask(entry, role)
+        assert answer.status_code not in NEVER, answer.text
+        assert answer.status_code < 500, answer.text
