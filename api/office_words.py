@@ -72,8 +72,8 @@ REASONS: Mapping[str, str] = {
     "password": marked(
         "A password has 10 to 256 characters, and is not the account name with a few more."
     ),
-    "grid_ids": marked("This role needs the code of at least one grid."),
-    "organisation_id": marked("A department needs its organisation."),
+    "grids": marked("This role needs the code of at least one grid."),
+    "organisation": marked("A department needs its organisation."),
     "worker": marked("Nobody in your area is “%(value)s”. Choose from the list."),
 }
 """Reason of an error, or else the field that it names -> what is told."""

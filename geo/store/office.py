@@ -331,14 +331,14 @@ def create_post(
 
 
 def _demand_order(begins: date, ends: date | None) -> None:
-    for day, field in ((begins, "valid_from"), (ends, "valid_to")):
+    for day, field in ((begins, "valid_from"), (ends, "last_day")):
         if day is not None and not 1900 <= day.year <= 2999:
             raise InvalidInputError(
                 "A date lies between 1900 and 2999.", field=field, reason="no_date"
             )
     if ends is not None and ends <= begins:
         raise InvalidInputError(
-            "The last day comes before the first.", field="valid_to", reason="dates"
+            "The last day comes before the first.", field="last_day", reason="dates"
         )
 
 
@@ -420,7 +420,6 @@ def end_post(session: Session, viewer: Viewer, post: int, last_day: date) -> Non
         If the last day comes before its first.
     """
     row = _post(session, viewer, post)
-    _demand_order(last_day, None)
     _demand_order(row.valid_from, day_after(last_day))
     row.valid_to = day_after(last_day)
     session.flush()

@@ -43,16 +43,16 @@ def create_account(
     stored = signin.check_login(login)
     signin.check_password(password, stored)
     if role in (Role.WORKER, Role.COMMUNITY) and not grid_ids:
-        raise InvalidInputError(f"The role {role} needs at least one grid.", field="grid_ids")
+        raise InvalidInputError(f"The role {role} needs at least one grid.", field="grids")
     if role is Role.DEPARTMENT and organisation_id is None:
-        raise InvalidInputError("A department needs its organisation.", field="organisation_id")
+        raise InvalidInputError("A department needs its organisation.", field="organisation")
     if missing := accounts.missing_grids(session, city_id, grid_ids):
-        raise InvalidInputError(f"No grids of this city: {missing}.", field="grid_ids")
+        raise InvalidInputError(f"No grids of this city: {missing}.", field="grids")
     if organisation_id is not None and not accounts.has_organisation(
         session, city_id, organisation_id
     ):
         raise InvalidInputError(
-            f"No organisation of this city: {organisation_id}.", field="organisation_id"
+            f"No organisation of this city: {organisation_id}.", field="organisation"
         )
     if accounts.account_by_login(session, stored):
         raise ConflictError(f"The login '{stored}' is taken.", field="login", login=stored)

@@ -330,6 +330,32 @@ def test_wrong_posts_are_refused(office: World, body: dict[str, Any], reason: st
     assert answer.status_code == 422 and answer.json()["reason"] == reason
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "/accounts", {"login": "f.1", "role": "worker"}, "grids"),
+        ("POST", "/accounts", {"login": "f.2", "role": "worker", "grids": [9999]}, "grids"),
+        ("POST", "/accounts", {"login": "f.3", "role": "department"}, "organisation"),
+        (
+            "POST", "/accounts", {"login": "f.4", "role": "department", "organisation": 9999},
+            "organisation",
+        ),
+        (
+            "POST", "/posts",
+            {"grid": 111, "role": "head", "valid_from": "2026-05-02", "last_day": "2026-05-01"},
+            "last_day",
+        ),
+        ("POST", "/posts", {"grid": 111, "role": "head", "last_day": "3500-01-01"}, "last_day"),
+        ("PATCH", "/posts/1", {"last_day": "0001-01-01"}, "last_day"),
+    ],
+)  # fmt: skip
+def test_an_error_names_the_field_as_it_was_sent(
+    office: World, method: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    answer = of(office, Role.ADMINISTRATOR).request(method, BASE + path, json=body)
+    assert answer.status_code == 422 and answer.json()["field"] == field
+
+
 # ---- the roster ----------------------------------------------------------------------------------
 
 
