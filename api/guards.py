@@ -122,6 +122,8 @@ class Guard:
             return
         nonce = secrets.token_urlsafe(16)
         scope.setdefault("state", {})["nonce"] = nonce
+        if scope["method"] == "HEAD":  # answered like GET; the server sends the headers alone
+            scope = {**scope, "method": "GET"}
         request = Request(scope, receive)
         started = False
 

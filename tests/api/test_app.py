@@ -93,6 +93,15 @@ def test_every_answer_is_guarded(reader: httpx.Client, path: str, accept: str) -
     assert "strict-transport-security" not in sent
 
 
+@pytest.mark.parametrize("path", ["/signin", "/healthz", "/api/v1/cities"])
+def test_the_head_of_an_answer_is_told_alone(reader: httpx.Client, path: str) -> None:
+    whole, head = reader.get(path), reader.head(path)
+    assert head.status_code == whole.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert head.headers["x-content-type-options"] == "nosniff"
+
+
 def test_a_nonce_is_of_one_answer_alone(reader: httpx.Client) -> None:
     policies = {reader.get("/signin").headers["content-security-policy"] for _ in range(5)}
     assert len(policies) == 5
