@@ -135,6 +135,11 @@ def test_who_is_responsible_here_by_click(page: Page) -> None:
     expect(page.locator("#panel h2")).to_contain_text("这里归")
     expect(page.locator("#mode")).to_be_hidden()
     expect(page.locator(".place-pin")).to_be_visible()
+    order = page.locator(".place-pin").evaluate(
+        "pin => ['.leaflet-pane:has(> * > .place-pin)', '.leaflet-places-pane'].map("
+        "pane => Number(getComputedStyle(document.querySelector(pane)).zIndex))"
+    )
+    assert order[0] > order[1], "names hide the place"
 
 
 def test_who_is_responsible_where_i_am(new_page: Callable[..., Page]) -> None:

@@ -14,7 +14,7 @@ const MAKERS = {
   raster: async (map, options) => (await import("./raster-layer.js")).rasterLayer(map, options),
 };
 
-const PANES = { raster: 180, ground: 220, squares: 300, grids: 400, above: 440, marks: 460, places: 620, signs: 630 };
+const PANES = { raster: 180, ground: 220, squares: 300, grids: 400, above: 440, marks: 460, places: 620, signs: 630, pins: 640 };
 
 // Steps of the first view and of the whole city: whole steps alone would leave much of the map empty.
 const FINE_STEP = 0.25;
@@ -74,7 +74,7 @@ function createMap(element, options) {
   for (const [name, order] of Object.entries(PANES)) {
     map.createPane(name).style.zIndex = String(order);
   }
-  for (const name of ["raster", "ground", "squares", "grids", "above", "marks", "places", "signs"]) {
+  for (const name of ["raster", "ground", "squares", "grids", "above", "marks", "places", "signs", "pins"]) {
     map.getPane(name).style.pointerEvents = "none";
   }
   addCredit(map, options.attribution);

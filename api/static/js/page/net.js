@@ -110,6 +110,7 @@ function setPin(place) {
   const dot = h("div", { class: "place-pin" });
   pin = L.marker([place.lat, place.lon], {
     icon: L.divIcon({ html: dot, className: "station-icon", iconSize: [18, 18] }),
+    pane: "pins", // above the names, which would hide it
     interactive: false,
     keyboard: false,
   }).addTo(map);
