@@ -92,17 +92,11 @@ def cells(
         _refuse_strangers(found)
         step("write the cells", 0.0)
         _write(_as_delivered(found, source, mended), out)
-    data = {
-        **found.figures,
-        "areas": len(mended),
-        "buildings_mended": repaired_rows,
-        "buildings_without_shape": dropped,
-        "metre_srid": srid,
-        "cpu_s": round(_cpu_s() - began, 3),
-        "peak_mb": round(_peak_mb(processes), 1),
-        "out": str(out),
-        "findings": _listed(found, srid),
-    }
+    read = {"areas": len(mended), "buildings_mended": repaired_rows}
+    read |= {"buildings_without_shape": dropped, "metre_srid": srid}
+    took = {"cpu_s": round(_cpu_s() - began, 3), "peak_mb": round(_peak_mb(processes), 1)}
+    made = {"out": str(out), "findings": _listed(found, srid)}
+    data = {**found.figures, **read, **took, **made}
     answer(as_json, data, _told(data))
 
 

@@ -146,15 +146,7 @@ def _serve(
         if place.certificate:
             err.print(f"  certificate, SHA-256: {place.certificate.fingerprint}", style="dim")
 
-    names = {*settings.host_names, place.host, socket.gethostname()}
-    settings = settings.model_copy(
-        update={
-            "secure_cookies": settings.secure_cookies
-            or settings.behind_proxy
-            or place.certificate is not None,
-            "hosts": ",".join(sorted(names)),
-        }
-    )
+    settings = _placed(settings, place)
     database = Database(
         opened.addresses.app,
         context_key(opened.engine),
@@ -162,19 +154,7 @@ def _serve(
         statement_s=settings.statement_seconds,
     )
     try:
-        with owner_transaction(opened.engine) as session:
-            named = {city["slug"]: city for city in service.list_cities(session)}
-        offered = [
-            {
-                "role": role,
-                "login": login,
-                "password": service.DEMO_PASSWORD,
-                "city": named[city]["name"],
-                "city_en": named[city]["name_en"],
-            }
-            for city, role, login in accounts
-        ]
-        app = create_app(settings, database, demo_accounts=offered)
+        app = create_app(settings, database, demo_accounts=_offered(opened, accounts))
         server = serving.make_server(
             app, place.certificate, behind_proxy=settings.behind_proxy, ready=ready
         )
@@ -185,6 +165,30 @@ def _serve(
     finally:
         database.close()
         listening.close()
+
+
+def _placed(settings: Settings, place: Place) -> Settings:
+    """Return the settings of a server that stands there."""
+    names = {*settings.host_names, place.host, socket.gethostname()}
+    encrypted = settings.behind_proxy or place.certificate is not None
+    secure = settings.secure_cookies or encrypted
+    return settings.model_copy(update={"secure_cookies": secure, "hosts": ",".join(sorted(names))})
+
+
+def _offered(opened: Opened, accounts: list[tuple[str, str, str]]) -> list[dict[str, str]]:
+    """Return the demo accounts as the page of sign-in offers them."""
+    with owner_transaction(opened.engine) as session:
+        named = {city["slug"]: city for city in service.list_cities(session)}
+    return [
+        {
+            "role": role,
+            "login": login,
+            "password": service.DEMO_PASSWORD,
+            "city": named[city]["name"],
+            "city_en": named[city]["name_en"],
+        }
+        for city, role, login in accounts
+    ]
 
 
 def _table_of(accounts: list[tuple[str, str, str]], names: dict[str, str]) -> Table:

@@ -58,10 +58,16 @@ def test_all_routers_on_disk_are_included() -> None:
     assert module.router in routers()
 
 
+STREAMS = {"deliver_part"}
+"""Endpoints that take a body piece by piece, which only a coroutine can."""
+
+
 def test_endpoints_are_plain_functions() -> None:
     for router in routers():
         for route in router.routes:
             assert isinstance(route, APIRoute)
+            if route.endpoint.__name__ in STREAMS:
+                continue
             assert not inspect.iscoroutinefunction(route.endpoint), route.path
 
 

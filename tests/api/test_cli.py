@@ -128,7 +128,7 @@ def test_every_command_explains_itself_and_speaks_json() -> None:
     for name, command in found.items():
         assert command.help, name
         options = {option for parameter in command.params for option in parameter.opts}
-        assert "--json" in options or name in {("run",), ("serve",)}, name
+        assert "--json" in options or name in {("run",), ("serve",), ("worker",)}, name
         for parameter in command.params:
             assert getattr(parameter, "help", None), (name, parameter.name)
 

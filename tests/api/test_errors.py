@@ -122,6 +122,8 @@ def _add_failing_routes(app: FastAPI) -> None:
         if name not in found:
             raise RuntimeError(f"{CANARY} postgresql://wangge_owner:secret@db/x")
         error = found[name]
+        if issubclass(error, errors.FileRefusedError):
+            raise error("hostile", ["first defect", "second defect"])
         if issubclass(error, errors.DatasetError):
             raise error(["first defect", "second defect"])
         raise error("What happened.", place=7, status=299, retry_after_s=9)

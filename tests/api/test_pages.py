@@ -193,7 +193,14 @@ def bare(template: str, new_database: Callable[[str], MigratedDatabase]) -> Iter
     """The application on a city without buildings and figures, and a demo city after it."""
     migrated = new_database(template)
     city = tiny_dataset("bare")
-    empty = replace(city, buildings=city.buildings.iloc[:0], cell_values=city.cell_values.iloc[:0])
+    at_none = city.organisations["building_id"].isna()
+    empty = replace(
+        city,
+        buildings=city.buildings.iloc[:0],
+        addresses=city.addresses.iloc[:0],
+        organisations=city.organisations[at_none].reset_index(drop=True),
+        cell_values=city.cell_values.iloc[:0],
+    )
     with owner_transaction(migrated.engine) as session:
         service.load_dataset(session, empty)
         service.load_dataset(session, tiny_dataset("shown"))
