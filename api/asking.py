@@ -19,7 +19,7 @@ PLAIN_TEXT = r"^\P{Cc}+$"
 ALWAYS_KNOWN = frozenset({"lang"})
 
 
-def only_known_fields(request: Request) -> None:
+async def only_known_fields(request: Request) -> None:
     """Refuse a question with a field that its address does not know, since it would say nothing.
 
     Raises
@@ -58,7 +58,7 @@ After = Annotated[
 ]
 
 
-def get_asked(
+async def get_asked(
     city_id: CityDep,
     day: AsOfDep,
     vintage: Annotated[
@@ -74,7 +74,7 @@ def get_asked(
     return service.Asked(city_id, day, vintage)
 
 
-def get_turn(after: After = None, limit: Limit = 100) -> service.Turn:
+async def get_turn(after: After = None, limit: Limit = 100) -> service.Turn:
     """Return which page of a list is asked for."""
     return service.Turn(limit, after)
 

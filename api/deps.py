@@ -2,11 +2,13 @@
 
 A request is one transaction: its session is opened by the first dependency that needs it and
 committed before the answer is sent (`scope="function"`): a failed commit is a failed answer.
+
+Dependencies that ask no database are coroutines: each of the others costs a change of threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -159,22 +161,22 @@ def open_page(request: Request, wish: str | None) -> Iterator[tuple[Access, list
 AccessDep = Annotated[Access, Depends(get_access, scope="function")]
 
 
-def get_session(access: AccessDep) -> Session:
+async def get_session(access: AccessDep) -> Session:
     """Return the session of the request's transaction."""
     return access.session
 
 
-def get_viewer(access: AccessDep) -> Viewer:
+async def get_viewer(access: AccessDep) -> Viewer:
     """Return who asks, as seen from the city of the path."""
     return access.viewer
 
 
-def get_account(access: AccessDep) -> Account | None:
+async def get_account(access: AccessDep) -> Account | None:
     """Return who is signed in."""
     return access.account
 
 
-def get_city_id(
+async def get_city_id(
     access: AccessDep,
     city: Annotated[str, Path(description="Short name of the city.", max_length=63)],
 ) -> int:
@@ -184,7 +186,7 @@ def get_city_id(
     return access.city_id
 
 
-def demand(*roles: Role) -> Callable[[Access], Viewer]:
+def demand(*roles: Role) -> Callable[[Access], Awaitable[Viewer]]:
     """Return a dependency that lets these roles of the city pass, all staff when none is named.
 
     Raises
@@ -195,7 +197,7 @@ def demand(*roles: Role) -> Callable[[Access], Viewer]:
         If somebody is, and may not.
     """
 
-    def demanded(access: AccessDep) -> Viewer:
+    async def demanded(access: AccessDep) -> Viewer:
         viewer = access.viewer
         if viewer.staff and (not roles or viewer.role in roles):
             return viewer
@@ -206,7 +208,7 @@ def demand(*roles: Role) -> Callable[[Access], Viewer]:
     return demanded
 
 
-def get_as_of(
+async def get_as_of(
     as_of: Annotated[
         date | None, Query(description="Date YYYY-MM-DD; default: today in the city's zone.")
     ] = None,
@@ -228,7 +230,7 @@ def check_day(day: date | None) -> date | None:
     return day
 
 
-def get_bbox(
+async def get_bbox(
     bbox: Annotated[
         str | None,
         Query(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from maps.layers import PageLayer
+from maps.layers import Early, PageLayer
 
 PROTOMAPS = "vendor/protomaps/protomaps-leaflet.js"
 
@@ -19,14 +19,16 @@ class SquaresLayer(PageLayer):
         Figures of squares.
     options : mapping
         ``opacity`` of the fills.
-    early : sequence of str
+    early : sequence of str or Early
         Addresses that a browser may fetch while the scripts are on their way.
     """
 
     kind = "squares"
     modules = ("map/squares-layer.js", "map/hatches.js")
 
-    def __init__(self, address: str, options: Mapping[str, Any], early: Sequence[str] = ()) -> None:
+    def __init__(
+        self, address: str, options: Mapping[str, Any], early: Sequence[str | Early] = ()
+    ) -> None:
         super().__init__({"address": address, **options}, early)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from branca.element import MacroElement
 from folium.elements import JSCSSMixin
@@ -16,6 +16,13 @@ _CLUSTER_JS = [("markercluster", "leaflet.markercluster.js")]
 _CLUSTER_CSS = [("markercluster_css", "MarkerCluster.css")]
 
 
+class Early(NamedTuple):
+    """An address that browsers fetch with the page, all of them or those on screens of `media`."""
+
+    address: str
+    media: str = ""
+
+
 class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
     """Base of the layers: one hidden element that ``static/js/map/frame.js`` reads.
 
@@ -23,7 +30,7 @@ class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
     ----------
     options : mapping
         Addresses and plain values; written as JSON into a ``data-`` attribute.
-    early : sequence of str
+    early : sequence of str or Early
         Addresses on this host that the browser may fetch while the scripts are on their way.
     """
 
@@ -36,8 +43,9 @@ class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
         {% for module in this.modules -%}
         <link rel="modulepreload" href="{{ this._parent.static }}/js/{{ module }}">
         {% endfor %}
-        {% for address in this.early -%}
-        <link rel="preload" as="fetch" crossorigin="anonymous" href="{{ address }}">
+        {% for one in this.early -%}
+        <link rel="preload" as="fetch" crossorigin="anonymous" href="{{ one.address }}"
+              {%- if one.media %} media="{{ one.media }}"{% endif %}>
         {% endfor %}
         {% endmacro %}
 
@@ -48,9 +56,12 @@ class PageLayer(JSCSSMixin, MacroElement):  # type: ignore[misc, unused-ignore]
         """
     )
 
-    def __init__(self, options: Mapping[str, Any], early: Sequence[str] = ()) -> None:
+    def __init__(self, options: Mapping[str, Any], early: Sequence[str | Early] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.early = [attribute_text(address) for address in early]
+        named = [one if isinstance(one, Early) else Early(one) for one in early]
+        self.early = [
+            Early(attribute_text(one.address), attribute_text(one.media)) for one in named
+        ]
         self._name = f"{self.kind.title()}Layer"
         self.data_options = attribute_json(dict(options))
 
@@ -83,7 +94,7 @@ class NetLayer(PageLayer):
         levels: Sequence[Mapping[str, Any]],
         palette: Sequence[str],
         options: Mapping[str, Any],
-        early: Sequence[str] | None = None,
+        early: Sequence[str | Early] | None = None,
     ) -> None:
         if early is None:
             top = [level for level in levels[:EARLY_LEVELS] if "overview" not in level]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from maps.layers import EARLY_LEVELS, BaseLayer, NetLayer, RasterLayer, StationLayer
+from maps.layers import EARLY_LEVELS, BaseLayer, Early, NetLayer, RasterLayer, StationLayer
 from maps.page import STATIC, Frame, Map
 from maps.styles import (
     CATEGORY_COLOURS,
@@ -233,16 +233,24 @@ def _zoom_of_pixel(box: Sequence[float], pixel_m: float) -> float:
     return round(math.log2(PIXEL_M * shrink / pixel_m), 2)
 
 
-def _first_address(step: Mapping[str, Any], box: Sequence[float] | None) -> list[str]:
-    """Return what the browser needs of a level first, if that is sure on every screen."""
+def _first_address(step: Mapping[str, Any], box: Sequence[float] | None) -> Early:
+    """Return what the browser needs of a level first, on the screens where that is sure.
+
+    A screen on which the box is narrower or lower than its overview allows shows the overview.
+    """
     if "overview" not in step or not box:
-        return [str(step["topology"])]
-    shrink = math.cos(math.radians((float(box[1]) + float(box[3])) / 2))
-    width_m = max(float(box[2]) - float(box[0]), 1e-9) * shrink * DEGREE_M
-    zooms = [_zoom_of_pixel(box, width_m / px) for px in SCREEN_WIDTHS_PX]
-    if max(zooms) <= step["overviewTo"]:
-        return [str(step["overview"])]
-    return [str(step["topology"])] if min(zooms) > step["overviewTo"] else []
+        return Early(str(step["topology"]))
+    west, south, east, north = (float(edge) for edge in box)
+    shrink = math.cos(math.radians((south + north) / 2))
+    pixel_m = PIXEL_M * shrink / 2 ** step["overviewTo"]
+    width_px, height_px = (
+        math.floor(size * DEGREE_M / pixel_m) for size in ((east - west) * shrink, north - south)
+    )
+    if min(SCREEN_WIDTHS_PX) > width_px:
+        return Early(str(step["topology"]))
+    if max(SCREEN_WIDTHS_PX) <= width_px:
+        return Early(str(step["overview"]))
+    return Early(str(step["overview"]), f"(max-width: {width_px}px), (max-height: {height_px}px)")
 
 
 def _first_zoom(
@@ -283,7 +291,7 @@ def _net_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOpt
             "selectedLevel": options.grid_level,
             "own": [{"id": grid, "level": level} for grid, level in options.own],
         },
-        early=[one for step in steps[:EARLY_LEVELS] for one in _first_address(step, box)],
+        early=[_first_address(step, box) for step in steps[:EARLY_LEVELS]],
     )
 
 

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { dirname, join, relative, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -15,6 +15,7 @@ const STYLES = {
   net: [...MAP, "vendor/markercluster/MarkerCluster.css"],
   figures: [...MAP, "css/figures.css"],
   home: ["css/tokens.css", "css/page.css", "css/figures.css"],
+  frame: ["css/tokens.css", "vendor/leaflet/leaflet.css", "css/map.css", "vendor/markercluster/MarkerCluster.css"],
 };
 
 const SETTINGS = { bundle: true, minify: true, charset: "utf8", legalComments: "none", logLevel: "warning", write: false };
@@ -49,8 +50,9 @@ async function write(name, { outputFiles: [file] }) {
 
 await rm(packed, { recursive: true, force: true });
 await mkdir(packed, { recursive: true });
-for (const name of await entries()) {
-  await write(name, await build({ ...SETTINGS, entryPoints: [join(pages, name)], format: "esm", target: "es2022" }));
+const map = join(fixed, "js", "map", "frame.js");
+for (const path of [...(await entries()).map((name) => join(pages, name)), map]) {
+  await write(basename(path), await build({ ...SETTINGS, entryPoints: [path], format: "esm", target: "es2022" }));
 }
 for (const [name, sheets] of Object.entries(STYLES)) {
   const contents = sheets.map((sheet) => `@import "./${sheet}";`).join("\n");

@@ -10,17 +10,21 @@ from api.asking import KNOWN_FIELDS, AskedDep, LevelPath, SeqPath, level_number
 from api.deps import SessionDep
 from api.errors import responses_for
 from api.formats import ASK_AGAIN, IMMUTABLE, SHORT, kept
+from api.kept import ImmutableRoute
 from api.schemas import AsOf, LevelValues
 from geo import service
 from geo.errors import CityNotFoundError, NetNotFoundError
 
 router = APIRouter(
-    prefix="/api/v1/cities/{city}/nets/{seq}", tags=["nets"], dependencies=[KNOWN_FIELDS]
+    prefix="/api/v1/cities/{city}/nets/{seq}",
+    tags=["nets"],
+    dependencies=[KNOWN_FIELDS],
+    route_class=ImmutableRoute,
 )
 JSON = "application/json"
 
 
-def get_kept(request: Request) -> service.Kept:
+async def get_kept(request: Request) -> service.Kept:
     """Return where bytes that never change are kept: beside the program's own data."""
     state = request.app.state
     if not hasattr(state, "kept"):

@@ -212,5 +212,5 @@ def show_sheet(sight: SightDep, grid: Annotated[int, Query(ge=1, le=2**63 - 1)])
 @router.get("/maps/net")
 def show_frame(sight: SightDep, only: Only = None, level: LevelNumber = None) -> Response:
     """Show the map alone, for embedding in our own pages."""
-    options = sight.options(only=only, level=level or 0)
+    options = sight.options(only=only, level=level or 0, packed=sight.packed)
     return sight.page("frame.html", frame=sight.frame(net_frame, options))

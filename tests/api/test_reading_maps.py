@@ -104,6 +104,35 @@ def test_borders_never_change_and_are_kept_by_browsers(reader: httpx.Client) -> 
     assert reader.get(f"{BASE}/levels/2.topojson").headers["etag"] != tag
 
 
+def test_what_never_changes_is_told_without_the_database(
+    world: World, reader: httpx.Client
+) -> None:
+    version = reader.get(BASE.rpartition("/nets/")[0]).json()["net"]["version"]
+    path = f"{BASE}/levels/2.topojson"
+    first = reader.get(path, params={"v": version})
+    reader.get(path, params={"v": "other"})
+    assert "immutable" in first.headers["cache-control"]
+    database, world.app.state.database = world.app.state.database, None
+    try:
+        again = reader.get(path, params={"v": version})
+        plain = reader.get(path, params={"v": version}, headers={"Accept-Encoding": "identity"})
+        known = reader.get(
+            path, params={"v": version}, headers={"If-None-Match": first.headers["etag"]}
+        )
+        others = [
+            reader.get(path, params=asked).status_code
+            for asked in ({"v": "other"}, {}, {"v": version, "field": "strange"})
+        ]
+    finally:
+        world.app.state.database = database
+    assert (again.status_code, again.content) == (200, first.content)
+    for name in ("etag", "cache-control", "content-type", "vary", "content-security-policy"):
+        assert again.headers[name] == first.headers[name]
+    assert plain.content == first.content
+    assert known.status_code == 304
+    assert min(others) >= 400, "only what never changes is told from memory"
+
+
 def test_each_encoding_has_its_own_tag(reader: httpx.Client) -> None:
     path = f"{BASE}/levels/leaf.topojson"
     packed = reader.get(path)

@@ -128,7 +128,7 @@ def test_modules_that_are_fetched_early_exist() -> None:
 
 def test_packs_hold_the_styles_in_the_order_of_the_pages() -> None:
     script = (ROOT / "setup" / "pack-pages.mjs").read_text("utf-8")
-    for template in ("net", "figures", "patrol", "home"):
+    for template in ("net", "figures", "patrol", "home", "frame"):
         text = (TEMPLATES / f"{template}.html").read_text("utf-8")
         (pack, listed), *_ = re.findall(r"packs\.styles\(\"(\w+)\", (\[[^\]]+\])", text)
         packed = re.findall(rf"{pack}: \[(.*)\]", script)[0]

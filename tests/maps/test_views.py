@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
@@ -104,9 +106,9 @@ def test_many_grids_have_an_overview_for_the_whole_city() -> None:
 
 @pytest.mark.parametrize(
     ("width_deg", "early"),
-    [(0.8, ["overview"]), (0.02, ["topology"]), (0.2, [])],
+    [(0.8, ["overview"]), (0.02, ["topology"]), (0.2, ["overview"])],
 )
-def test_what_is_needed_first_is_fetched_early_where_every_screen_needs_it(
+def test_what_is_needed_first_is_fetched_early_on_the_screens_that_surely_need_it(
     width_deg: float, early: list[str]
 ) -> None:
     city = a_city(levels=[{**a_level(4), "count": 2229}], bbox=[120, 37.2, 120 + width_deg, 37.3])
@@ -114,6 +116,13 @@ def test_what_is_needed_first_is_fetched_early_where_every_screen_needs_it(
     header = frame_of(city, only="grids").header
     found = [name for name in ("overview", "topology") if f'href="{step[name]}"' in header]
     assert found == early
+    narrow = re.search(r'media="\(max-width: (\d+)px\), \(max-height: (\d+)px\)"', header)
+    assert bool(narrow) == (width_deg == 0.2)
+    if narrow:
+        width, height = map(int, narrow.groups())
+        shrink = math.cos(math.radians(37.25))
+        assert width == pytest.approx(width_deg * shrink * 111_320 / 14, rel=0.01)
+        assert height == pytest.approx(0.1 * 111_320 / 14, rel=0.01)
 
 
 def test_the_date_goes_to_dated_facts() -> None:
