@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+import maps.kept
 from tests.browser.test_leader import demand_painted
 
 READY = "body[data-ready=true]"
@@ -240,6 +241,7 @@ def test_layers_switch_and_stay_in_the_address(page: Page) -> None:
 def test_a_whole_city_is_drawn_rough_and_what_is_near_exact(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("maps.kept._rendered", maps.kept._rendered.__wrapped__)
     monkeypatch.setattr("maps.views._OVERVIEW_FROM_COUNT", 1)
     monkeypatch.setattr("maps.views.OVERVIEW_PIXEL_M", 0.4)
     asked: list[str] = []
