@@ -107,6 +107,17 @@ class CityDataset:
             raise DatasetError(["vintages: none that is not seasonal"])
         return str(steady.sort_values("taken_on")["vintage"].iloc[-1])
 
+    def check_identity(self) -> None:
+        """Look at names, numbers and the CRS alone, before the frames are made.
+
+        Raises
+        ------
+        DatasetError
+            With one line per defect.
+        """
+        if defects := list(_identity_defects(self)):
+            raise DatasetError(defects)
+
     def check(self, *, geometry: bool = True) -> None:
         """Look for every defect that would break the load, and list them all.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.commands.from_osm import from_osm
 from api.commands.opening import open_database
 from api.commands.terminal import Json, answer, say, waiting
 from geo import service
@@ -71,6 +72,9 @@ def new(
             metre_srid=metre_srid,
         )
     answer(as_json, {"slug": slug, "city_id": city_id}, f"The city '{slug}' was created, empty.")
+
+
+app.command("from-osm")(from_osm)
 
 
 @app.command()

@@ -56,7 +56,7 @@ def assemble(recipe: Recipe, profile: Profile, delivery: Delivery) -> tuple[City
         "levels": hierarchy.levels(recipe, profile),
         "grids": hierarchy.grids(tiers, ground, city.metre_crs),
         "cells": hierarchy.cells(ground, city.metre_crs),
-        "categories": _categories(profile, city.metre_crs),
+        "categories": categories(profile, city.metre_crs),
     }
     frames |= counts.values(recipe, delivery.values, ground, found)
     frames |= outlines.kept(recipe, tiers, ground, frames["cell_values"], found)
@@ -107,7 +107,8 @@ def digest(dataset: CityDataset) -> str:
     return total.hexdigest()
 
 
-def _categories(profile: Profile, metre_srid: int) -> pd.DataFrame:
+def categories(profile: Profile, metre_srid: int) -> pd.DataFrame:
+    """Return the frame `categories` of a profile."""
     listed = profile.categories
     return shaped(
         "categories",
