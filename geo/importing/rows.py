@@ -225,7 +225,7 @@ def _buildings(
     bad = ~shapely.is_valid(shapes)
     if bad.any():
         for row, shape in zip(frame.index[bad], shapes[bad], strict=True):
-            at = shapely.centroid(shape)
+            at = shapely.centroid(shapely.envelope(shape))
             found.add([Finding(label, "invalid_ring", f"row {row}", "made valid", x=at.x, y=at.y)])
         shapes = shapes.copy()
         shapes[bad] = shapely.make_valid(shapes[bad], method="structure")
