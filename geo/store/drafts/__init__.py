@@ -6,14 +6,18 @@ order of their numbers, looks again, and only then compares versions, writes, ch
 something changed, and notes what takes it back.
 """
 
+from geo.store.drafts.acting import acting
 from geo.store.drafts.editing import Applied, apply, return_to, undo
 from geo.store.drafts.opening import delete, open_plan, set_members, set_rules
 from geo.store.drafts.telling import cells, edits, grids, outlines, show, state
+from geo.store.drafts.validating import check
 
 __all__ = [
     "Applied",
+    "acting",
     "apply",
     "cells",
+    "check",
     "delete",
     "edits",
     "grids",

@@ -263,7 +263,9 @@ def _locked(session: Session, draft: Draft, wish: _Wish) -> tuple[Scene, Change,
     for _ in range(ATTEMPTS):
         point = session.begin_nested()
         scene = _scene(session, draft, wish)
-        held = rows.hold(session, draft, to_lock(scene, wish.make(scene)))
+        change = wish.make(scene)
+        held = rows.hold(session, draft, to_lock(scene, change))
+        _demand_newest(draft, scene, wish, touched(scene, change), held)
         scene = _scene(session, draft, wish)
         change = wish.make(scene)
         if to_lock(scene, change) <= set(held):
@@ -280,24 +282,35 @@ def _scene(session: Session, draft: Draft, wish: _Wish) -> Scene:
     return scene
 
 
-def _demand_versions(
+def _demand_newest(
     draft: Draft, scene: Scene, wish: _Wish, own: Collection[int], held: Mapping[int, Held]
 ) -> None:
-    if wish.versions is None:
-        return
-    asked = [grid for grid in sorted(own) if grid in held and grid != scene.reserve]
+    """Refuse an edit that was made on older versions of the grids that it touches."""
+    known = wish.versions or {}
     newer = {
-        str(grid): {"version": held[grid].version, "name": held[grid].name,
-                    "ended": held[grid].ended}
-        for grid in sorted(held)
-        if grid in wish.versions and wish.versions[grid] != held[grid].version
-    }  # fmt: skip
+        str(grid): {
+            "version": held[grid].version,
+            "name": held[grid].name,
+            "ended": held[grid].ended,
+        }
+        for grid in sorted(set(own) & set(held) - {scene.reserve})
+        if known.get(grid, held[grid].version) != held[grid].version
+    }
     if newer:
         listed = ", ".join(newer)
         raise StaleEditError(f"Changed meanwhile: grid {listed}.", newer=newer, plan=draft.plan_id)
+
+
+def _demand_versions(
+    draft: Draft, scene: Scene, wish: _Wish, own: Collection[int], held: Mapping[int, Held]
+) -> None:
+    """Refuse an edit that does not say on which versions it was made, or on older ones."""
+    if wish.versions is None:
+        return
+    _demand_newest(draft, scene, wish, own, held)
     missing = {
         str(grid): {"version": held[grid].version, "name": held[grid].name}
-        for grid in asked
+        for grid in sorted(set(own) & set(held) - {scene.reserve})
         if grid not in wish.versions
     }
     if missing:

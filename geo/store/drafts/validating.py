@@ -1,0 +1,111 @@
+"""The validator of a plan: everything is recomputed from cells, nothing that edits noted counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from geo.barriers import net_parts
+from geo.db import Viewer
+from geo.errors import HierarchyError
+from geo.grids import hierarchy
+from geo.store import checking
+from geo.store.drafts import checks, rows
+from geo.store.drafts.rows import Draft
+from geo.store.drafts.telling import whole
+from geo.tables import SRID, Barrier, City, PlanGrid, Street
+from geo.terms import GridKind
+from geo.topology import coverage_faults
+
+
+def check(session: Session, viewer: Viewer, plan_id: int) -> dict[str, Any]:
+    """Recompute a plan from its cells; return faults, inherited or marked parts, and figures.
+
+    Raises
+    ------
+    PlanNotFoundError
+        If the viewer is a member of no such plan.
+    """
+    draft = rows.draft_of(rows.find(session, viewer, plan_id))
+    city = session.get_one(City, draft.city_id)
+    owners, grids = whole(session, draft), live_grids(session, draft)
+    faults = _tree_faults(owners, grids)
+    ground = checks.ground_of(session, draft, owners["cell_id"].tolist(), city.metre_srid)
+    cells = ground.shapes.loc[owners["cell_id"].to_numpy()]
+    faults += [f"the city's cells: {said}" for said in coverage_faults(cells).sentences()]
+    listed: list[dict[str, Any]] = []
+    if not faults:
+        faults, listed = _part_faults(session, city, owners, grids, cells)
+    return {
+        "plan": plan_id,
+        "ok": not faults,
+        "faults": faults,
+        "exceptions": listed,
+        "grids": len(grids),
+        "cells": len(owners),
+        "area_m2": float(ground.area_m2.sum()),
+    }
+
+
+def live_grids(session: Session, draft: Draft) -> pd.DataFrame:
+    """Return the grids that a plan has: grid_id, level, parent_id, name, kind, parts."""
+    names = ["grid_id", "level", "parent_id", "name", "kind", "parts"]
+    found = session.execute(
+        select(*(getattr(PlanGrid, name) for name in names))
+        .where(
+            PlanGrid.city_id == draft.city_id,
+            PlanGrid.plan_id == draft.plan_id,
+            PlanGrid.ended.is_(False),
+        )
+        .order_by(PlanGrid.grid_id)
+    ).all()
+    frame = pd.DataFrame([tuple(row) for row in found], columns=names)
+    return frame.astype({"parent_id": "Int64"})
+
+
+def _tree_faults(owners: pd.DataFrame, grids: pd.DataFrame) -> list[str]:
+    try:
+        hierarchy(grids)
+    except HierarchyError as error:
+        return list(error.data["defects"])
+    divided = set(grids["parent_id"].dropna().astype("int64"))
+    holding = set(owners["grid_id"])
+    reserve = set(grids.loc[grids["kind"] == GridKind.RESERVE.value, "grid_id"])
+    known = set(grids["grid_id"])
+    faults = [f"grid {one} holds cells and is not in the plan" for one in sorted(holding - known)]
+    faults += [f"grid {one} holds cells and is divided" for one in sorted(holding & divided)]
+    empty = known - holding - divided - reserve
+    return faults + [f"grid {one} is empty" for one in sorted(empty)]
+
+
+def _part_faults(
+    session: Session,
+    city: City,
+    owners: pd.DataFrame,
+    grids: pd.DataFrame,
+    cells: gpd.GeoSeries,
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return which grids lie in more parts than they may, and which lie in several."""
+    path = hierarchy(grids).set_index(grids["grid_id"])
+    paths = path.loc[owners["grid_id"].to_numpy()].set_index(cells.index)
+    turn = checks.turner(SRID, city.metre_srid)
+    barriers, streets = (
+        checking.series(session, city, table.geom, turn) for table in (Barrier, Street)
+    )
+    counts = net_parts(cells, paths, barriers, streets)
+    rule = dict(zip(grids["grid_id"], zip(grids["kind"], grids["parts"], strict=True), strict=True))
+    faults, listed = [], []
+    for grid, parts in counts[counts > 1].items():
+        number = int(str(grid))
+        kind, allowed = rule[number]
+        if kind == GridKind.RESERVE.value:
+            continue
+        if parts > allowed:
+            faults.append(f"grid {number} lies in {parts} parts, {allowed} allowed")
+        else:
+            listed.append({"grid": number, "parts": int(parts), "allowed": allowed})
+    return faults, listed
