@@ -175,14 +175,7 @@ def city_of_extract(
     streets = _streets(metres["streets"], ground, label, found)
     barriers = _barriers(metres, ground, srid)
     cutting = streets[streets["cuts"]]
-    cells = building_cells(
-        buildings.geometry,
-        gpd.GeoSeries([ground], crs=srid),
-        streets=cutting.geometry,
-        barriers=gpd.GeoDataFrame(barriers[["kind"]], geometry=barriers.geometry, crs=srid),
-        processes=wanted.processes,
-        progress=progress,
-    )
+    cells = _cut(buildings, ground, cutting, barriers, wanted, progress)
     buildings = _housed(buildings, cells, profile, label, found)
     counted = buildings.groupby("cell")["households"].sum()
     households = counted.reindex(cells.cells.index).fillna(0)
@@ -309,6 +302,24 @@ def _barriers(metres: Layers, ground: Any, srid: int) -> gpd.GeoDataFrame:
         "geometry": shapes,
     }
     return cast("gpd.GeoDataFrame", shaped("barriers", columns, srid))
+
+
+def _cut(
+    buildings: gpd.GeoDataFrame,
+    ground: Any,
+    cutting: gpd.GeoDataFrame,
+    barriers: gpd.GeoDataFrame,
+    wish: ExtractWish,
+    progress: Progress,
+) -> Cells:
+    return building_cells(
+        buildings.geometry,
+        gpd.GeoSeries([ground], crs=buildings.crs),
+        streets=cutting.geometry,
+        barriers=barriers,
+        processes=wish.processes,
+        progress=progress,
+    )
 
 
 def _housed(

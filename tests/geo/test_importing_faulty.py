@@ -196,11 +196,13 @@ def counted(database: MigratedDatabase) -> dict[str, list[str]]:
         return everything(session)
 
 
-def delivered(database: MigratedDatabase, path: Path, wish: ImportWish, by: steps.Hands) -> int:
+def delivered(
+    database: MigratedDatabase, path: Path, wish: ImportWish, by: steps.Hands, city: str = CITY
+) -> int:
     """Go the whole way, each step in its transaction, as the worker does."""
     sha256, size = files.digest(path)
     with owner_transaction(database.engine) as session:
-        city_id = service.city_id_of(session, CITY)
+        city_id = service.city_id_of(session, city)
         file = deliveries.Received(path.name, "", sha256, size)
         number = deliveries.receive(session, city_id, file, None, look=False)
     for step in ("look", "prepare", "perform"):
@@ -241,5 +243,38 @@ def test_a_faulty_file_comes_in_right_or_not_at_all(
         report = service.check_city(session, CITY)
         assert report["ok"], report["faults"]
         row = deliveries.get(session, service.city_id_of(session, CITY), number)
+        steps.undo(session, row)
+        assert everything(session) == before
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["truncated", "no rows", "mixed types", "heights", "one code twice", "nulls", "no .dbf"],
+)
+def test_faulty_borders_make_a_city_right_or_not_at_all(
+    fault: str, fresh_city: MigratedDatabase, tmp_path: Path
+) -> None:
+    source, scratch = tmp_path / "source", tmp_path / "scratch"
+    source.mkdir()
+    scratch.mkdir()
+    with owner_transaction(fresh_city.engine) as session:
+        service.create_city(
+            session, "bare", name="空城", profile="cn", county_code="370699", lon=121.4, lat=37.6
+        )
+    wish = ImportWish(
+        kind=DeliveryKind.BOUNDARIES, columns={"code": "code"}, datum="wgs84", level=3
+    )
+    before = counted(fresh_city)
+    try:
+        number = delivered(fresh_city, FAULTY[fault](source), wish, hands(scratch), "bare")
+    except DeliveryError as error:
+        assert error.data["defects"]
+        assert counted(fresh_city) == before
+        return
+    assert fault in ("heights", "nulls", "mixed types")
+    with owner_transaction(fresh_city.engine) as session:
+        report = service.check_city(session, "bare")
+        assert report["ok"], report["faults"]
+        row = deliveries.get(session, service.city_id_of(session, "bare"), number)
         steps.undo(session, row)
         assert everything(session) == before
