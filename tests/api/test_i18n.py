@@ -135,6 +135,27 @@ def test_scripts_ask_for_words_that_pages_bring() -> None:
     assert sorted(brought - asked) == []
 
 
+KIND_OF_FINDING = re.compile(r"""(?:Finding\(\s*[\w.]+,|\bdefect\()\s*"([a-z_]+)\"""")
+
+
+def test_what_an_import_finds_has_its_word_on_the_page() -> None:
+    """Each kind of finding of geo/repair and of the imports has a word, not its code."""
+    geo = API.parent / "geo"
+    folders = ("repair", "files", "importing", "store/importing")
+    sources = [file for folder in folders for file in (geo / folder).glob("*.py")]
+    kinds = {
+        kind
+        for file in sources
+        if file.name not in {"city.py", "hierarchy.py", "outlines.py", "extract.py"}
+        for kind in KIND_OF_FINDING.findall(file.read_text(encoding="utf-8"))
+    }
+    assert {"open_gap", "needle", "crumbs", "no_moment"} <= kinds
+    script = (API / "static/js/page/import-steps.js").read_text(encoding="utf-8")
+    words = script.split("const FINDINGS = ", 1)[1].split("});", 1)[0]
+    told = set(re.findall(r"\b([a-z_]+): t\(", words))
+    assert sorted(kinds - told) == []
+
+
 # ---- which language ------------------------------------------------------------------------------
 
 

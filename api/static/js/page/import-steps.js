@@ -37,7 +37,14 @@ const FINDINGS = () => ({
   same_code: t("A code stands twice"), same_record: t("Stands there before"), same_name: t("The same name twice"),
   end_moved: t("An end was joined"), kept: t("Kept, since something rests on it"), encoding: t("Encoding"), axes_swapped: t("Axes were swapped"),
   match_several: t("May be several buildings"), match_none: t("No building like it"), match_invalid: t("No count"), rejected: t("A row cannot be taken"),
-  web_mercator: t("Web Mercator is no measure"), unplaced: t("Without a place"),
+  web_mercator: t("Web Mercator is no measure"), unplaced: t("Without a place"), duplicate: t("The same area twice"),
+  open_gap: t("A gap open to the outside"), fragment: t("A strip beyond a neighbour"), near_miss: t("Corners that nearly meet"),
+  unnoded: t("A border without its neighbour's corner"), needle: t("A needle-thin corner"), crumbs: t("Crumbs of ground"),
+  height: t("Heights, left out"), mixed: t("Lines or points beside areas"),
+  matched: t("Grids known again"), by_address: t("Placed by their address"), no_address: t("Address not known"), no_building: t("Building not known"),
+  no_area: t("Covers no ground"), no_name: t("Without a name"), short: t("Too short a line"), other_shape: t("Another kind of shape"),
+  no_moment: t("Without a date"), missing_part: t("A part of the file is missing"), reference_system: t("Reference system"), empty: t("An empty layer"),
+  elsewhere: t("Lies nowhere in this system"), closed_lines: t("Closed lines"),
 });
 
 const LISTED = 60;
