@@ -24,6 +24,7 @@ COMMANDS = {
     "city": "api.commands.city:app",
     "account": "api.commands.account:app",
     "import": "api.commands.importing:app",
+    "plan": "api.commands.plan:app",
     "check": "api.commands.files:check",
     "repair": "api.commands.repairing:repair",
     "cells": "api.commands.cells:cells",

@@ -148,6 +148,16 @@ TABLE: Final[Mapping[str, Expected]] = {
     ),
     # ---- members and administrators --------------------------------------------------------------
     "GET /api/v1/cities/{city}/plans": all_the_same("none"),
+    "POST /api/v1/cities/{city}/plans": NO_TOKEN,
+    "GET /api/v1/cities/{city}/plans/{plan}": all_the_same("404"),
+    "PATCH /api/v1/cities/{city}/plans/{plan}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/plans/{plan}": NO_TOKEN,
+    "GET /api/v1/cities/{city}/plans/{plan}/grids": all_the_same("404"),
+    "GET /api/v1/cities/{city}/plans/{plan}/cells": all_the_same("404"),
+    "GET /api/v1/cities/{city}/plans/{plan}/edits": all_the_same("404"),
+    "POST /api/v1/cities/{city}/plans/{plan}/edits": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/undo": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/return": NO_TOKEN,
     "GET /api/v1/cities/{city}/audit": {
         **all_the_same("403"),
         ADMINISTRATOR: "every every every 403",
@@ -372,7 +382,7 @@ class Case:
         lon, lat = facts.points[self.grid]
         gaps = {"city": self.city, "grid": self.grid, "issue": self.issue(facts), "seq": 1}
         gaps |= {"user": 1, "number": 1, "worker": 1, "post": 1, "notice": 1, "kind": "centre"}
-        gaps |= {"delivery": 999, "part": "shapes"}
+        gaps |= {"delivery": 999, "part": "shapes", "plan": 1}
         gaps |= {"address": 1, "compound": 1, "category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
         asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}

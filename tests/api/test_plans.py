@@ -1,0 +1,119 @@
+"""Plans by program: two clients at one draft, what each is told, and the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app
+from geo.errors import InvalidInputError, StaleEditError
+from geo.terms import Role
+from tests.api.conftest import HOME, World, login_of
+from tests.cities import cell_at
+from tests.conftest import MigratedDatabase
+
+BASE = f"/api/v1/cities/{HOME}/plans"
+
+
+def versions_of(client: Any, plan: int) -> dict[str, int]:
+    """Return the versions of all grids of a plan."""
+    listed = client.get(f"{BASE}/{plan}/grids").json()["items"]
+    return {str(one["grid"]): one["version"] for one in listed}
+
+
+def test_two_clients_redraw_one_draft(own_world: World) -> None:
+    planner = own_world.sign_in(login_of(Role.PLANNER, HOME))
+    other = own_world.sign_in(login_of(Role.ADMINISTRATOR, HOME))
+    made = planner.post(BASE, json={"name": "方案甲"})
+    assert made.status_code == 201, made.text
+    plan = made.json()["plan"]
+    at = f"{BASE}/{plan}"
+    assert other.get(at).status_code == 404
+    user = other.get("/api/v1/session").json()
+    listed = other.get(f"/api/v1/cities/{HOME}/accounts").json()["items"]
+    number = next(one["user"] for one in listed if one["role"] == "administrator")
+    assert user["role"] == "administrator"
+    members = [{"user": number, "rights": ["draw"]}]
+    assert planner.patch(at, json={"members": members}).status_code == 204
+    seen = versions_of(other, plan)
+    cells = [cell_at(5, 1)]
+    edit = {"op": "move", "args": {"cells": cells, "into": 212}}
+    missing = planner.post(f"{at}/edits", json=edit)
+    assert (missing.status_code, missing.json()["code"]) == (428, "version_missing")
+    assert set(missing.json()["missing"]) == {"211", "212"}
+    done = planner.post(f"{at}/edits", json={**edit, "versions": seen})
+    assert done.status_code == 201, done.text
+    assert done.json()["touched"] == {"211": 1, "212": 1}
+    late = {"op": "rename", "args": {"grid": 212, "name": "二"}, "versions": seen}
+    stale = other.post(f"{at}/edits", json=late)
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale_edit")
+    newer = stale.json()["newer"]
+    assert newer["212"]["version"] == 1
+    again = {**late, "versions": {grid: one["version"] for grid, one in newer.items()}}
+    assert other.post(f"{at}/edits", json=again).status_code == 201
+    refused = planner.post(f"{at}/undo")
+    assert (refused.status_code, refused.json()["by"]) == (409, 2)
+    assert other.post(f"{at}/undo").status_code == 201
+    assert planner.post(f"{at}/undo").status_code == 201
+    assert planner.get(f"{at}/cells").json() == {"grids": {}}
+    assert [one["op"] for one in planner.get(f"{at}/edits").json()["items"]] == [
+        "move", "rename", "undo", "undo",
+    ]  # fmt: skip
+
+
+def test_a_broken_rule_is_told_with_its_place(own_world: World) -> None:
+    planner = own_world.sign_in(login_of(Role.PLANNER, HOME))
+    plan = planner.post(BASE, json={"name": "方案甲"}).json()["plan"]
+    at, known = f"{BASE}/{plan}", versions_of(planner, plan)
+    cells = [cell_at(3, 2), cell_at(4, 2)]
+    edit = {"op": "move", "args": {"cells": cells, "into": 211}, "versions": known}
+    told = planner.post(f"{at}/edits", json=edit)
+    assert (told.status_code, told.json()["code"]) == (422, "plan_rule")
+    fault = told.json()["faults"][0]
+    assert (fault["rule"], fault["grid"]) == ("torn", 121)
+    lon, lat = fault["place"]["coordinates"][0][0][:2]
+    assert 100 < lon < 140
+    assert 20 < lat < 50
+    card = planner.get(f"{at}/grids", params={"grid": 121}).json()["items"]
+    assert [one["grid"] for one in card] == [121]
+    assert card[0]["geometry"]["type"] in ("Polygon", "MultiPolygon")
+    wrong = planner.post(f"{at}/edits", json={**edit, "op": "fly"})
+    assert wrong.status_code == 422
+    went = planner.post(f"{at}/return", json={"to": 0})
+    assert went.status_code == 428
+    for role in (Role.LEADER, Role.COMMUNITY):
+        stranger = own_world.sign_in(login_of(role, HOME))
+        assert stranger.post(BASE, json={"name": "x"}).status_code == 403
+        assert stranger.post(f"{at}/undo").status_code == 404
+    assert planner.delete(at).status_code == 204
+    assert planner.get(at).status_code == 404
+
+
+def test_the_command_line_redraws_in_the_name_of_an_account(
+    fresh_city: MigratedDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", fresh_city.app_url)
+    monkeypatch.setenv("DATABASE_OWNER_URL", fresh_city.owner_url)
+    monkeypatch.setenv("WANGGE_PROJECT_DIR", str(tmp_path))
+
+    def type_in(*words: str) -> Any:
+        done = CliRunner().invoke(app, ["plan", *words, "--as", "planner", "--json"])
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return json.loads(done.stdout)
+
+    plan = str(type_in("new", "--name", "方案甲")["plan"])
+    assert [one["name"] for one in type_in("list")["plans"]] == ["方案甲"]
+    move = json.dumps({"cells": [cell_at(5, 1)], "into": 212})
+    with pytest.raises(StaleEditError):
+        type_in("edit", plan, "move", "--args", move, "--versions", '{"211": 7, "212": 0}')
+    with pytest.raises(InvalidInputError):
+        type_in("edit", plan, "move", "--args", "[]")
+    assert type_in("edit", plan, "move", "--args", move)["touched"] == {"211": 1, "212": 1}
+    assert type_in("check", plan)["ok"]
+    assert type_in("undo", plan)["n"] == 2
+    assert type_in("show", plan)["cells_changed"] == 0
