@@ -317,8 +317,13 @@ def test_boundaries_make_the_first_net_of_a_city(fresh_database: MigratedDatabas
         assert session.scalar(text("SELECT count(*) FROM level")) == len(before["level"])
         again, plan, hands = prepared(session, AREAS, wanted, "b")
         assert plan.difference.counts() == {"new": 0, "changed": 0, "same": 3, "gone": 0}
+        assert steps.perform(session, again, Path("b"), hands) == {
+            "new": 0, "changed": 0, "gone": 0,
+        }  # fmt: skip
+        assert session.scalar(text("SELECT count(*) FROM plan")) == 0
+        later, _, hands = prepared(session, AREAS[:2], wanted, "c")
         with pytest.raises(ConflictError) as caught, session.begin_nested():
-            steps.perform(session, again, Path("b"), hands)
+            steps.perform(session, later, Path("c"), hands)
         assert caught.value.data["reason"] == "no_author"
         steps.undo(session, row)
         assert everything(session) == before

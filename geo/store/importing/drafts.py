@@ -204,6 +204,8 @@ def _cells(session: Session, city: City, seq: int) -> gpd.GeoDataFrame:
 def write(task: Task, made: Plan) -> dict[str, int]:
     """Write a draft plan on the last net; return its number and what is new, changed and gone.
 
+    What changes nothing makes no plan.
+
     Raises
     ------
     ConflictError
@@ -213,6 +215,8 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     """
     draft: _Draft = made.content
     demand_decided(draft.areas.repair)
+    if made.difference.empty:
+        return {"new": 0, "changed": 0, "gone": 0}
     session, city_id = task.session, task.city.city_id
     if task.actor_id is None:
         raise ConflictError(
