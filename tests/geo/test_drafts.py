@@ -307,6 +307,14 @@ def test_an_empty_plan_is_drawn_from_the_reserve(room: Room) -> None:
         assert drafts.cells(session, room.planner, room.plan)[below.new[0]] == sorted(owners)[:16]
 
 
+def test_the_reserve_takes_what_is_given_back_twice(room: Room) -> None:
+    first = room.edit("release", cells=at((5, 0)))
+    second = room.edit("release", cells=at((6, 0)))
+    assert (len(first.new), second.new) == (1, [])
+    owners, _ = room.state()
+    assert {owners[cell] for cell in at((5, 0), (6, 0))} == set(first.new)
+
+
 def test_a_plan_begins_with_another(room: Room) -> None:
     room.edit("move", cells=at((5, 1)), into=212)
     there = room.state()

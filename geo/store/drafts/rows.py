@@ -195,7 +195,7 @@ def scene(session: Session, draft: Draft, named: Named) -> Scene:
     """Return the part of a plan that an edit sees."""
     reserve = session.scalar(_RESERVE, draft.known())
     owners = owners_of(session, draft, named.cells, reserve)
-    holders = sorted(set(owners.values()))
+    holders = sorted({*owners.values(), *([reserve] if reserve is not None else [])})
     asked = draft.known(grids=list(named.grids), holders=holders, deep=named.deep)
     rows = session.execute(_NAMED, asked).all()
     grids = {row[0]: GridFacts(*row[1:]) for row in rows}
