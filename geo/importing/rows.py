@@ -152,7 +152,8 @@ def rows_of(delivered: Delivered, wish: ImportWish, city: CityFacts, found: Find
             found.add([Finding(delivered.label, "no_word", name, f"{left} rows left out: {said}")])
     shaped = _shaped(frame, delivered.label, wish, city, found)
     if not len(shaped):
-        hint = f"; say what these are: {', '.join(unknown)}" if unknown else ""
+        texts = (f"{name} {some(f'{text!r}' for text in odd)}" for name, odd in unknown.items())
+        hint = f"; say what these are: {'; '.join(texts)}" if unknown else ""
         raise DeliveryError([f"{delivered.label}: no row can be taken{hint}"])
     made = _MAKERS[wish.kind](shaped, delivered.label, city, found)
     return Rows(made, unknown)

@@ -120,6 +120,14 @@ STATIONS = [
 STATION_WISH = wish(DeliveryKind.STATIONS, ("name", "kind", "address"))
 
 
+def test_rows_without_a_known_kind_are_refused_with_their_texts(
+    fresh_city: MigratedDatabase,
+) -> None:
+    with owner(fresh_city) as session, pytest.raises(DeliveryError) as caught:
+        prepared(session, STATIONS[-1:], STATION_WISH)
+    assert "say what these are: kind '碰碰车'" in str(caught.value)
+
+
 def test_stations_are_told_imported_and_taken_back(fresh_city: MigratedDatabase) -> None:
     with owner(fresh_city) as session:
         before, report = everything(session), checked(session)
