@@ -43,6 +43,9 @@ PORT = 5432
 START_TIMEOUT_S = 120
 START_LOG = "start.log"
 SHM_MIN_BYTES = 1 << 30
+CONNECTIONS = 80
+TEST_CONNECTIONS = 400
+"""Tests keep a pool open for each of their databases."""
 
 _BOOTSTRAP_VERSION = "2"
 
@@ -53,7 +56,7 @@ port = {port}
 unix_socket_directories = '{socket_dir}'
 unix_socket_permissions = 0700
 cluster_name = 'wangge'
-max_connections = 80
+max_connections = {connections}
 shared_buffers = 256MB
 work_mem = 32MB
 maintenance_work_mem = 512MB
@@ -377,6 +380,7 @@ class Cluster:
             port=PORT,
             socket_dir=self.socket_dir,
             durable="on" if self.durable else "off",
+            connections=CONNECTIONS if self.durable else TEST_CONNECTIONS,
             shared_memory="posix" if roomy else "mmap",
         )
         files = {

@@ -10,7 +10,6 @@ import geopandas as gpd
 import shapely
 import typer
 
-from api.commands import city as cities
 from api.commands.terminal import Json, Step, answer, progress, say
 from geo.crs import metre_srid
 from geo.errors import DeliveryError, InvalidInputError, TopologyError
@@ -51,6 +50,8 @@ def check(
         message = "Name a file, or a city with --city: one of the two."
         raise InvalidInputError(message, field="file")
     if city is not None:
+        from api.commands import city as cities  # its own commands read files, by this module
+
         cities.check(city, as_json)
         return
     if datum is not None and datum not in DATUMS:
