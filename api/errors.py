@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from fastapi import FastAPI, Request, Response
@@ -84,7 +84,7 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
     errors.NetNotFoundError: Kind(
         404,
         marked("There is no net on this date"),
-        marked("Choose another date; the list of nets shows from when on each is in force."),
+        marked("Choose a later date."),
     ),
     NoNetError: Kind(
         404,
@@ -311,7 +311,11 @@ def answer(
     headline = catalogue.gettext(title or kind.title)
     sent = {**_headers(error, number), **(headers or {})}
     if wants_page(request):
-        advice = _pointed(error, language, catalogue.gettext) or catalogue.gettext(kind.advice)
+        advice = (
+            _pointed(error, language, catalogue.gettext)
+            or _dated(error, catalogue.gettext)
+            or catalogue.gettext(kind.advice)
+        )
         reference = error.data.get("id")
         return rendering.page(
             request,
@@ -350,6 +354,14 @@ def _pointed(error: errors.WanggeError, language: str, word: Callable[[str], str
     return " ".join(told)
 
 
+def _dated(error: errors.WanggeError, word: Callable[[str], str]) -> str:
+    """Return from when on a city has a net, if that is what is wrong with a page's date."""
+    if not isinstance(error, errors.NetNotFoundError) or not error.data.get("first"):
+        return ""
+    told = word(marked("No net was in force on %(day)s; the first one is from %(first)s on."))
+    return told % {"day": error.data["as_of"], "first": error.data["first"]}
+
+
 def _headers(error: errors.WanggeError, status: int) -> dict[str, str]:
     sent = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Cookie"}
     if status in (429, 503):
@@ -367,8 +379,10 @@ def _way_on(request: Request, error: errors.WanggeError, translated: Any) -> dic
         word = translated(marked("How the first file comes in"))
         return {"href": f"/start?city={city}", "word": word}
     if isinstance(error, errors.NetNotFoundError) and request.query_params.get("as_of"):
-        city = quote(str(error.data.get("city", "")))
-        return {"href": f"/net?city={city}", "word": translated(marked("To the map"))}
+        asked = {"city": error.data.get("city"), "as_of": error.data.get("first")}
+        asked["lang"] = request.query_params.get("lang")
+        query = urlencode({name: value for name, value in asked.items() if value})
+        return {"href": f"/net?{query}", "word": translated(marked("To the map"))}
     return None
 
 

@@ -130,8 +130,12 @@ def get_sight(
         asked = service.Asked(int(access.city_id or 0), as_of)
         at, card = service.show_city(access.session, asked)
         if at is None or card["net"] is None:
-            kind = NetNotFoundError if card["nets"] else NoNetError
-            raise kind("The city has no net on this day.", city=card["slug"])
+            days = [net["effective_from"] for net in card["nets"] if not net["cancelled_at"]]
+            if not days:
+                raise NoNetError("The city has no net.", city=card["slug"])
+            first = str(min(days))
+            message = "The city has no net on this day."
+            raise NetNotFoundError(message, city=card["slug"], as_of=str(as_of), first=first)
         yield Sight(request, settings, access, as_of, card, cities, at.day)
 
 

@@ -161,6 +161,20 @@ def test_a_wrong_question_is_told_which_value_and_what_to_do(
         assert words in answer.text, answer.text[-600:]
 
 
+def test_a_day_before_the_first_net_leads_to_that_net(world: World) -> None:
+    path = f"/net?city={HOME}&as_of=1999-12-31"
+    for language, words in (
+        ("zh", "最早的自 2026-01-01 起"),
+        ("en", "the first one is from 2026-01-01"),
+    ):
+        answer = get(world.client(**{"Accept-Language": language}), path, 404)
+        assert words in answer.text and "1999-12-31" in answer.text
+        links = [str(one.get("href")) for one in Elements(answer.text).of("a")]
+        onward = f"/net?city={HOME}&as_of=2026-01-01"
+        assert onward in links
+        get(world.client(), onward)
+
+
 def test_signing_in_leads_back_to_the_view(world: World) -> None:
     page = Elements(get(world.client(), f"/net?city={HOME}&level=2").text)
     links = [one["href"] for one in page.of("a") if one.get("id") == "sign-in"]
