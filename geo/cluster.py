@@ -44,8 +44,8 @@ START_TIMEOUT_S = 120
 START_LOG = "start.log"
 SHM_MIN_BYTES = 1 << 30
 CONNECTIONS = 80
-TEST_CONNECTIONS = 400
-"""Tests keep a pool open for each of their databases."""
+TEST_CONNECTIONS = 180
+"""Tests keep a pool open for each of their databases; fewer than the largest pool asks for."""
 
 _BOOTSTRAP_VERSION = "2"
 
