@@ -46,8 +46,8 @@ test-pages: setup-dev browser ## The tests in a real browser alone
 check: setup-dev browser ## All that a change must pass: format, lint, types, arrows, tests, docs
 	@sh setup/check.sh
 
-bench: setup-dev browser ## Run every benchmark beside its peers; writes benchmarks/results.json
-	@$(BIN)/python -m benchmarks
+bench: browser ## Run every benchmark beside its peers; writes benchmarks/results.json
+	@sh setup/venv.sh bench && sh setup/assets.sh && $(BIN)/python -m benchmarks
 
 docs: setup-dev ## Build the documentation in site/; warnings are errors
 	@$(BIN)/python -m mkdocs build --strict && echo 'The documentation is in site/index.html'
@@ -87,6 +87,9 @@ db-up: setup ## Start the private database and leave it running
 
 db-down: setup ## Stop the private database
 	@$(BIN)/wangge db down
+
+lock: ## Pin the packages of pyproject.toml anew, keeping pins that still fit
+	@sh setup/lock.sh
 
 clean: ## Remove what builds and tests leave; the environment and the data stay
 	@rm -rf site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make or mend the virtual environment .venv from the lock files; nothing to do the second time.
-#   setup/venv.sh run|dev            dev adds what tests, checks and documentation need
+#   setup/venv.sh run|dev|bench      dev adds what tests, checks and documentation need, bench the peers
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 set_name=$1
@@ -9,15 +9,16 @@ MIN_MINOR=11
 case $set_name in
 run) lock=requirements.lock ;;
 dev) lock=requirements-dev.lock ;;
+bench) lock=requirements-bench.lock ;;
 *)
-    echo "usage: setup/venv.sh run|dev" >&2
+    echo "usage: setup/venv.sh run|dev|bench" >&2
     exit 2
     ;;
 esac
 
 fingerprint() { sha256sum | cut -c 1-24; }
 inside=.venv/bin/python
-packages=$({ cat requirements.lock requirements-dev.lock; pwd -P; } | fingerprint)
+packages=$({ cat requirements.lock requirements-dev.lock requirements-bench.lock; pwd -P; } | fingerprint)
 project=$(fingerprint <pyproject.toml)
 
 works() { # the environment is whole, and its interpreter is still on the machine
@@ -26,12 +27,18 @@ works() { # the environment is whole, and its interpreter is still on the machin
 
 has_packages() {
     stamp=$(cat .venv/.packages 2>/dev/null || true)
-    [ "$stamp" = "$set_name $packages" ] || [ "$stamp" = "dev $packages" ]
+    case "$stamp" in
+    "$set_name $packages" | "bench $packages") return 0 ;;
+    "dev $packages") [ "$set_name" = run ] ;;
+    *) return 1 ;;
+    esac
 }
 
-wider_set() { # an environment with the development packages keeps them
-    case $(cat .venv/.packages 2>/dev/null || true) in
-    dev*) set_name=dev lock=requirements-dev.lock ;;
+wider_set() { # an environment with more packages keeps them
+    stamp=$(cat .venv/.packages 2>/dev/null || true)
+    case "$set_name $stamp" in
+    run\ dev* | dev\ dev*) set_name=dev lock=requirements-dev.lock ;;
+    *\ bench*) set_name=bench lock=requirements-bench.lock ;;
     esac
 }
 

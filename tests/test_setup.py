@@ -15,7 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTION_MAX_LINES = 60
 FILE_MAX_LINES = 600
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-node.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-bench.lock",
+    "requirements-node.lock",
+)
 SOURCES = [
     path
     for room in ("geo", "maps", "api")
