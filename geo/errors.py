@@ -121,6 +121,15 @@ class InvalidInputError(WanggeError):
     code = "invalid_input"
 
 
+class PhotoRefusedError(InvalidInputError):
+    """A photo cannot be kept; `reason` is `bytes`, `kind`, `pixels`, `small`, `broken` or `brush`."""
+
+    code = "photo_refused"
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message, field="photo", reason=reason)
+
+
 class DatasetError(WanggeError):
     """A city handed to the loader has defects; `defects` lists them all.
 
