@@ -60,7 +60,7 @@ from geo.tables.place import (
     Worker,
     building_household,
 )
-from geo.tables.plan import Plan, PlanCell, PlanEdit, PlanGrid
+from geo.tables.plan import Plan, PlanCell, PlanComment, PlanEdit, PlanGrid
 
 __all__ = [
     "SRID",
@@ -103,6 +103,7 @@ __all__ = [
     "Organisation",
     "Plan",
     "PlanCell",
+    "PlanComment",
     "PlanEdit",
     "PlanGrid",
     "Post",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from geoalchemy2 import Geometry
@@ -151,3 +152,41 @@ class PlanEdit(Base):
     touched: Mapped[Ids]
     undoes: Mapped[int | None]
     at: Mapped[Now]
+
+
+class PlanComment(Base):
+    """What a member says of a plan, of a grid or a place of it; answers belong to a comment."""
+
+    __tablename__ = "plan_comment"
+    __table_args__ = (
+        _of_plan(),
+        ForeignKeyConstraint(
+            ["city_id", "plan_id", "answers"],
+            ["plan_comment.city_id", "plan_comment.plan_id", "plan_comment.comment_id"],
+        ),
+        ForeignKeyConstraint(
+            ["city_id", "plan_id", "grid_id"],
+            ["plan_grid.city_id", "plan_grid.plan_id", "plan_grid.grid_id"],
+            ondelete="CASCADE",
+        ),
+        refers_to("user_account", "author_id"),
+        refers_to("user_account", "resolved_by"),
+        CheckConstraint("comment_id >= 1", name="number"),
+        CheckConstraint("answers < comment_id", name="answers"),
+        CheckConstraint("char_length(text) BETWEEN 1 AND 2000", name="text"),
+        CheckConstraint("(resolved_by IS NULL) = (resolved_at IS NULL)", name="resolved"),
+    )
+
+    city_id: Mapped[CityKey]
+    plan_id: Mapped[IdKey]
+    comment_id: Mapped[IdKey]
+    author_id: Mapped[BigInt]
+    answers: Mapped[BigInt | None]
+    grid_id: Mapped[BigInt | None]
+    place: Mapped[Any] = mapped_column(
+        Geometry("POINT", srid=SRID, spatial_index=False), nullable=True
+    )
+    text: Mapped[str]
+    at: Mapped[Now]
+    resolved_by: Mapped[BigInt | None]
+    resolved_at: Mapped[datetime | None]

@@ -21,8 +21,8 @@ from tests.conftest import MigratedDatabase
 PROTECTED = (
     "address", "app_secret", "area_grant", "audit", "audit_head", "cell_value", "delivery",
     "delivery_change", "delivery_part", "household_place", "issue", "issue_square", "job",
-    "net_compound", "plan", "plan_cell", "plan_edit", "plan_grid", "sign_in_attempt",
-    "sign_in_link", "user_account", "user_session", "worker",
+    "net_compound", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",
+    "sign_in_attempt", "sign_in_link", "user_account", "user_session", "worker",
 )  # fmt: skip
 READ_BY_ALL = (
     "category", "compound_body", "grid", "level", "net_value", "notice", "post", "station_kind",
@@ -34,7 +34,8 @@ WRITTEN = {
     ("delivery", "INSERT"), ("grid", "INSERT"), ("job", "INSERT"), ("job", "UPDATE"),
     ("level", "UPDATE"), ("notice", "INSERT"), ("notice", "UPDATE"), ("plan", "DELETE"),
     ("plan", "INSERT"), ("plan", "UPDATE"), ("plan_cell", "DELETE"), ("plan_cell", "INSERT"),
-    ("plan_cell", "UPDATE"), ("plan_edit", "INSERT"), ("plan_grid", "INSERT"),
+    ("plan_cell", "UPDATE"), ("plan_comment", "INSERT"), ("plan_comment", "UPDATE"),
+    ("plan_edit", "INSERT"), ("plan_grid", "INSERT"),
     ("plan_grid", "UPDATE"), ("post", "INSERT"), ("post", "UPDATE"), ("sign_in_link", "INSERT"),
     ("station_kind", "INSERT"), ("station_kind", "UPDATE"), ("user_account", "INSERT"),
     ("user_account", "UPDATE"), ("user_session", "UPDATE"), ("worker", "INSERT"),
