@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,10 @@ def test_without_rights_one_line_to_type_is_printed(tmp_path: Path) -> None:
     assert lines[0].rstrip().endswith("install -y --no-install-recommends thing-15-x")
 
 
+def _minds_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_postgis(folder: Path, apt: str) -> tuple[int, Path]:
     """Run setup/postgis.sh with a stand-in for apt.sh, and its note below `folder`."""
     env = fake_apt(folder, "exit 0")
@@ -176,7 +181,9 @@ def run_postgis(folder: Path, apt: str) -> tuple[int, Path]:
     (folder / "postgis.sh").write_text(text.replace("note=/etc/", f"note={folder}/etc/"), "utf-8")
     (folder / "apt.sh").write_text(f"#!/bin/sh\n{apt}\n", encoding="utf-8")
     (folder / "apt.sh").chmod(0o755)
-    done = subprocess.run(["sh", str(folder / "postgis.sh")], env=env, timeout=30, check=False)
+    script = ["sh", str(folder / "postgis.sh")]
+    # A shell cannot trap what it was born ignoring, as children of a background command are.
+    done = subprocess.run(script, env=env, timeout=30, check=False, preexec_fn=_minds_ctrl_c)
     return done.returncode, folder / "etc/postgresql-common/createcluster.d/wangge.conf"
 
 
