@@ -47,6 +47,14 @@ class PlanState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class PublicationState(StrEnum):
+    """What came of a publication that was asked for."""
+
+    QUEUED = "queued"
+    DONE = "done"
+    FAILED = "failed"
+
+
 class StationStage(StrEnum):
     """Life of a service station."""
 

@@ -61,6 +61,7 @@ from geo.tables.place import (
     building_household,
 )
 from geo.tables.plan import Plan, PlanCell, PlanComment, PlanEdit, PlanGrid
+from geo.tables.publishing import Erratum, PlanPost, Publication
 
 __all__ = [
     "SRID",
@@ -83,6 +84,7 @@ __all__ = [
     "DeliveryChange",
     "DeliveryPart",
     "DensitySquare",
+    "Erratum",
     "Grid",
     "GridCode",
     "Handover",
@@ -106,7 +108,9 @@ __all__ = [
     "PlanComment",
     "PlanEdit",
     "PlanGrid",
+    "PlanPost",
     "Post",
+    "Publication",
     "SignInAttempt",
     "SignInLink",
     "SourceGrid",

@@ -128,6 +128,10 @@ class Net(Base):
     decided_at: Mapped[Now]
     cancelled_at: Mapped[datetime | None]
     hash: Mapped[bytes] = mapped_column(LargeBinary)
+    activated_at: Mapped[datetime | None]
+    """When open issues and posts were handed over."""
+    settled_at: Mapped[datetime | None]
+    """When the permission columns of closed rows had followed."""
 
 
 class NetCell(Base):

@@ -35,6 +35,8 @@ class Plan(Base):
         refers_to("city"),
         refers_to("net", "base_seq"),
         refers_to("user_account", "author_id"),
+        refers_to("user_account", "submitted_by"),
+        refers_to("user_account", "approved_by"),
         one_of("state", PlanState),
         CheckConstraint("version >= 0", name="version"),
         CheckConstraint(
@@ -52,6 +54,9 @@ class Plan(Base):
     rules: Mapped[Json]
     approved_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     author_id: Mapped[BigInt]
+    submitted_by: Mapped[BigInt | None]
+    approved_by: Mapped[BigInt | None]
+    approved_at: Mapped[datetime | None]
     members: Mapped[Ids]
     drawers: Mapped[Ids]
     cutters: Mapped[Ids]
