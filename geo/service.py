@@ -191,8 +191,16 @@ def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
         return false()
     if table is Worker:
         return and_(own_city, or_(Worker.name_consent, Worker.areas.op("&&")(areas)))
-    own_case = Issue.organisation_id.in_(viewer.organisations) if viewer.organisations else false()
-    return and_(own_city, or_(_in_areas(Issue, viewer), own_case))
+    return and_(own_city, or_(_in_areas(Issue, viewer), _own_case(viewer)))
+
+
+def _own_case(viewer: Viewer) -> ColumnElement[bool]:
+    """Return the condition of issues that the viewer's organisation leads or assists in."""
+    if not viewer.organisations:
+        return false()
+    own = literal(list(viewer.organisations), ARRAY(BigInteger))
+    assists = and_(Issue.assisting.is_not(None), Issue.assisting.op("&&")(own))
+    return or_(Issue.organisation_id.in_(viewer.organisations), assists)
 
 
 def _phones(viewer: Viewer, areas: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -69,6 +69,7 @@ class SetAside(StrEnum):
 
     DEFAULT_GEOCODE = "default_geocode"
     DUPLICATE = "duplicate"
+    IMPOSSIBLE_TIME = "impossible_time"
 
 
 class IssueState(StrEnum):
@@ -88,6 +89,89 @@ class IssueState(StrEnum):
     SUSPENDED = "suspended"
     VOID = "void"
     PARKED = "parked"
+
+
+class IssueAct(StrEnum):
+    """What is done to an issue; each is a line of its history."""
+
+    REPORT = "report"
+    ACCEPT = "accept"
+    VERIFY = "verify"
+    REGISTER = "register"
+    DISPATCH = "dispatch"
+    JOIN = "joint_dispatch"
+    HANDLE = "handle"
+    CHECK = "check"
+    CLOSE = "close"
+    RETURN = "return"
+    REWORK = "rework"
+    POSTPONE = "postpone"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    PARK = "park"
+    TAKE_UP = "take_up"
+    VOID = "void"
+    SOLVE = "solve_on_the_spot"
+    REOPEN = "reopen"
+    ESCALATE = "escalate"
+    SUPERVISE = "supervise"
+    RELEASE = "end_supervision"
+    NOTE = "note"
+    RECLASSIFY = "reclassify"
+    MERGE = "merge"
+    SPLIT = "split"
+    SET_ASIDE = "set_aside"
+    PUT_BACK = "put_back"
+    ANSWER = "answer"
+    WARN = "warn"
+    HAND_OVER = "hand_over"
+
+
+class Relation(StrEnum):
+    """What somebody is to one issue."""
+
+    REPORTER = "reporter"
+    WORKER = "worker"
+    HOLDER = "holder"
+    COMMUNITY = "community"
+    SUBDISTRICT = "subdistrict"
+    LEAD = "lead"
+    ASSISTING = "assisting"
+    LEADER = "leader"
+    ADMINISTRATOR = "administrator"
+    SYSTEM = "system"
+
+
+class Shown(StrEnum):
+    """Where the place of an issue may be shown to everybody."""
+
+    EXACT = "exact"
+    COMPOUND = "compound"
+    NEVER = "never"
+
+
+class LimitUnit(StrEnum):
+    """In what a limit is measured."""
+
+    CLOCK_HOURS = "clock_hours"
+    WORKING_HOURS = "working_hours"
+    WORKING_DAYS = "working_days"
+
+
+class MessageKind(StrEnum):
+    """How a message leaves the house."""
+
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+    FILE = "file"
+
+
+class MessageState(StrEnum):
+    """Where a message stands on its way out."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    FAILED = "failed"
 
 
 class NoticeKind(StrEnum):

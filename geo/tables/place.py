@@ -1,4 +1,4 @@
-"""What stands on the ground, who works there, and what is reported."""
+"""What stands on the ground, and who works there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from geo.tables.base import (
     refers_to,
     shape,
 )
-from geo.terms import CompoundRole, IssueState, NoticeKind, SetAside, StationStage
+from geo.terms import CompoundRole, NoticeKind, StationStage
 
 
 class Building(Base):
@@ -287,59 +287,5 @@ class Station(Base):
     capacity: Mapped[int | None]
     stage: Mapped[str]
     cell_id: Mapped[BigInt]
-    organisation_id: Mapped[BigInt | None]
-    geom: Mapped[Any] = shape("POINT")
-
-
-class Category(Base):
-    """A category of issues in the city's tree."""
-
-    __tablename__ = "category"
-    __table_args__ = (
-        refers_to("city"),
-        ForeignKeyConstraint(["city_id", "parent"], ["category.city_id", "category.category"]),
-        CheckConstraint("root IN ('component', 'event')", name="root"),
-    )
-
-    city_id: Mapped[CityKey]
-    category: Mapped[TextKey]
-    parent: Mapped[str | None]
-    name: Mapped[str]
-    name_en: Mapped[str]
-    root: Mapped[str]
-
-
-class Issue(Areas, Base):
-    """Something reported at a place; set aside rather than deleted."""
-
-    __tablename__ = "issue"
-    __table_args__ = (
-        refers_to("cell", "cell_id"),
-        refers_to("grid", "owner_grid"),
-        refers_to("category", "category"),
-        refers_to("organisation", "organisation_id"),
-        one_of("state", IssueState),
-        one_of("set_aside", SetAside),
-        Index("ix_issue_reported", "city_id", "reported_at", "issue_id"),
-        Index("ix_issue_cell", "city_id", "cell_id"),
-        Index("ix_issue_organisation", "city_id", "organisation_id"),
-        Index("ix_issue_owner", "city_id", "owner_grid", "reported_at"),
-        Index("ix_issue_area_1", "city_id", "area_1", "reported_at"),
-        Index("ix_issue_area_2", "city_id", "area_2", "reported_at"),
-        Index("ix_issue_area_3", "city_id", "area_3", "reported_at"),
-        Index("ix_issue_area_4", "city_id", "area_4", "reported_at"),
-        gist("issue", "geom"),
-    )
-
-    city_id: Mapped[CityKey]
-    issue_id: Mapped[IdKey]
-    cell_id: Mapped[BigInt]
-    owner_grid: Mapped[BigInt]
-    category: Mapped[str]
-    channel: Mapped[str]
-    state: Mapped[str]
-    reported_at: Mapped[Moment]
-    closed_at: Mapped[datetime | None]
-    set_aside: Mapped[str | None]
     organisation_id: Mapped[BigInt | None]
     geom: Mapped[Any] = shape("POINT")

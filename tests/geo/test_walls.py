@@ -20,18 +20,25 @@ from tests.conftest import MigratedDatabase
 
 PROTECTED = (
     "address", "app_secret", "area_grant", "audit", "audit_head", "cell_value", "delivery",
-    "delivery_change", "delivery_part", "household_place", "issue", "issue_square", "job",
-    "net_compound", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",
-    "sign_in_attempt", "sign_in_link", "user_account", "user_session", "worker",
+    "delivery_change", "delivery_part", "household_place", "issue", "issue_contact", "issue_event",
+    "issue_square", "job",
+    "net_compound", "outbox", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",
+    "sign_in_attempt", "sign_in_link", "tombstone", "user_account", "user_session", "worker",
 )  # fmt: skip
 READ_BY_ALL = (
-    "category", "compound_body", "grid", "level", "net_value", "notice", "post", "station_kind",
+    "category", "compound_body", "grid", "level", "limit_rule", "net_value", "notice", "post",
+    "routing_rule", "station_kind", "working_calendar",
 )  # fmt: skip
 """Policies guard what is written in them."""
 WRITTEN = {
     ("address", "DELETE"), ("address", "INSERT"), ("area_grant", "DELETE"),
     ("area_grant", "INSERT"), ("category", "INSERT"), ("category", "UPDATE"),
-    ("delivery", "INSERT"), ("grid", "INSERT"), ("job", "INSERT"), ("job", "UPDATE"),
+    ("delivery", "INSERT"), ("grid", "INSERT"), ("issue", "INSERT"),
+    ("issue", "UPDATE"), ("issue_contact", "INSERT"), ("issue_event", "INSERT"),
+    ("limit_rule", "DELETE"), ("limit_rule", "INSERT"), ("limit_rule", "UPDATE"),
+    ("outbox", "INSERT"), ("routing_rule", "DELETE"), ("routing_rule", "INSERT"),
+    ("routing_rule", "UPDATE"), ("working_calendar", "DELETE"), ("working_calendar", "INSERT"),
+    ("working_calendar", "UPDATE"), ("job", "INSERT"), ("job", "UPDATE"),
     ("level", "UPDATE"), ("notice", "INSERT"), ("notice", "UPDATE"), ("plan", "DELETE"),
     ("plan", "INSERT"), ("plan", "UPDATE"), ("plan_cell", "DELETE"), ("plan_cell", "INSERT"),
     ("plan_cell", "UPDATE"), ("plan_comment", "INSERT"), ("plan_comment", "UPDATE"),
