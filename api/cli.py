@@ -27,6 +27,7 @@ COMMANDS = {
     "plan": "api.commands.plan:app",
     "check": "api.commands.files:check",
     "repair": "api.commands.repairing:repair",
+    "compare": "api.commands.comparing:compare",
     "cells": "api.commands.cells:cells",
     "db": "api.commands.database:app",
     "backup": "api.commands.keeping:backup",

@@ -127,10 +127,16 @@ def _refuse_strangers(found: Cells) -> None:
         raise DeliveryError([f"{said} has a wrong reference system or datum (wangge check FILE)"])
 
 
-def _layer(
+def rows_of(
     file: str, kinds: tuple[str, ...], wish: Callable[[LayerFacts], Wish]
 ) -> tuple[gpd.GeoDataFrame, int]:
-    """Return the rows of a layer that have a shape, in degrees, and how many have none."""
+    """Return the rows of a layer that have a shape, in degrees, and how many have none.
+
+    Raises
+    ------
+    DeliveryError
+        If it is not clear which layer is meant, or it cannot be read.
+    """
     path, layer = parted(file)
     understood = understand(path, Wish(), trusted=True)
     fitting = [
@@ -172,7 +178,7 @@ def _areas(file: str, code: str | None) -> tuple[gpd.GeoSeries, gpd.GeoSeries]:
             raise InvalidInputError(f"There is no column '{code}'; it has {names}.", field="code")
         return Wish(columns={} if code is None else {"code": code}, kind="areas")
 
-    frame, _ = _layer(file, ("areas", "mixed"), wish)
+    frame, _ = rows_of(file, ("areas", "mixed"), wish)
     if frame.empty:
         raise DeliveryError([f"{Path(file).name}: no row has a shape"])
     if code is not None:
@@ -186,7 +192,7 @@ def _areas(file: str, code: str | None) -> tuple[gpd.GeoSeries, gpd.GeoSeries]:
 
 def _footprints(file: str, srid: int) -> tuple[gpd.GeoSeries, int, int]:
     """Return valid footprints in metres, how many were mended, and how many have no ground."""
-    frame, bare = _layer(file, ("areas", "mixed"), lambda facts: Wish(kind="areas"))
+    frame, bare = rows_of(file, ("areas", "mixed"), lambda facts: Wish(kind="areas"))
     metres = frame.geometry.to_crs(srid)
     wrong = ~metres.is_valid
     metres[wrong] = metres[wrong].make_valid(method="structure", keep_collapsed=False)
@@ -197,7 +203,7 @@ def _footprints(file: str, srid: int) -> tuple[gpd.GeoSeries, int, int]:
 def _lines(file: str | None, srid: int) -> gpd.GeoSeries | None:
     if file is None:
         return None
-    frame, _ = _layer(file, ("lines", "areas", "mixed"), lambda facts: Wish())
+    frame, _ = rows_of(file, ("lines", "areas", "mixed"), lambda facts: Wish())
     shapes = frame.geometry
     return shapes[shapes.geom_type.str.contains("Line|Polygon")].make_valid().to_crs(srid)
 
@@ -211,7 +217,7 @@ def _barriers(file: str | None, srid: int) -> gpd.GeoDataFrame | None:
         column = facts.proposal.mappings.get("barriers", {}).get("kind")
         return Wish(columns={} if column is None else {"kind": column})
 
-    frame, _ = _layer(file, ("lines", "areas", "mixed"), wish)
+    frame, _ = rows_of(file, ("lines", "areas", "mixed"), wish)
     frame = frame[frame.geom_type.str.contains("Line|Polygon")]
     frame = frame.set_geometry(frame.geometry.make_valid()).to_crs(srid)
     said = frame["kind"] if "kind" in frame else pd.Series("", index=frame.index)
