@@ -57,6 +57,8 @@ class Plan(Base):
     submitted_by: Mapped[BigInt | None]
     approved_by: Mapped[BigInt | None]
     approved_at: Mapped[datetime | None]
+    checked: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Hash of the content and the ground that the full validator found sound."""
     members: Mapped[Ids]
     drawers: Mapped[Ids]
     cutters: Mapped[Ids]

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from geo.tables.base import Base, BigInt, CityKey, IdKey, Now, one_of, refers_to
+from geo.tables.base import Base, BigInt, CityKey, IdKey, Now, SmallInt, one_of, refers_to
 from geo.terms import PublicationState
 
 
@@ -73,6 +73,7 @@ class Publication(Base):
     effective_from: Mapped[date]
     content: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(server_default=text("'queued'"))
+    attempts: Mapped[SmallInt] = mapped_column(server_default=text("0"))
     seq: Mapped[int | None]
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     ended_at: Mapped[datetime | None]

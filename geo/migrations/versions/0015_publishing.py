@@ -50,6 +50,7 @@ COLUMNS = (
     ("plan", "submitted_by bigint"),
     ("plan", "approved_by bigint"),
     ("plan", "approved_at timestamptz"),
+    ("plan", "checked bytea"),
     ("net", "activated_at timestamptz"),
     ("net", "settled_at timestamptz"),
 )
@@ -81,7 +82,8 @@ BEGIN
 END $$;
 
 CREATE FUNCTION turn_plan(
-    city smallint, number bigint, actor bigint, target text, content bytea, base integer
+    city smallint, number bigint, actor bigint, target text, content bytea, seen bytea,
+    base integer
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -110,7 +112,8 @@ BEGIN
                             WHEN target = 'approved' THEN p.submitted_by END,
         approved_by = CASE WHEN target = 'approved' THEN who END,
         approved_at = CASE WHEN target = 'approved' THEN statement_timestamp() END,
-        approved_hash = CASE WHEN target = 'approved' THEN content END
+        approved_hash = CASE WHEN target = 'approved' THEN content END,
+        checked = CASE WHEN target = 'approved' THEN seen END
     WHERE p.city_id = city AND p.plan_id = number;
 END $$;
 
@@ -133,7 +136,7 @@ BEGIN
             USING ERRCODE = 'insufficient_privilege';
     END IF;
     UPDATE plan AS p SET state = 'draft', submitted_by = NULL, approved_by = NULL,
-        approved_at = NULL, approved_hash = NULL
+        approved_at = NULL, approved_hash = NULL, checked = NULL
     WHERE p.city_id = city AND p.plan_id = of_plan;
     RETURN of_plan;
 END $$;
@@ -252,6 +255,7 @@ def _tables() -> None:
         _column("effective_from", sa.Date()),
         _column("content", sa.LargeBinary()),
         sa.Column("state", sa.Text(), server_default="queued", nullable=False),
+        sa.Column("attempts", small, server_default="0", nullable=False),
         _column("seq", sa.Integer(), null=True),
         _column("error", postgresql.JSONB(), null=True),
         _column("ended_at", sa.DateTime(timezone=True), null=True),
