@@ -97,10 +97,40 @@ class PlanStateError(ConflictError):
     code = "plan_state"
 
 
+class RebaseNeededError(ConflictError):
+    """A later net was published since the plan was opened; `last_seq` is the one to rebase on."""
+
+    code = "rebase_needed"
+
+
+class RebaseConflictError(ConflictError):
+    """A plan and a later net changed the same; `conflicts` lists each with its place as GeoJSON."""
+
+    code = "rebase_conflict"
+
+
+class PostsUnsettledError(ConflictError):
+    """A plan ends grids whose posts have neither a successor nor are vacant; `posts` names them."""
+
+    code = "posts_unsettled"
+
+
 class StaleEditError(WanggeError):
     """Somebody has changed what an edit was made on; `newer` holds the grids as they are now."""
 
     code = "stale_edit"
+
+
+class GridLockedError(WanggeError):
+    """Another member keeps a grid of a plan for a while; `locked_by` says who."""
+
+    code = "grid_locked"
+
+
+class TooManyStreamsError(WanggeError):
+    """An account, or this server, listens to as many streams of events as it may."""
+
+    code = "too_many_streams"
 
 
 class VersionMissingError(WanggeError):
@@ -113,6 +143,18 @@ class PlanRuleError(WanggeError):
     """An edit breaks rules; `faults` lists each with its place as GeoJSON."""
 
     code = "plan_rule"
+
+
+class IssueActError(ConflictError):
+    """An issue cannot be treated so: in its state, by this account, or without a reason."""
+
+    code = "issue_act"
+
+
+class ReportTwiceError(ConflictError):
+    """A report came under an id that another one, of other content, came under before."""
+
+    code = "report_twice"
 
 
 class InvalidInputError(WanggeError):
@@ -198,6 +240,12 @@ class TopologyError(WanggeError):
     """A geometry function got shapes it cannot work on (no metre CRS, invalid coverage ...)."""
 
     code = "topology"
+
+
+class CutRefusedError(TopologyError):
+    """Cells cannot be cut like this; `places` lists points, in the CRS of the cells."""
+
+    code = "cut_refused"
 
 
 class DatumError(TopologyError):

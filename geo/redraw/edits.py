@@ -1,4 +1,4 @@
-"""What each edit does: move, merge, split, draw, reparent, rename, set_kind, end, release, mark.
+"""What each edit does: move, merge, split, drag, draw, reparent, rename, set_kind, end, release ...
 
 Identity is decided by the edit: whoever only gains or loses cells, a name or a parent stays the
 same grid; a split keeps it for one part, a merge for one of the grids, a drawn grid is new.
@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from geo.errors import InvalidInputError
+from geo.redraw import lines
 from geo.redraw.scene import Change, GridFacts, Scene, only_real, reserve_facts
 from geo.terms import GridKind
+from geo.topology import areas_m2
 
 MOST_CELLS: Final = 200_000
 """Most cells that one edit may name."""
@@ -237,6 +239,43 @@ def _split(args: Args, scene: Scene) -> Change:
     return Change(cells, grids)
 
 
+def _split_by_line(args: Args, scene: Scene) -> Change:
+    grid = number(args, "grid")
+    _not_reserve(scene, grid)
+    scene.leaf(grid)
+    ground = scene.shapes_of([grid])
+    way = lines.reaching(ground, lines.line_of(args.get("line"), ground.crs))
+    parts = lines.parted(ground, way) if exact(args) else lines.along(ground, way)
+    rest = {name: args[name] for name in ("names", "keep", "below", "kind") if name in args}
+    return _split({"grid": grid, "parts": parts, **rest}, scene)
+
+
+def _drag(args: Args, scene: Scene) -> Change:
+    """Let each of two grids have the side of the line on which most of its ground lies."""
+    exact(args)
+    grids = numbers(args, "grids", 2)
+    if len(grids) != 2:
+        raise InvalidInputError("The border between two grids is dragged.", field="grids")
+    for grid in grids:
+        _not_reserve(scene, grid)
+        scene.leaf(grid)
+    ground = scene.shapes_of(grids)
+    way = lines.reaching(ground, lines.line_of(args.get("line"), ground.crs))
+    left = lines.sides(ground, way)
+    first = ground.index.isin(scene.cells_of(grids[0]))
+    stays = areas_m2(ground)[first == left.to_numpy()].sum()
+    here, there = grids if stays * 2 >= areas_m2(ground).sum() else grids[::-1]
+    return Change({int(cell): here if left[cell] else there for cell in ground.index})
+
+
+def exact(args: Args) -> bool:
+    """Say whether cells are to be cut, not only moved."""
+    value = args.get("exact", False)
+    if not isinstance(value, bool):
+        raise InvalidInputError("'exact' is true or false.", field="exact")
+    return value
+
+
 def _names(args: Args, most: int) -> list[str]:
     given = args.get("names", [])
     if not isinstance(given, list) or len(given) > most:
@@ -337,6 +376,8 @@ EDITS: Final[Mapping[str, Callable[[Args, Scene], Change]]] = {
     "move": _move,
     "merge": _merge,
     "split": _split,
+    "split_by_line": _split_by_line,
+    "drag": _drag,
     "draw": _draw,
     "reparent": _reparent,
     "rename": _rename,
@@ -349,6 +390,8 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "move": frozenset({"cells", "into"}),
     "merge": frozenset({"grids", "into"}),
     "split": frozenset({"grid", "parts", "names", "keep", "below", "kind"}),
+    "split_by_line": frozenset({"grid", "line", "exact", "names", "keep", "below", "kind"}),
+    "drag": frozenset({"grids", "line", "exact"}),
     "draw": frozenset({"cells", "parent", "name", "kind"}),
     "reparent": frozenset({"grid", "parent"}),
     "rename": frozenset({"grid", "name"}),
@@ -357,7 +400,9 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "release": frozenset({"cells"}),
     "mark": frozenset({"grid", "parts", "reason"}),
 }
-FILLED: Final = frozenset({"merge", "split", "draw", "end"})
+SHAPED: Final = frozenset({"split_by_line", "drag"})
+"""Edits along a line: they need the shapes of the cells, and may cut them."""
+FILLED: Final = frozenset({"merge", "split", "draw", "end"}) | SHAPED
 """Edits that need the cells of the grids they name."""
 DEEP: Final = frozenset({"end"})
 """Edits that need all that lies below the grids they name."""

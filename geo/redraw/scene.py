@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import geopandas as gpd
+
 from geo.errors import InvalidInputError
 from geo.terms import GridKind
 
@@ -56,6 +58,8 @@ class Scene:
         Households by cell; cells that are missing have none.
     reserve : int, optional
         The grid that holds what no other has.
+    ground : GeoSeries, optional
+        Shapes by cell, metre CRS, for edits along a line.
     """
 
     grids: Mapping[int, GridFacts]
@@ -63,6 +67,7 @@ class Scene:
     levels: int
     weight: Mapping[int, float] = field(default_factory=dict)
     reserve: int | None = None
+    ground: gpd.GeoSeries | None = None
 
     def live(self, grid: int) -> GridFacts:
         """Return a grid that the plan has.
@@ -103,6 +108,12 @@ class Scene:
                 grid=grid,
             )
         return facts
+
+    def shapes_of(self, grids: Iterable[int]) -> gpd.GeoSeries:
+        """Return the shapes of the cells of some leaves, by number, metre CRS."""
+        if self.ground is None:
+            raise ValueError("The scene was read without its ground.")
+        return self.ground.loc[[cell for grid in grids for cell in self.cells_of(grid)]]
 
     def households(self, cells: Iterable[int]) -> float:
         """Return the households of some cells."""
@@ -169,6 +180,7 @@ def changed(scene: Scene, change: Change) -> Scene:
         scene.levels,
         scene.weight,
         scene.reserve,
+        scene.ground,
     )
 
 
