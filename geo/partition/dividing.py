@@ -1,0 +1,294 @@
+"""Divide parents into parts near a wished weight: chains side by side, the best one stays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Event
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.errors import InvalidInputError
+from geo.partition import kernel
+from geo.partition.graph import CellGraph, Piece, cell_graph, pieces
+from geo.partition.objective import Score, Wishes, score
+from geo.partition.seeds import multilevel
+from geo.partition.state import Aim, Course, State, mend, new_state, reckon
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Progress = Callable[[str, float], None]
+
+STEP: Final = "divide"
+TRIES_A_CALL: Final = 2_000_000
+"""Cells tried between two looks at whether somebody cancelled."""
+MULTILEVEL_PARTS: Final = 8
+"""Parts from which a multilevel cut is one of the beginnings."""
+SEED_BITS: Final = (1 << 62) - 1
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to look; the same effort is the same answer, on every machine.
+
+    Attributes
+    ----------
+    chains : int
+        Beginnings of each connected piece.
+    steps : int
+        Temperatures of a chain.
+    sweeps, trees : float
+        Tries of each cell and trees of each part at each temperature.
+    """
+
+    chains: int = 2
+    steps: int = 20
+    sweeps: float = 3.0
+    trees: float = 1.0
+    hot: float = 0.3
+    cold: float = 0.003
+
+
+QUICK: Final = Effort()
+THOROUGH: Final = Effort(chains=4, steps=40, trees=2.0)
+
+
+@dataclass(frozen=True)
+class Division:
+    """A division and what is to be said of it.
+
+    Attributes
+    ----------
+    labels : ndarray of int, shape (n,)
+        Part of each cell, 0 .. k - 1 over all parents, in the order of their first cells.
+    score : Score
+        Its `units` are indexed like the labels.
+    """
+
+    labels: Ints
+    score: Score
+
+
+def divide(
+    graph: CellGraph,
+    wishes: Wishes,
+    *,
+    parts: int | None = None,
+    seed: int = 0,
+    effort: Effort = QUICK,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Division:
+    """Divide every parent into contiguous parts near the target.
+
+    Parameters
+    ----------
+    graph : CellGraph
+    wishes : Wishes
+    parts : int, optional
+        Number of parts over all parents; free without it.
+    seed : int, default 0
+        Same graph, wishes, effort and seed, same parts, whatever the number of threads.
+    effort : Effort
+    threads : int, optional
+        Default: one for each core.
+    progress : callable, optional
+        Takes the step and its share, 0 to 1; what it raises ends the work.
+
+    Returns
+    -------
+    Division
+
+    Raises
+    ------
+    InvalidInputError
+        If so many parts cannot be made.
+    """
+    if graph.size == 0:
+        raise InvalidInputError("There are no cells to divide.", field="cells")
+    found = list(pieces(graph, wishes.prices(graph)))
+    given = [None] * len(found) if parts is None else shared_parts(found, parts, wishes)
+    tell = progress or (lambda step, share: None)
+    over = Event()
+
+    def one(number: int) -> Ints:
+        return _solved(found[number], wishes, given[number], seed, effort, over)
+
+    own = _side_by_side(one, [len(piece.cells) for piece in found], threads, over, tell)
+    labels = np.empty(graph.size, dtype=np.int64)
+    for number, piece in enumerate(found):
+        labels[piece.cells] = own[number] + number * graph.size
+    return measured(graph, labels, wishes)
+
+
+def measured(graph: CellGraph, labels: Ints, wishes: Wishes) -> Division:
+    """Return parts numbered by parents and first cells, measured."""
+    key = graph.parent * (labels.max(initial=0) + 1) + labels
+    _, first, part = np.unique(key, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.lexsort((first, graph.parent[first]))] = np.arange(len(first))
+    numbered = rank[part]
+    return Division(numbered, score(graph, numbered, wishes))
+
+
+def balanced_parts(weights: Floats, edges: Ints, lengths: Floats, n: int, seed: int = 0) -> Ints:
+    """Cut a few cells, such as those of one grid, into `n` contiguous parts of even weight.
+
+    Parameters
+    ----------
+    weights : ndarray of float, shape (k,)
+        Households or another count from 0; where all are 0 the cells themselves are counted.
+    edges : ndarray of int, shape (m, 2)
+        Neighbours, each pair once.
+    lengths : ndarray of float, shape (m,)
+        Length of each shared border, metres.
+    n : int
+        Number of parts, from 1 to the number of cells.
+    seed : int, default 0
+        Same cells and seed, same parts.
+
+    Returns
+    -------
+    ndarray of int, shape (k,)
+        0 .. n - 1, in the order of the parts' first cells.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are fewer cells than parts, or more unconnected pieces.
+    """
+    heavy = np.asarray(weights, dtype=np.float64)
+    heavy = heavy if heavy.any() else np.ones(len(heavy))
+    pairs = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
+    graph = cell_graph(heavy, pairs[:, 0], pairs[:, 1], lengths)
+    if not 1 <= n <= graph.size:
+        message = f"{graph.size} cells cannot be cut into {n} parts."
+        raise InvalidInputError(message, field="parts", cells=graph.size)
+    wishes = Wishes(target=(graph.total / n,), tolerance=(0.05,))
+    return divide(graph, wishes, parts=n, seed=seed, effort=THOROUGH).labels
+
+
+def part_range(weight: Floats, target: float, tolerance: float) -> tuple[int, int]:
+    """Return the two numbers of parts that come nearest to the target.
+
+    Cells above the target's tolerance count as parts of their own.
+    """
+    lumps = weight > target * (1.0 + tolerance)
+    wished = float(weight[~lumps].sum()) / target
+    low = int(lumps.sum()) + int(np.floor(wished))
+    high = int(lumps.sum()) + int(np.ceil(wished))
+    return min(max(low, 1), len(weight)), min(max(high, 1), len(weight))
+
+
+def shared_parts(found: list[Piece], parts: int, wishes: Wishes) -> list[int | None]:
+    """Share a number of parts out among connected pieces, so that loads come near each other.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are more pieces than parts, or fewer cells.
+    """
+    sizes = np.array([len(piece.cells) for piece in found])
+    if parts < len(found):
+        message = f"{parts} parts cannot be made of {len(found)} pieces that do not touch: each "
+        message += "is a part at least. Ask for more parts, or open barriers."
+        raise InvalidInputError(message, field="parts", least=len(found))
+    if parts > sizes.sum():
+        message = f"{parts} parts cannot be made of {sizes.sum()} cells."
+        raise InvalidInputError(message, field="parts", most=int(sizes.sum()))
+    totals = np.array([float(piece.weight.sum()) for piece in found])
+    given = np.ones(len(found), dtype=np.int64)
+    for _ in range(parts - len(found)):
+        room = given < sizes
+        ahead = np.where(room, totals / np.sqrt(given * (given + 1.0)), -1.0)
+        given[int(np.argmax(ahead))] += 1
+    return [int(one) for one in given]
+
+
+def _side_by_side(
+    one: Callable[[int], Ints], sizes: list[int], threads: int | None, over: Event, tell: Progress
+) -> dict[int, Ints]:
+    """Do the pieces in threads, large ones first; the order changes nothing in the answers."""
+    own: dict[int, Ints] = {}
+    total, done = max(sum(sizes), 1), 0
+    order = sorted(range(len(sizes)), key=lambda number: (-sizes[number], number))
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        try:
+            tell(STEP, 0.0)
+            waiting = {pool.submit(one, number): number for number in order}
+            while waiting:
+                ready, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    number = waiting.pop(future)
+                    own[number] = future.result()
+                    done += sizes[number]
+                tell(STEP, done / total)
+        except BaseException:
+            over.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return own
+
+
+def _solved(
+    piece: Piece, wishes: Wishes, given: int | None, seed: int, effort: Effort, over: Event
+) -> Ints:
+    """Return the parts of one connected piece, numbered from 0 with gaps."""
+    low, high = part_range(piece.weight, wishes.target[0], wishes.tolerance[0])
+    if given is not None:
+        low = high = given
+    if high == 1 and (given is not None or piece.weight.sum() <= 0):
+        return np.zeros(len(piece.cells), dtype=np.int64)
+    aim = aim_of(wishes, low, high) if given is None else aim_of(wishes, given, given, slack=0)
+    most = min(aim.most, len(piece.cells))
+    best, least = np.zeros(len(piece.cells), dtype=np.int64), np.inf
+    for chain in range(effort.chains):
+        mixed = ((seed * 1_000_003 + piece.number) * 64 + chain) & SEED_BITS
+        state = new_state(piece.net, most, mixed)
+        wanted = (low, high)[chain % 2]
+        if chain % 2 and wanted >= MULTILEVEL_PARTS:
+            begun = multilevel(piece.net, wanted, mixed)
+            if begun is not None:
+                state.part[:] = begun
+                mend(piece.net, state)
+                reckon(piece.net, aim, state)
+        if state.held[0] != wanted:
+            kernel.plant(piece.net, aim, state, wanted)
+        chained(piece, aim, state, effort, over)
+        if state.held[1] < least:
+            best, least = state.part.copy(), float(state.held[1])
+    return best
+
+
+def aim_of(wishes: Wishes, low: int, high: int, *, slack: int = 1) -> Aim:
+    """Return the wishes as the inner loops take them."""
+    return Aim(
+        target=np.array(wishes.target, dtype=np.float64),
+        tolerance=np.array(wishes.tolerance, dtype=np.float64),
+        share=np.array(wishes.share, dtype=np.float64),
+        beyond=float(wishes.beyond),
+        slope=float(wishes.slope),
+        least=max(low - slack, 1),
+        most=high + slack,
+        budget=np.inf,
+    )
+
+
+def chained(piece: Piece, aim: Aim, state: State, effort: Effort, over: Event) -> None:
+    """Run one chain, in calls short enough for somebody to cancel between them."""
+    course = Course(effort.steps, effort.sweeps, effort.trees, effort.hot, effort.cold)
+    best = state.part.copy()
+    state.held[3] = state.held[1]
+    stride = max(int(TRIES_A_CALL / (len(best) * effort.sweeps)), 1)
+    for first in range(0, effort.steps, stride):
+        if over.is_set():
+            return
+        last = min(first + stride, effort.steps)
+        kernel.anneal(piece.net, aim, state, best, course, first, last)
+    state.part[:] = best
+    reckon(piece.net, aim, state)
+    kernel.settle(piece.net, aim, state)
