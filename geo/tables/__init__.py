@@ -55,6 +55,7 @@ from geo.tables.net import (
     SourceGrid,
     SourceNet,
 )
+from geo.tables.photo import IssueSecond, Photo
 from geo.tables.place import (
     Barrier,
     Building,
@@ -101,6 +102,7 @@ __all__ = [
     "Issue",
     "IssueContact",
     "IssueEvent",
+    "IssueSecond",
     "IssueSquare",
     "Job",
     "Level",
@@ -116,6 +118,7 @@ __all__ = [
     "Notice",
     "Organisation",
     "Outbox",
+    "Photo",
     "Plan",
     "PlanCell",
     "PlanComment",

@@ -21,6 +21,7 @@ from tests.conftest import MigratedDatabase
 PROTECTED = (
     "address", "app_secret", "area_grant", "audit", "audit_head", "cell_value", "delivery",
     "delivery_change", "delivery_part", "household_place", "issue", "issue_contact", "issue_event",
+    "issue_second", "photo",
     "issue_square", "job",
     "net_compound", "outbox", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",
     "sign_in_attempt", "sign_in_link", "tombstone", "user_account", "user_session", "worker",
@@ -36,7 +37,7 @@ WRITTEN = {
     ("delivery", "INSERT"), ("grid", "INSERT"), ("issue", "INSERT"),
     ("issue", "UPDATE"), ("issue_contact", "INSERT"), ("issue_event", "INSERT"),
     ("limit_rule", "DELETE"), ("limit_rule", "INSERT"), ("limit_rule", "UPDATE"),
-    ("outbox", "INSERT"), ("routing_rule", "DELETE"), ("routing_rule", "INSERT"),
+    ("outbox", "INSERT"), ("photo", "INSERT"), ("photo", "UPDATE"), ("routing_rule", "DELETE"), ("routing_rule", "INSERT"),
     ("routing_rule", "UPDATE"), ("working_calendar", "DELETE"), ("working_calendar", "INSERT"),
     ("working_calendar", "UPDATE"), ("job", "INSERT"), ("job", "UPDATE"),
     ("level", "UPDATE"), ("notice", "INSERT"), ("notice", "UPDATE"), ("plan", "DELETE"),
