@@ -16,15 +16,20 @@ from pydantic.dataclasses import dataclass
 from geo.codes import STRICT, CodeScheme, Name
 from geo.crs import MetreFamily
 from geo.errors import NotFoundError, ProfileError
-from geo.terms import MAX_LEVELS
+from geo.rates import Rate
+from geo.rates import defects as rate_defects
+from geo.terms import MAX_LEVELS, LimitUnit, Shown
 
 __all__ = [
     "Category",
+    "Escalation",
     "Level",
     "Name",
     "PostRole",
     "Profile",
     "StationKind",
+    "StepLimit",
+    "Working",
     "load_profile",
     "profile_from_tables",
     "profile_names",
@@ -82,6 +87,33 @@ class StationKind:
 
 
 @dataclass(config=STRICT, frozen=True)
+class StepLimit:
+    """How long a step may take for a category and all below it; "" is every category."""
+
+    category: Annotated[str, Field(pattern=r"^([A-Z][0-9]*)?$")]
+    step: Identifier
+    amount: Annotated[float, Field(gt=0)]
+    unit: LimitUnit
+
+
+@dataclass(config=STRICT, frozen=True)
+class Working:
+    """When offices work: the country's calendar, and the hours of a day as ``HH:MM-HH:MM``."""
+
+    calendar: Literal["cn", "week"] = "week"
+    hours: tuple[Annotated[str, Field(pattern=r"^[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d$")], ...] = (
+        "09:00-17:00",
+    )
+
+
+@dataclass(config=STRICT, frozen=True)
+class Escalation:
+    """How long after the warning of the desk an issue goes one rung up by itself."""
+
+    after_working_hours: Annotated[float, Field(gt=0)] = 8.0
+
+
+@dataclass(config=STRICT, frozen=True)
 class Profile:
     """Everything that a country settles before a city exists.
 
@@ -99,6 +131,16 @@ class Profile:
     roles: tuple[PostRole, ...]
     station_kinds: tuple[StationKind, ...]
     words: dict[Identifier, Name]
+    rates: tuple[Rate, ...] = ()
+    working: Working = Working()
+    escalation: Escalation = Escalation()
+    limits: tuple[StepLimit, ...] = ()
+    shown: dict[str, Shown] = Field(default_factory=dict)
+
+    def shown_at(self, category: str) -> Shown:
+        """Return where an issue of a category may be shown; what is not said is never shown."""
+        fits = [code for code in self.shown if category.startswith(code)]
+        return self.shown[max(fits, key=len)] if fits else Shown.NEVER
 
     @property
     def level_codes(self) -> tuple[str, ...]:
@@ -228,6 +270,7 @@ def profile_from_tables(tables: Mapping[str, Any]) -> Profile:
         *_scheme_defects(profile),
         *_category_defects(profile.categories),
         *_code_defects(profile),
+        *rate_defects(profile.rates),
     ]
     if defects:
         raise ProfileError(defects)

@@ -30,6 +30,7 @@ from geo.store import (
     accounts,
     addresses,
     audit,
+    cases,
     checking,
     cutting,
     desk,
@@ -44,6 +45,7 @@ from geo.store import (
     office,
     prepared,
     reading,
+    rights,
     roster,
     teams,
 )
@@ -116,6 +118,7 @@ __all__ = [
     "account_of_session",
     "addresses",
     "admit_sign_in",
+    "cases",
     "close_session",
     "coverage",
     "coverage_squares",
@@ -191,16 +194,7 @@ def visible(table: type[Any], viewer: Viewer) -> ColumnElement[bool]:
         return false()
     if table is Worker:
         return and_(own_city, or_(Worker.name_consent, Worker.areas.op("&&")(areas)))
-    return and_(own_city, or_(_in_areas(Issue, viewer), _own_case(viewer)))
-
-
-def _own_case(viewer: Viewer) -> ColumnElement[bool]:
-    """Return the condition of issues that the viewer's organisation leads or assists in."""
-    if not viewer.organisations:
-        return false()
-    own = literal(list(viewer.organisations), ARRAY(BigInteger))
-    assists = and_(Issue.assisting.is_not(None), Issue.assisting.op("&&")(own))
-    return or_(Issue.organisation_id.in_(viewer.organisations), assists)
+    return rights.issues_seen(viewer)
 
 
 def _phones(viewer: Viewer, areas: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, false, or_, true
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, false, literal, or_, true
 
 from geo.db import Viewer
 from geo.errors import ForbiddenError
+from geo.tables import Issue
 from geo.tables.base import Areas
 from geo.terms import Role
 
@@ -41,3 +42,19 @@ def in_reach(table: type[Areas], viewer: Viewer) -> ColumnElement[bool]:
         return false()
     columns = (getattr(table, f"area_{level}") for level in range(1, 7))
     return or_(*(column.in_(viewer.areas) for column in columns))
+
+
+def issues_seen(viewer: Viewer) -> ColumnElement[bool]:
+    """Return the condition of issues that a viewer may see: of the areas, of the organisation."""
+    if viewer.city_id is None:
+        return false()
+    return and_(Issue.city_id == viewer.city_id, or_(in_reach(Issue, viewer), own_cases(viewer)))
+
+
+def own_cases(viewer: Viewer) -> ColumnElement[bool]:
+    """Return the condition of issues that the viewer's organisation leads or assists in."""
+    if not viewer.organisations:
+        return false()
+    own = literal(list(viewer.organisations), ARRAY(BigInteger))
+    assists = and_(Issue.assisting.is_not(None), Issue.assisting.op("&&")(own))
+    return or_(Issue.organisation_id.in_(viewer.organisations), assists)

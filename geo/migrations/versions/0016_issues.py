@@ -173,6 +173,9 @@ BEGIN
         reopens = i.reopens + (said = 'reopen')::integer,
         closed_at = CASE WHEN said = 'reopen' THEN NULL ELSE i.closed_at END,
         handled_at = CASE WHEN said = 'reopen' THEN NULL ELSE i.handled_at END,
+        dispatched_at = CASE WHEN said = 'reopen' THEN NULL ELSE i.dispatched_at END,
+        deadline_at = CASE WHEN said = 'reopen' THEN NULL ELSE i.deadline_at END,
+        on_the_spot = i.on_the_spot AND said <> 'reopen',
         due_at = CASE WHEN said = 'reopen' THEN moment ELSE i.due_at END,
         version = i.version + 1
     WHERE i.city_id = found.city_id AND i.issue_id = found.issue_id;

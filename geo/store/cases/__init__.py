@@ -1,0 +1,67 @@
+"""Issues from report to close: an act is one transaction, one line of history, one of the log.
+
+The contract for pages, API and commands (``service.cases``):
+
+- `report(session, viewer, at, Report(...))` -> `Reported(issue, code, secret, created)`; exactly
+  once by the client's id: the same again gives the same (created False), other content under the
+  same id is `ReportTwiceError`. Anybody may report, an account is not needed.
+- `act(session, viewer, issue, act, ActWish(...))` -> `Acted(issue, state, version, new)`; the table
+  of `geo.issues` decides; `bulk` does it to many, each by itself, and says what became of each.
+- `desk(session, viewer, at, DeskFilter(...), turn)` -> page of issues on the viewer's desk, what
+  falls due first first; `desk_counts` -> new, due_today, overdue, to_check, supervised.
+- `show(session, viewer, at, issue)` -> the card: all columns, path of grids, `acts` that the viewer
+  may do now; `history(session, viewer, issue)` -> lines, the oldest first.
+- `contact(session, viewer, issue)` -> how the reporter is reached; the territory's desk alone,
+  and the reading is a row of the log.
+- `explain(session, at, category, line, moment)` -> who would take it: `Route` with its steps.
+- `follow(session, code, secret)`, `answer(session, code, secret, satisfied, words)`,
+  `reopen(session, code, secret, words)`, `near(session, lon, lat, radius_m)`: for residents, in the
+  transaction of a public viewer of the city; they find nothing without the secret.
+- `rates(session, viewer, at, RateFilter(...))` -> rows of rates for groups of a net of any date.
+- `hand_over(session, city, seq)`: what is open follows a published net, with a reason.
+- `warn_and_escalate(session, city, now)`, `retain(session, city, now, dry_run=True)`,
+  `send(session, ...)`: the worker's.
+"""
+
+from geo.store.cases.acting import Acted, ActWish, act, bulk
+from geo.store.cases.desk import DeskFilter, contact, desk, desk_counts, history, show
+from geo.store.cases.following import answer, follow, near, reopen
+from geo.store.cases.handing import hand_over
+from geo.store.cases.lapsing import warn_and_escalate
+from geo.store.cases.rates import RateFilter, rates
+from geo.store.cases.reporting import Contact, Report, Reported, report
+from geo.store.cases.retaining import retain
+from geo.store.cases.routing import Route, explain
+from geo.store.cases.rules import Rules, rules_of
+from geo.store.cases.sending import send
+
+__all__ = [
+    "ActWish",
+    "Acted",
+    "Contact",
+    "DeskFilter",
+    "RateFilter",
+    "Report",
+    "Reported",
+    "Route",
+    "Rules",
+    "act",
+    "answer",
+    "bulk",
+    "contact",
+    "desk",
+    "desk_counts",
+    "explain",
+    "follow",
+    "hand_over",
+    "history",
+    "near",
+    "rates",
+    "reopen",
+    "report",
+    "retain",
+    "rules_of",
+    "send",
+    "show",
+    "warn_and_escalate",
+]

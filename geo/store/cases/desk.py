@@ -1,0 +1,350 @@
+"""Desks: what lies on them, what falls due first first; one issue, its history, its reporter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, true
+from sqlalchemy.orm import Session
+
+from geo.db import Viewer
+from geo.errors import ForbiddenError, InvalidInputError, NotFoundError
+from geo.issues import OPEN, acts_for
+from geo.store import audit, rights
+from geo.store.cases.acting import line_of, relations_of
+from geo.store.grids import cells_within, names
+from geo.store.nets import Moment
+from geo.store.paging import Key, Order, Page, Statement
+from geo.store.shapes import Box, intersects
+from geo.tables import (
+    Category,
+    Grid,
+    Issue,
+    IssueContact,
+    IssueEvent,
+    NetGrid,
+    Organisation,
+)
+from geo.terms import FOREVER, IssueState, Role
+
+S = IssueState
+_NEW: Final = (S.REPORTED, S.ACCEPTED, S.VERIFIED, S.REGISTERED, S.RETURNED)
+_IN_HAND: Final = (S.DISPATCHED, S.REWORKED, S.POSTPONED)
+_CLOSED: Final = tuple(state.value for state in IssueState if state not in OPEN)
+BOXES: Final = (
+    "all", "new", "due_today", "overdue", "to_check", "supervised", "parked", "suspended",
+)  # fmt: skip
+SECRETS: Final = frozenset({"geom", "secret_hash", "client_key", "content_hash", "city_id"})
+"""Columns that no card tells."""
+
+
+@dataclass(frozen=True)
+class DeskFilter:
+    """What a desk is narrowed by; None does not narrow.
+
+    Parameters
+    ----------
+    box : str
+        One of `BOXES`; "all" is everything open.
+    since, until : date
+        First and last day of reporting in the city's zone.
+    category : str
+        With all below it.
+    grid : int
+        With all below it, on this net.
+    state : str
+    organisation : int
+    due_before : datetime
+    channel : str
+    q : str
+        A number, a short code or another platform's number, whole.
+    bbox : tuple of float
+        West, south, east, north in degrees.
+    """
+
+    box: str = "all"
+    since: date | None = None
+    until: date | None = None
+    category: str | None = None
+    grid: int | None = None
+    state: str | None = None
+    organisation: int | None = None
+    due_before: datetime | None = None
+    channel: str | None = None
+    q: str | None = None
+    bbox: Box | None = None
+
+
+def _on_desk() -> ColumnElement[bool]:
+    """Return the condition of open issues, in the words of the indices of the desks."""
+    return and_(Issue.state.not_in(_CLOSED), Issue.set_aside.is_(None))
+
+
+def reach(session: Session, viewer: Viewer) -> ColumnElement[bool]:
+    """Return the condition of issues that a viewer may see, naming the levels of its areas.
+
+    It says the same as `rights.issues_seen`; a column for each level lets the database walk the
+    desk's own index.
+    """
+    if viewer.city_id is None or viewer.role is Role.PUBLIC:
+        return false()
+    own_city: ColumnElement[bool] = Issue.city_id == viewer.city_id
+    if viewer.city_wide:
+        return own_city
+    levels: dict[int, list[int]] = {}
+    for row in session.execute(
+        select(Grid.grid_id, Grid.level).where(
+            Grid.city_id == viewer.city_id, Grid.grid_id.in_(viewer.areas)
+        )
+    ):
+        levels.setdefault(row.level, []).append(row.grid_id)
+    columns = [getattr(Issue, f"area_{level}").in_(ids) for level, ids in levels.items()]
+    return and_(own_city, or_(*columns, rights.own_cases(viewer)))
+
+
+def _today(at: Moment, now: datetime) -> datetime:
+    """Return the end of today in the city's zone."""
+    zone = ZoneInfo(at.timezone)
+    return datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(), zone)
+
+
+def _boxes(at: Moment, now: datetime) -> Mapping[str, ColumnElement[bool]]:
+    return {
+        "all": true(),
+        "new": Issue.state.in_([state.value for state in _NEW]),
+        "due_today": and_(Issue.due_at < _today(at, now), Issue.due_at >= now),
+        "overdue": and_(
+            Issue.state.in_([state.value for state in _IN_HAND]), Issue.deadline_at < now
+        ),
+        "to_check": Issue.state.in_([S.HANDLED.value, S.CHECKED.value]),
+        "supervised": Issue.supervisor_id.is_not(None),
+        "parked": Issue.state == S.PARKED.value,
+        "suspended": Issue.state == S.SUSPENDED.value,
+    }
+
+
+def _narrowed(at: Moment, narrow: DeskFilter, now: datetime) -> list[ColumnElement[bool]]:
+    if narrow.box not in BOXES:
+        raise InvalidInputError(f"There is no box '{narrow.box}'.", field="box", reason="no_box")
+    found = [_boxes(at, now)[narrow.box]]
+    zone = ZoneInfo(at.timezone)
+    if narrow.since is not None:
+        found.append(Issue.reported_at >= datetime.combine(narrow.since, time(), zone))
+    if narrow.until is not None:
+        after = narrow.until + timedelta(days=1)
+        found.append(Issue.reported_at < datetime.combine(after, time(), zone))
+    if narrow.category is not None:
+        found.append(Issue.category.startswith(narrow.category, autoescape=True))
+    if narrow.grid is not None:
+        found.append(Issue.cell_id.in_(cells_within(at, narrow.grid)))
+    for column, value in (
+        (Issue.state, narrow.state),
+        (Issue.organisation_id, narrow.organisation),
+        (Issue.channel, narrow.channel),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if narrow.due_before is not None:
+        found.append(Issue.due_at < narrow.due_before)
+    if narrow.q is not None:
+        asked = narrow.q.strip()
+        number = int(asked) if asked.isdecimal() and len(asked) < 18 else -1
+        found.append(
+            or_(Issue.code == asked.upper(), Issue.external == asked, Issue.issue_id == number)
+        )
+    if narrow.bbox is not None:
+        found.append(intersects(Issue.geom, narrow.bbox))
+    return found
+
+
+def _listed() -> Statement:
+    statement: Statement = (
+        select(
+            Issue.issue_id.label("issue"),
+            Issue.code,
+            Issue.external,
+            Issue.category,
+            Category.name.label("category_name"),
+            Category.name_en.label("category_name_en"),
+            Issue.channel,
+            Issue.state,
+            Issue.reported_at,
+            Issue.due_at,
+            Issue.deadline_at,
+            Issue.handled_at,
+            Issue.closed_at,
+            Issue.words,
+            Issue.address,
+            Issue.organisation_id.label("organisation"),
+            Organisation.name.label("organisation_name"),
+            Issue.assisting,
+            Issue.desk_level,
+            Issue.owner_grid.label("grid"),
+            NetGrid.name.label("grid_name"),
+            Issue.returns,
+            Issue.reworks,
+            Issue.reopens,
+            Issue.supervised_until,
+            Issue.warned_at,
+            Issue.version,
+            func.ST_X(Issue.geom).label("lon"),
+            func.ST_Y(Issue.geom).label("lat"),
+        )
+        .join(
+            Category,
+            and_(Category.city_id == Issue.city_id, Category.category == Issue.category),
+        )
+        .outerjoin(
+            Organisation,
+            and_(
+                Organisation.city_id == Issue.city_id,
+                Organisation.organisation_id == Issue.organisation_id,
+            ),
+        )
+        .outerjoin(
+            NetGrid,
+            and_(
+                NetGrid.city_id == Issue.city_id,
+                NetGrid.grid_id == Issue.owner_grid,
+                NetGrid.to_seq == FOREVER,
+            ),
+        )
+    )
+    return statement
+
+
+def desk(
+    session: Session,
+    viewer: Viewer,
+    at: Moment,
+    narrow: DeskFilter,
+    *,
+    limit: int = 50,
+    after: str | None = None,
+) -> Page[dict[str, Any]]:
+    """Return a page of the open issues on the viewer's desk, what falls due first first.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer does not work for the city.
+    InvalidInputError
+        If the cursor does not belong to this list, or there is no such box.
+    """
+    if not viewer.staff or viewer.city_id != at.city_id:
+        raise ForbiddenError("Desks are for staff of the city.")
+    now: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
+    statement = _listed().where(reach(session, viewer), _on_desk(), *_narrowed(at, narrow, now))
+    order = Order(
+        (Key(Issue.due_at, datetime), Key(Issue.issue_id, int)),
+        {"list": "desk", "city": at.city_id, "seq": at.seq, **asdict(narrow)},
+    )
+    return order.fetch(session, statement, limit=limit, after=after)
+
+
+def desk_counts(session: Session, viewer: Viewer, at: Moment) -> dict[str, int]:
+    """Return how many issues lie in each box of the viewer's desk."""
+    if not viewer.staff or viewer.city_id != at.city_id:
+        raise ForbiddenError("Desks are for staff of the city.")
+    now: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
+    boxes = _boxes(at, now)
+    columns = [func.count().filter(condition).label(name) for name, condition in boxes.items()]
+    row = session.execute(
+        select(*columns).select_from(Issue).where(reach(session, viewer), _on_desk())
+    ).one()
+    return dict(row._mapping)
+
+
+def show(session: Session, viewer: Viewer, at: Moment, issue: int) -> dict[str, Any]:
+    """Return all that staff may know of an issue, and what the viewer may do to it now.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such issue, or the viewer may not know of it.
+    """
+    row = session.scalars(
+        select(Issue).where(rights.issues_seen(viewer), Issue.issue_id == issue)
+    ).one_or_none()
+    if row is None or row.city_id != at.city_id:
+        raise NotFoundError(f"There is no issue {issue} in '{at.slug}'.", issue=issue)
+    place = session.execute(
+        select(func.ST_X(Issue.geom), func.ST_Y(Issue.geom)).where(
+            Issue.city_id == at.city_id, Issue.issue_id == issue
+        )
+    ).one()
+    line = line_of(row)
+    named = names(session, at, line)
+    are = relations_of(row, viewer)
+    columns = {
+        column.name: getattr(row, column.name)
+        for column in Issue.__table__.columns
+        if column.name not in SECRETS and not column.name.startswith("area_")
+    }
+    return {
+        **columns,
+        "issue": row.issue_id,
+        "lon": place[0],
+        "lat": place[1],
+        "path": [named[grid] for grid in line if grid in named],
+        "relations": sorted(one.value for one in are),
+        "acts": [one.value for one in acts_for(IssueState(row.state), are)],
+    }
+
+
+def history(session: Session, viewer: Viewer, issue: int) -> list[dict[str, Any]]:
+    """Return the history of an issue, the oldest line first.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such issue, or the viewer may not know of it.
+    """
+    known = session.scalar(
+        select(Issue.issue_id).where(rights.issues_seen(viewer), Issue.issue_id == issue)
+    )
+    if known is None:
+        raise NotFoundError(f"There is no issue {issue} in your reach.", issue=issue)
+    rows = session.execute(
+        select(
+            IssueEvent.at,
+            IssueEvent.act,
+            IssueEvent.state,
+            IssueEvent.actor_id.label("actor"),
+            IssueEvent.actor_role,
+            IssueEvent.reason,
+            IssueEvent.details,
+        )
+        .where(IssueEvent.city_id == viewer.city_id, IssueEvent.issue_id == issue)
+        .order_by(IssueEvent.at, IssueEvent.event_id)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def contact(session: Session, viewer: Viewer, issue: int) -> dict[str, Any]:
+    """Return how the reporter of an issue is reached; the reading is a row of the log.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer is not the desk of the territory.
+    NotFoundError
+        If nothing is kept, or the issue lies elsewhere.
+    """
+    if viewer.role is not Role.COMMUNITY or viewer.city_id is None:
+        raise ForbiddenError("Contacts are for the desk of the territory alone.")
+    row = session.execute(
+        select(IssueContact.name, IssueContact.phone, IssueContact.email).where(
+            IssueContact.city_id == viewer.city_id,
+            IssueContact.issue_id == issue,
+            rights.in_reach(IssueContact, viewer),
+        )
+    ).first()
+    if row is None:
+        raise NotFoundError(f"No contact is kept of issue {issue}.", issue=issue)
+    audit.append(session, viewer.city_id, "issue.contact_read", f"issue/{issue}", {})
+    return dict(row._mapping)

@@ -1,0 +1,144 @@
+"""How long what people said is kept: contacts, words, messages; what is erased leaves a stone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from geo.errors import InvalidInputError, NotFoundError
+from geo.store import audit
+
+MOST_CONTACT_DAYS: Final = 365
+"""Contacts are never kept longer than this after closing."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """For how many days after closing (of messages: after sending) something is kept."""
+
+    contact_days: int = 180
+    words_days: int = 3 * 365
+    message_days: int = 90
+
+
+_OVER = "i.state IN ('closed', 'void') AND coalesce(i.closed_at, i.reported_at) < :before"
+_CONTACTS = text(f"""
+    WITH gone AS (
+        DELETE FROM issue_contact AS k USING issue AS i
+        WHERE k.city_id = :city AND i.city_id = k.city_id AND i.issue_id = k.issue_id
+          AND (CAST(:issue AS bigint) IS NULL AND {_OVER} OR k.issue_id = :issue)
+        RETURNING k.issue_id
+    )
+    INSERT INTO tombstone (city_id, relation, object_id, reason)
+    SELECT :city, 'issue_contact', issue_id, :reason FROM gone
+    ON CONFLICT (city_id, relation, object_id) DO UPDATE SET erased_at = statement_timestamp()
+    RETURNING object_id
+""")  # noqa: S608
+_WORDS = text(f"""
+    WITH gone AS (
+        UPDATE issue AS i SET words = NULL, address = NULL, reporter_id = NULL,
+            erased_at = statement_timestamp()
+        WHERE i.city_id = :city AND i.erased_at IS NULL
+          AND (CAST(:issue AS bigint) IS NULL AND {_OVER}
+               AND (i.words IS NOT NULL OR i.address IS NOT NULL) OR i.issue_id = :issue)
+        RETURNING i.issue_id
+    ), reasons AS (
+        UPDATE issue_event AS e SET reason = NULL FROM gone AS g
+        WHERE e.city_id = :city AND e.issue_id = g.issue_id AND e.reason IS NOT NULL
+    )
+    INSERT INTO tombstone (city_id, relation, object_id, reason)
+    SELECT :city, 'issue', issue_id, :reason FROM gone
+    ON CONFLICT (city_id, relation, object_id) DO UPDATE SET erased_at = statement_timestamp()
+    RETURNING object_id
+""")  # noqa: S608
+_MESSAGES = text("""
+    DELETE FROM outbox WHERE city_id = :city
+      AND (CAST(:issue AS bigint) IS NULL AND state <> 'waiting' AND created_at < :before
+           OR issue_id = :issue)
+    RETURNING message_id
+""")
+
+
+def retain(
+    session: Session,
+    city_id: int,
+    now: datetime,
+    keep: Keep | None = None,
+    *,
+    dry_run: bool = True,
+) -> dict[str, int]:
+    """Erase what is older than it may be; for the owner. A dry run changes nothing.
+
+    Returns
+    -------
+    dict
+        How many contacts, issues' words and messages are, or would be, erased.
+
+    Raises
+    ------
+    InvalidInputError
+        If contacts were to be kept longer than a year.
+    """
+    keep = keep or Keep()
+    if keep.contact_days > MOST_CONTACT_DAYS:
+        raise InvalidInputError(
+            f"Contacts are kept {MOST_CONTACT_DAYS} days at most.", field="contact_days",
+            reason="too_long", most=MOST_CONTACT_DAYS,
+        )  # fmt: skip
+    before = {
+        "contacts": now - timedelta(days=keep.contact_days),
+        "words": now - timedelta(days=keep.words_days),
+        "messages": now - timedelta(days=keep.message_days),
+    }
+    done = _erased(session, city_id, before, None, "age", dry_run=dry_run)
+    if not dry_run and any(done.values()):
+        audit.append(session, city_id, "issue.retain", "issues", done)
+    return done
+
+
+def erase(session: Session, city_id: int, issue: int) -> dict[str, int]:
+    """Erase contact, words and messages of one issue at the wish of its reporter; for the owner.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such issue.
+    """
+    known = session.scalar(
+        text("SELECT 1 FROM issue WHERE city_id = :city AND issue_id = :issue"),
+        {"city": city_id, "issue": issue},
+    )
+    if known is None:
+        raise NotFoundError(f"There is no issue {issue}.", issue=issue)
+    done = _erased(session, city_id, {}, issue, "wish", dry_run=False)
+    audit.append(session, city_id, "issue.erase", f"issue/{issue}", done)
+    return done
+
+
+def _erased(
+    session: Session,
+    city_id: int,
+    before: dict[str, datetime],
+    issue: int | None,
+    reason: str,
+    *,
+    dry_run: bool,
+) -> dict[str, int]:
+    done: dict[str, int] = {}
+    point = session.begin_nested()
+    session.execute(text("SELECT set_config('wangge.erasing', 'on', true)"))
+    for name, statement in (("contacts", _CONTACTS), ("words", _WORDS), ("messages", _MESSAGES)):
+        asked: dict[str, Any] = {
+            "city": city_id, "issue": issue, "before": before.get(name), "reason": reason,
+        }  # fmt: skip
+        done[name] = len(session.execute(statement, asked).all())
+    session.execute(text("SELECT set_config('wangge.erasing', '', true)"))
+    if dry_run:
+        point.rollback()
+    else:
+        point.commit()
+    return done
