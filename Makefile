@@ -15,7 +15,7 @@ PACKAGES := geo maps api
 
 export PYTHONUTF8 := 1
 
-.PHONY: help run test test-pages check bench docs pictures bundle lint format types arrows migrations \
+.PHONY: help run test test-pages check bench prove docs pictures bundle lint format types arrows migrations \
 	setup setup-dev assets browser db-up db-down lock clean distclean
 
 help: ## Explain every target
@@ -29,6 +29,7 @@ help: ## Explain every target
 	@echo '         CERT=file KEY=file            a certificate, to serve beyond this machine (DEMO=none)'
 	@echo '         LOCAL_CERTIFICATE=1           or let a local one be made'
 	@echo '         TESTS=tests/geo  JOBS=2       which tests, in how many processes'
+	@echo '         PROOFS=redrawing              which proofs of `make prove`; all by default'
 	@echo '         ARCHES="amd64 arm64"          for which machines to bundle'
 	@echo '         DATABASE_URL=postgresql://... an own PostGIS instead of the private one'
 
@@ -48,6 +49,9 @@ check: setup-dev browser ## All that a change must pass: format, lint, types, ar
 
 bench: browser ## Run every benchmark beside its peers; writes benchmarks/results.json
 	@sh setup/venv.sh bench && sh setup/assets.sh && $(BIN)/python -m benchmarks
+
+prove: setup-dev ## The long proofs: random redrawing, writers at once; minutes to hours
+	@$(BIN)/python -m proofs $(PROOFS)
 
 docs: setup-dev ## Build the documentation in site/; warnings are errors
 	@$(BIN)/python -m mkdocs build --strict && echo 'The documentation is in site/index.html'
