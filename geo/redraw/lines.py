@@ -7,6 +7,7 @@ border is drawn here. To cut cells along a line see `geo.cutline`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import geopandas as gpd
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
@@ -67,14 +68,18 @@ def line_of(value: Any, crs: Any) -> shapely.LineString:
     degrees = np.array(places, dtype=float)
     if not (np.isfinite(degrees).all() and (np.abs(degrees) <= (180, 90)).all()):
         raise InvalidInputError(wrong, field="line")
-    forth = Transformer.from_crs(WGS84_SRID, require_metres(crs), always_xy=True)
-    metres = np.column_stack(forth.transform(*degrees.T))
+    metres = np.column_stack(_forth(require_metres(crs)).transform(*degrees.T))
     if not np.isfinite(metres).all() or len(np.unique(metres, axis=0)) < 2:
         raise InvalidInputError(wrong, field="line")
     line = shapely.LineString(metres)
     if not line.is_simple:
         raise InvalidInputError("The line crosses itself.", field="line")
     return line
+
+
+@lru_cache(maxsize=16)
+def _forth(crs: CRS) -> Transformer:
+    return Transformer.from_crs(WGS84_SRID, crs, always_xy=True)
 
 
 def reaching(cells: gpd.GeoSeries, line: shapely.LineString) -> shapely.LineString:

@@ -129,7 +129,7 @@ def cut(session: Session, city_id: int, pieces: gpd.GeoDataFrame) -> CutDone:
     if parts.empty:
         return CutDone(0, owner.rename("cell"), {})
     olds = parts["cell_id"].unique().astype(np.int64)
-    fitted = fit(_around(session, city_id, olds), parts)
+    fitted = fit(around(session, city_id, olds), parts)
     before = inherited.parts_of_owners(session, city, olds)
     number, first = _next(session, city_id)
     fresh = np.arange(first, first + len(parts), dtype=np.int64)
@@ -174,6 +174,7 @@ def uncut(session: Session, city_id: int, number: int) -> int:
         raise ConflictError(f"The city has no cut {number}.", cut=number)
     olds, pieces = pairs["cell"].to_numpy(), pairs["piece"].to_numpy()
     _demand_untouched(session, city_id, number, olds, pieces)
+    highest = _next(session, city_id)[1] - 1
     _stale_plans(session, city_id, pieces.tolist())
     _unite(session, city_id, pairs)
     first = pairs.drop_duplicates("cell")
@@ -188,6 +189,7 @@ def uncut(session: Session, city_id: int, number: int) -> int:
     inherited.take_back(session, city_id, number)
     nets = _follow(session, city, pieces, olds)
     told = {"cut": number, "cells": len(olds), "pieces": len(pieces), "nets": nets}
+    told |= {"highest": highest}
     audit.append(session, city_id, "cells.uncut", f"city/{city.slug}", told)
     return len(olds)
 
@@ -339,7 +341,7 @@ def _demand_standing(session: Session, city_id: int, cells: Sequence[int] | Ids)
         raise ConflictError(message, cells=missing[:100], reason="cell_not_standing")
 
 
-def _around(session: Session, city_id: int, cells: Ids) -> gpd.GeoSeries:
+def around(session: Session, city_id: int, cells: Ids) -> gpd.GeoSeries:
     """Return cells and what lies beside them, as stored."""
     rows = session.execute(_AROUND, {"city": city_id, "cells": cells.tolist()}).all()
     shapes = shapely.from_wkb([bytes(row[1]) for row in rows])
@@ -350,8 +352,10 @@ def _next(session: Session, city_id: int) -> tuple[int, int]:
     """Return the number of the next cut and of the next cell."""
     highest = select(func.max(Cell.retired_by_cut), func.max(Cell.cell_id))
     last_cut, last_cell = session.execute(highest.where(Cell.city_id == city_id)).one()
-    undone = (audit.latest(session, city_id, "cells.uncut") or {}).get("cut", 0)
-    return max(last_cut or 0, undone) + 1, last_cell + 1
+    undone = audit.latest(session, city_id, "cells.uncut") or {}
+    # numbers of pieces that were put together again may stand in the logs of plans
+    last_cut = max(last_cut or 0, undone.get("cut", 0))
+    return last_cut + 1, max(last_cell, undone.get("highest", 0)) + 1
 
 
 def _put_cells(
