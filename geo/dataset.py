@@ -18,6 +18,7 @@ from pyproj import CRS
 
 from geo.errors import DatasetError
 from geo.frames import FRAMES, OPTIONAL, Column, FrameShape, dtype_of, empty_frame, shaped
+from geo.issues import about_persons
 from geo.terms import MAX_LEVELS
 
 __all__ = [
@@ -264,6 +265,10 @@ def _reference_defects(city: CityDataset) -> Iterator[str]:
     if late.any():
         yield f"posts: end before they begin: {_some(city.posts.loc[late, 'post_id'])}"
     yield from _body_defects(city)
+    names = [*city.categories["name"], *city.categories["name_en"]]
+    persons = [name for name in names if about_persons(name)]
+    if persons:
+        yield f"categories: about persons, not things or places: {_some(persons)}"
     early = city.issues["closed_at"] < city.issues["reported_at"]
     if early.any():
         yield f"issues: closed before reported: {_some(city.issues.loc[early, 'issue_id'])}"

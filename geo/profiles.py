@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from geo.codes import STRICT, CodeScheme, Name
 from geo.crs import MetreFamily
 from geo.errors import NotFoundError, ProfileError
+from geo.issues import about_persons
 from geo.rates import Rate
 from geo.rates import defects as rate_defects
 from geo.terms import MAX_LEVELS, LimitUnit, Shown
@@ -314,6 +315,8 @@ def _category_defects(categories: tuple[Category, ...]) -> list[str]:
     by_code = {category.code: category for category in categories}
     found = []
     for category in categories:
+        if about_persons(category.name.zh) or about_persons(category.name.en):
+            found.append(f"category '{category.code}' is about persons")
         if category.parent is None:
             continue
         parent = by_code.get(category.parent)

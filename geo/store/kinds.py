@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import ConflictError, InvalidInputError, NotFoundError
+from geo.issues import about_persons
 from geo.profiles import MAX_ZOOM, load_profile
 from geo.store import audit, office, rights
 from geo.tables import Category, City, Level, StationKind
@@ -135,12 +136,21 @@ def put_category(
     NotFoundError
         If there is no category to change.
     InvalidInputError
-        If a value cannot be used, or a new category's parent is missing.
+        If a value cannot be used, is about persons, or a new category's parent is missing.
     """
     city_id = rights.demand(viewer, rights.ADMINISTRATORS)
     if not _CATEGORY.fullmatch(category):
         raise _no_code("category", category)
     values = {"name": office.clean(name, "name"), "name_en": office.clean(name_en, "name_en")}
+    for field, said in values.items():
+        word = about_persons(said)
+        if word is not None:
+            raise InvalidInputError(
+                f"Categories are of things and places; '{word}' is about persons.",
+                field=field,
+                reason="about_persons",
+                value=word,
+            )
     own = (Category.city_id == city_id, Category.category == category)
     identity: dict[str, Any] = {"city_id": city_id, "category": category}
     if new:

@@ -29,6 +29,7 @@ from geo.grids import AREA_COLUMNS
 from geo.profiles import Profile, load_profile
 from geo.seal import net_hash
 from geo.store import derived
+from geo.store.cases import rules
 from geo.tables import SRID, Base, Category, Cell, City, Level, Net, StationKind
 
 Progress = Callable[[str, float], None]
@@ -255,6 +256,7 @@ class _Loader:
         self._people()
         for name in ("station_kinds", "stations", "categories"):
             self._direct(name)
+        rules.settle_shown(self.session, self.city_id, profile)
         self._issues()
         self._source_nets()
         self.progress("analyse", 0.0)

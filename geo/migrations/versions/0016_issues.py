@@ -158,13 +158,13 @@ $$;
 CREATE FUNCTION answer_followed(wanted text, secret bytea, said text, content boolean, why text)
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    found issue;
+    own issue;
     moment timestamptz := clock_timestamp();
 BEGIN
-    SELECT * INTO found FROM issue AS i
+    SELECT * INTO own FROM issue AS i
     WHERE i.city_id = coalesce(viewer_city('city'), viewer_city('area'))
       AND i.code = wanted AND i.secret_hash = secret FOR UPDATE;
-    IF NOT FOUND OR found.state <> 'closed' OR said NOT IN ('answer', 'reopen') THEN
+    IF NOT FOUND OR own.state <> 'closed' OR said NOT IN ('answer', 'reopen') THEN
         RETURN NULL;
     END IF;
     UPDATE issue AS i SET
@@ -178,12 +178,12 @@ BEGIN
         on_the_spot = i.on_the_spot AND said <> 'reopen',
         due_at = CASE WHEN said = 'reopen' THEN moment ELSE i.due_at END,
         version = i.version + 1
-    WHERE i.city_id = found.city_id AND i.issue_id = found.issue_id;
+    WHERE i.city_id = own.city_id AND i.issue_id = own.issue_id;
     INSERT INTO issue_event (city_id, issue_id, at, act, state, actor_role, reason, details)
-    VALUES (found.city_id, found.issue_id, moment, said,
-            CASE WHEN said = 'reopen' THEN 'accepted' ELSE found.state END, 'public', why,
+    VALUES (own.city_id, own.issue_id, moment, said,
+            CASE WHEN said = 'reopen' THEN 'accepted' ELSE own.state END, 'public', why,
             jsonb_build_object('satisfied', content));
-    RETURN CASE WHEN said = 'reopen' THEN 'accepted' ELSE found.state END;
+    RETURN CASE WHEN said = 'reopen' THEN 'accepted' ELSE own.state END;
 END $$;
 """
 NEAR = """
@@ -202,7 +202,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
                               least(radius_m, 500) / (111000.0 * greatest(cos(radians(lat)), 0.1)))
       AND i.state NOT IN ('reported', 'closed', 'void') AND i.set_aside IS NULL
       AND coalesce(k.shown, p.shown, 'never') = 'exact'
-    ORDER BY 5 LIMIT 20
+    ORDER BY 5 LIMIT 50
 $$;
 """
 FUNCTIONS = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
@@ -255,7 +255,7 @@ def note(
 ) -> None:
     """Add a line to the history of an issue."""
     session.execute(
-        insert(IssueEvent).values(
+        insert(IssueEvent).inline().values(
             city_id=city_id, issue_id=issue, at=func.clock_timestamp(), act=what.value,
             state=state.value, actor_id=viewer.user_id if viewer else None,
             actor_role=viewer.role.value if viewer else "system", reason=reason,
@@ -448,9 +448,13 @@ def _escalate(case: _Case) -> None:
 
 def _supervise(case: _Case) -> None:
     owner = case.wish.owner or (case.viewer.user_id if case.viewer else None)
-    known = case.session.scalar(
-        select(func.count()).select_from(func.known_users(case.row.city_id, [owner]))
-    ) if owner else 0  # fmt: skip
+    known = owner is not None and case.session.scalar(
+        text(
+            "SELECT count(*) FROM known_users(CAST(:city AS smallint),"
+            " ARRAY[CAST(:user AS bigint)])"
+        ),
+        {"city": case.row.city_id, "user": owner},
+    )
     if not known:
         raise InvalidInputError("There is no such account.", field="owner", reason="no_user")
     case.row.supervised_until = _until(case)
@@ -505,7 +509,7 @@ def _split(case: _Case) -> None:
         words = str(part.get("words") or "").strip()[:LONGEST_WORDS] or None
         number = new_id(case.session, row.city_id)
         case.session.execute(
-            insert(Issue).values(
+            insert(Issue).inline().values(
                 **same, issue_id=number, category=kind.code, words=words,
                 state=S.REPORTED.value, due_at=case.now, split_from=row.issue_id,
             )

@@ -240,11 +240,11 @@ def _write(
 ) -> int:
     city_id = values["city_id"]
     issue = new_id(session, city_id)
-    session.execute(insert(Issue).values(issue_id=issue, **values))
+    session.execute(insert(Issue).inline().values(issue_id=issue, **values))
     if contact is not None and (contact.name or contact.phone or contact.email):
         areas = {name: values.get(name) for name in AREA_COLUMNS}
         session.execute(
-            insert(IssueContact).values(
+            insert(IssueContact).inline().values(
                 city_id=city_id, issue_id=issue, **areas,
                 name=office.optional(contact.name, "name"),
                 phone=office.optional(contact.phone, "phone"),
@@ -252,7 +252,7 @@ def _write(
             )
         )  # fmt: skip
     session.execute(
-        insert(IssueEvent).values(
+        insert(IssueEvent).inline().values(
             city_id=city_id, issue_id=issue, at=func.clock_timestamp(),
             act=IssueAct.REPORT.value, state=values["state"], actor_id=viewer.user_id,
             actor_role=viewer.role.value, details={"channel": values["channel"]},

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.orm import Session
 
 from geo.deadlines import Calendar, Limit, Span, deadline, nearest
@@ -211,14 +211,13 @@ def settle_shown(session: Session, city_id: int, profile: Profile) -> None:
 
     The database decides with it what strangers find beside a place.
     """
-    rows = session.execute(
+    codes = session.scalars(
         select(Category.category).where(Category.city_id == city_id, Category.shown.is_(None))
-    ).scalars()
-    for code in rows.all():
+    ).all()
+    if codes:
         session.execute(
-            update(Category)
-            .where(Category.city_id == city_id, Category.category == code)
-            .values(shown=profile.shown_at(code).value)
+            text("UPDATE category SET shown = :shown WHERE city_id = :city AND category = :code"),
+            [{"city": city_id, "code": one, "shown": profile.shown_at(one).value} for one in codes],
         )
 
 

@@ -52,7 +52,7 @@ def tell(
         return
     target = f"organisation/{organisation}" if organisation else "desk"
     session.execute(
-        insert(Outbox).values(
+        insert(Outbox).inline().values(
             city_id=city_id, issue_id=issue, kind=MessageKind.FILE.value, target=target,
             subject=f"issue {issue}: {act.value}",
             body={"issue": issue, "act": act.value, "state": state.value},
