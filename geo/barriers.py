@@ -187,7 +187,9 @@ def net_parts(
         As `ways`.
     """
     neighbours = adjacency(cells)
-    leaf = paths.ffill(axis=1).iloc[:, -1]
+    leaf = paths.iloc[:, 0]
+    for place in range(1, paths.shape[1]):  # a fill of rows of nullable integers costs seconds
+        leaf = paths.iloc[:, place].combine_first(leaf)
     leaves = set(leaf.dropna().unique().tolist())
     found = [parts_of(leaf, ways(cells, barriers, streets))]
     for column in paths.columns:

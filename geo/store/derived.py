@@ -13,6 +13,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from geo.density import LEAST_HOUSEHOLDS, SQUARE_SIDES_M
+from geo.publishing import Difference
 from geo.store import estates, limits
 from geo.tables import Base, DensitySquare, HouseholdPlace, IssueSquare, NetCount, NetValue
 
@@ -49,8 +50,7 @@ _COUNTED = """
     GROUP BY f.city_id, f.seq, a.grid_id
 """
 
-_SUMMED = """
-    WITH summed AS (
+_SUMS = """
         SELECT f.city_id, f.seq, f.vintage, f.measure, a.grid_id,
                round(sum(f.value)::numeric, 1)::float8 AS value
         FROM (
@@ -69,6 +69,8 @@ _SUMMED = """
             ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]) AS a (grid_id)
         WHERE a.grid_id IS NOT NULL
         GROUP BY f.city_id, f.seq, f.vintage, f.measure, a.grid_id
+"""
+_TOLD = """
     ), placed AS (
         SELECT s.*, coalesce(g.parent_id, 0) AS parent_id,
                ARRAY[0, g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6] AS line
@@ -89,6 +91,62 @@ _SUMMED = """
 """
 """A count of few households is told to nobody else than staff, and neither are those of the grids
 beside it and below them, since it could be found as a difference; the parent's sum is told."""
+
+_SUMMED = "WITH summed AS (" + _SUMS + _TOLD
+
+_KEPT = """
+    SELECT k.city_id, CAST(:seq AS integer) AS seq, {columns} FROM {table} AS k
+    WHERE k.city_id = :city AND k.seq = :like AND k.grid_id <> ALL (:redrawn) AND EXISTS (
+        SELECT FROM net_grid AS g WHERE g.city_id = k.city_id AND g.grid_id = k.grid_id
+            AND g.from_seq <= :seq AND :seq < g.to_seq)
+"""
+"""Rows of the net before, of grids that are the same ground on both."""
+_COUNTED_AFTER = (
+    _KEPT.format(table="net_count", columns="k.grid_id, k.cells, k.buildings")  # noqa: S608 (constants)
+    + """
+    UNION ALL
+    SELECT CAST(:city AS smallint), CAST(:seq AS integer), a.grid_id, sum(f.cells)::integer,
+           sum(f.buildings)::integer
+    FROM (
+        SELECT c.grid_id, count(DISTINCT c.cell_id) AS cells, count(b.building_id) AS buildings
+        FROM net_cell AS c
+        LEFT JOIN building AS b ON b.city_id = c.city_id AND b.cell_id = c.cell_id
+        WHERE c.city_id = :city AND c.grid_id = ANY (:leaves) AND c.from_seq <= :seq
+          AND c.to_seq > :seq
+        GROUP BY c.grid_id
+    ) AS f
+    JOIN net_grid AS g ON g.city_id = :city AND g.grid_id = f.grid_id AND g.from_seq <= :seq
+     AND g.to_seq > :seq
+    CROSS JOIN LATERAL unnest(
+        ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]) AS a (grid_id)
+    WHERE a.grid_id = ANY (:redrawn)
+    GROUP BY a.grid_id
+"""
+)
+_SUMMED_AFTER = (
+    "WITH summed AS ("  # noqa: S608 (constants)
+    + _KEPT.format(table="net_value", columns="k.vintage, k.measure, k.grid_id, k.value")
+    + """
+        UNION ALL
+        SELECT CAST(:city AS smallint), CAST(:seq AS integer), f.vintage, f.measure, a.grid_id,
+               round(sum(f.value)::numeric, 1)::float8
+        FROM (
+            SELECT v.vintage, v.measure, c.grid_id, sum(v.value) AS value
+            FROM net_cell AS c
+            JOIN cell_value AS v ON v.city_id = c.city_id AND v.cell_id = c.cell_id
+            WHERE c.city_id = :city AND c.grid_id = ANY (:leaves) AND c.from_seq <= :seq
+              AND c.to_seq > :seq
+            GROUP BY v.vintage, v.measure, c.grid_id
+        ) AS f
+        JOIN net_grid AS g ON g.city_id = :city AND g.grid_id = f.grid_id AND g.from_seq <= :seq
+         AND g.to_seq > :seq
+        CROSS JOIN LATERAL unnest(
+            ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]) AS a (grid_id)
+        WHERE a.grid_id = ANY (:redrawn)
+        GROUP BY f.vintage, f.measure, a.grid_id
+"""
+    + _TOLD
+)
 
 _SQUARED = """
     SELECT s.city_id, s.size_m, s.x, s.y, s.buildings,
@@ -147,6 +205,13 @@ _INSERT_COUNTS = text("INSERT INTO net_count (city_id, seq, grid_id, cells, buil
 _INSERT_VALUES = text(
     "INSERT INTO net_value (city_id, seq, vintage, measure, grid_id, value, told)" + _SUMMED
 )
+_INSERT_AFTER = (
+    text("INSERT INTO net_count (city_id, seq, grid_id, cells, buildings)" + _COUNTED_AFTER),
+    text(
+        "INSERT INTO net_value (city_id, seq, vintage, measure, grid_id, value, told)"
+        + _SUMMED_AFTER
+    ),
+)
 _INSERT_SQUARES = text(
     "INSERT INTO density_square (city_id, size_m, x, y, buildings, geom)" + _SQUARED
 )
@@ -165,6 +230,30 @@ def refresh_net(session: Session, city: int, metre_srid: int, seq: int | None = 
     """Make again what is kept of a net, or of all nets: sums, limits in words, compounds."""
     refresh_figures(session, city, seq)
     limits.refresh(session, city, metre_srid, seq)
+    estates.refresh(session, city, metre_srid, seq)
+
+
+def follow_net(
+    session: Session, city: int, metre_srid: int, seq: int, like: int, change: Difference
+) -> None:
+    """Make what is kept of a new net: taken over from the net before where nothing changed.
+
+    Parameters
+    ----------
+    like : int
+        The net before, of which all of it is kept.
+    change : Difference
+        What the new net is otherwise.
+    """
+    known: dict[str, object] = {
+        "city": city, "seq": seq, "like": like, "redrawn": change.redrawn,
+        "least": LEAST_HOUSEHOLDS,
+    }  # fmt: skip
+    within = change.paths.isin(set(change.redrawn)).any(axis=1)
+    known["leaves"] = [int(grid) for grid in change.paths.index[within]]
+    for statement in _INSERT_AFTER:
+        session.execute(statement, known)
+    limits.follow(session, city, metre_srid, seq, like, change.written)
     estates.refresh(session, city, metre_srid, seq)
 
 

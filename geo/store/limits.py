@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
 from pyproj import Transformer
-from sqlalchemy import ARRAY, BigInteger, Text, any_, cast, delete, func, insert, literal, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Text,
+    any_,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 
-from geo.limits_text import limits
+from geo.limits_text import LOOK_OUT_M, limits
 from geo.store.nets import Moment
 from geo.store.shapes import braced
 from geo.tables import SRID, Barrier, City, Net, NetGrid, NetLimit, Street
@@ -39,6 +52,53 @@ def refresh(session: Session, city: int, metre_srid: int, seq: int | None = None
         ]
         if rows:
             session.execute(insert(NetLimit), rows)
+
+
+_KEPT = text("""
+    INSERT INTO net_limit (city_id, seq, grid_id, zh, en)
+    SELECT k.city_id, :seq, k.grid_id, k.zh, k.en FROM net_limit AS k
+    WHERE k.city_id = :city AND k.seq = :like AND k.grid_id <> ALL (:grids) AND EXISTS (
+        SELECT FROM net_grid AS g WHERE g.city_id = k.city_id AND g.grid_id = k.grid_id
+            AND g.from_seq <= :seq AND :seq < g.to_seq)
+""")
+
+
+def follow(
+    session: Session, city: int, metre_srid: int, seq: int, like: int, written: Collection[int]
+) -> None:
+    """Write the limits of a new net: anew for grids that it wrote and those beside them.
+
+    Parameters
+    ----------
+    like : int
+        The net before, from which all other limits are taken over.
+    written : collection of int
+        Grids of which anything is otherwise than on the net before.
+    """
+    grids = _grids(session, city, metre_srid, seq)
+    shapes = grids.geometry.to_numpy()
+    tree = shapely.STRtree(shapes)
+    near = np.flatnonzero(grids["grid_id"].isin(list(written)))
+    again = _beside(tree, shapes, near)
+    around = _beside(tree, shapes, again)
+    ids = grids["grid_id"].to_numpy()
+    session.execute(_KEPT, {"city": city, "seq": seq, "like": like, "grids": ids[again].tolist()})
+    if not len(again):
+        return
+    name = session.scalar(select(City.name).where(City.city_id == city)) or ""
+    told = limits(grids.iloc[around], _lines(session, city, metre_srid), city=name)
+    rows = [
+        {"city_id": city, "seq": seq, "grid_id": int(ids[row]), "zh": zh, "en": en}
+        for row, zh, en in zip(again, told["zh"].loc[again], told["en"].loc[again], strict=True)
+    ]
+    session.execute(insert(NetLimit), rows)
+
+
+def _beside(tree: shapely.STRtree, shapes: Any, rows: Any) -> Any:
+    """Return rows and all others that lie as near to them as a limit looks."""
+    reach = max(LOOK_OUT_M) + 1.0
+    found = tree.query(shapes[rows], predicate="dwithin", distance=reach)[1] if len(rows) else rows
+    return np.union1d(rows, found)
 
 
 def _grids(session: Session, city: int, metre_srid: int, seq: int) -> gpd.GeoDataFrame:

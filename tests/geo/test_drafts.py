@@ -342,7 +342,7 @@ def test_only_members_see_only_drawers_draw_and_drafts_alone_are_redrawn(room: R
         room.edit("rename", viewer=other, grid=211, name="x")
     with room.migrated.engine.begin() as connection:
         connection.execute(
-            text("UPDATE plan SET state = 'submitted' WHERE plan_id = :plan"), {"plan": room.plan}
+            text("UPDATE plan SET state = 'withdrawn' WHERE plan_id = :plan"), {"plan": room.plan}
         )
     with pytest.raises(PlanStateError):
         room.edit("rename", grid=211, name="x")

@@ -24,17 +24,19 @@ PROTECTED = (
     "issue_second", "photo",
     "issue_square", "job",
     "net_compound", "outbox", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",
-    "sign_in_attempt", "sign_in_link", "tombstone", "user_account", "user_session", "worker",
+    "plan_post", "publication", "sign_in_attempt", "sign_in_link", "tombstone", "user_account",
+    "user_session", "worker",
 )  # fmt: skip
 READ_BY_ALL = (
-    "category", "compound_body", "grid", "level", "limit_rule", "net_value", "notice", "post",
+    "category", "compound_body", "erratum", "grid", "level", "limit_rule", "net_value", "notice",
+    "post",
     "routing_rule", "station_kind", "working_calendar",
 )  # fmt: skip
 """Policies guard what is written in them."""
 WRITTEN = {
     ("address", "DELETE"), ("address", "INSERT"), ("area_grant", "DELETE"),
     ("area_grant", "INSERT"), ("category", "INSERT"), ("category", "UPDATE"),
-    ("delivery", "INSERT"), ("grid", "INSERT"), ("issue", "INSERT"),
+    ("delivery", "INSERT"), ("erratum", "INSERT"), ("grid", "INSERT"), ("issue", "INSERT"),
     ("issue", "UPDATE"), ("issue_contact", "INSERT"), ("issue_event", "INSERT"),
     ("limit_rule", "DELETE"), ("limit_rule", "INSERT"), ("limit_rule", "UPDATE"),
     ("outbox", "INSERT"), ("photo", "INSERT"), ("photo", "UPDATE"), ("routing_rule", "DELETE"), ("routing_rule", "INSERT"),
@@ -44,7 +46,9 @@ WRITTEN = {
     ("plan", "INSERT"), ("plan", "UPDATE"), ("plan_cell", "DELETE"), ("plan_cell", "INSERT"),
     ("plan_cell", "UPDATE"), ("plan_comment", "INSERT"), ("plan_comment", "UPDATE"),
     ("plan_edit", "INSERT"), ("plan_grid", "INSERT"),
-    ("plan_grid", "UPDATE"), ("post", "INSERT"), ("post", "UPDATE"), ("sign_in_link", "INSERT"),
+    ("plan_grid", "UPDATE"), ("plan_post", "DELETE"), ("plan_post", "INSERT"),
+    ("plan_post", "UPDATE"), ("publication", "INSERT"), ("post", "INSERT"), ("post", "UPDATE"),
+    ("sign_in_link", "INSERT"),
     ("station_kind", "INSERT"), ("station_kind", "UPDATE"), ("user_account", "INSERT"),
     ("user_account", "UPDATE"), ("user_session", "UPDATE"), ("worker", "INSERT"),
     ("worker", "UPDATE"),

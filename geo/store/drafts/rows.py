@@ -13,6 +13,7 @@ from geo.db import Viewer
 from geo.errors import ForbiddenError, PlanNotFoundError, PlanStateError
 from geo.redraw.edits import Named
 from geo.redraw.scene import Change, GridFacts, Scene
+from geo.store.drafts import states
 from geo.tables import Level, Plan
 from geo.terms import GridKind, PlanState
 
@@ -168,6 +169,8 @@ def find(session: Session, viewer: Viewer, plan_id: int, *, share: bool = False)
 def drawn_on(session: Session, viewer: Viewer, plan_id: int) -> Draft:
     """Return a draft that the viewer may draw on; it stays one until the transaction ends.
 
+    A plan that waits for approval, or has it, becomes a draft again: the approval lapses.
+
     Raises
     ------
     PlanNotFoundError
@@ -175,11 +178,19 @@ def drawn_on(session: Session, viewer: Viewer, plan_id: int) -> Draft:
     ForbiddenError
         If the viewer may look on only.
     PlanStateError
-        If the plan is no draft any more.
+        If the plan was published or withdrawn.
     """
-    plan = find(session, viewer, plan_id, share=True)
-    if viewer.user_id not in plan.drawers:
+    if viewer.user_id not in find(session, viewer, plan_id).drawers:
         raise ForbiddenError("You are a member of this plan without the right to draw.")
+    while True:
+        point = session.begin_nested()
+        plan = find(session, viewer, plan_id, share=True)
+        if plan.state not in states.WAITING:
+            point.commit()
+            break
+        before = plan.state
+        point.rollback()  # the shared lock goes too: two editors would wait for each other
+        states.lapse(session, viewer, plan_id, before)
     if plan.state != PlanState.DRAFT:
         message = f"The plan {plan_id} is {plan.state}: only drafts are redrawn."
         raise PlanStateError(message, plan=plan_id, state=plan.state)

@@ -82,6 +82,29 @@ def _tree_faults(owners: pd.DataFrame, grids: pd.DataFrame) -> list[str]:
     return faults + [f"grid {one} is empty" for one in sorted(empty)]
 
 
+def broken(session: Session, draft: Draft, owners: pd.DataFrame, grids: pd.DataFrame) -> set[int]:
+    """Return the grids of a plan that are empty, divided and filled, or in too many parts.
+
+    Parameters
+    ----------
+    owners : DataFrame
+        cell_id, grid_id: all cells of the plan, their grids in `grids`.
+    grids : DataFrame
+        As `live_grids`; their tree holds together.
+    """
+    divided = set(grids["parent_id"].dropna().astype("int64"))
+    holding = set(owners["grid_id"])
+    reserve = set(grids.loc[grids["kind"] == GridKind.RESERVE.value, "grid_id"])
+    found = (holding & divided) | (set(grids["grid_id"]) - holding - divided - reserve)
+    if found:
+        return {int(grid) for grid in found}
+    city = session.get_one(City, draft.city_id)
+    ground = checks.ground_of(session, draft, owners["cell_id"].tolist(), city.metre_srid)
+    cells = ground.shapes.loc[owners["cell_id"].to_numpy()]
+    counted = _several(session, city, owners, grids, cells)
+    return {grid for grid, (parts, allowed) in counted.items() if parts > allowed}
+
+
 def _part_faults(
     session: Session,
     city: City,
@@ -90,6 +113,23 @@ def _part_faults(
     cells: gpd.GeoSeries,
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """Return which grids lie in more parts than they may, and which lie in several."""
+    faults, listed = [], []
+    for number, (parts, allowed) in _several(session, city, owners, grids, cells).items():
+        if parts > allowed:
+            faults.append(f"grid {number} lies in {parts} parts, {allowed} allowed")
+        else:
+            listed.append({"grid": number, "parts": parts, "allowed": allowed})
+    return faults, listed
+
+
+def _several(
+    session: Session,
+    city: City,
+    owners: pd.DataFrame,
+    grids: pd.DataFrame,
+    cells: gpd.GeoSeries,
+) -> dict[int, tuple[int, int]]:
+    """Return in how many parts each grid lies that is in several, and in how many it may."""
     path = hierarchy(grids).set_index(grids["grid_id"])
     paths = path.loc[owners["grid_id"].to_numpy()].set_index(cells.index)
     turn = checks.turner(SRID, city.metre_srid)
@@ -98,14 +138,8 @@ def _part_faults(
     )
     counts = net_parts(cells, paths, barriers, streets)
     rule = dict(zip(grids["grid_id"], zip(grids["kind"], grids["parts"], strict=True), strict=True))
-    faults, listed = [], []
-    for grid, parts in counts[counts > 1].items():
-        number = int(str(grid))
-        kind, allowed = rule[number]
-        if kind == GridKind.RESERVE.value:
-            continue
-        if parts > allowed:
-            faults.append(f"grid {number} lies in {parts} parts, {allowed} allowed")
-        else:
-            listed.append({"grid": number, "parts": int(parts), "allowed": allowed})
-    return faults, listed
+    return {
+        int(str(grid)): (int(parts), int(rule[grid][1]))
+        for grid, parts in counts[counts > 1].items()
+        if rule[grid][0] != GridKind.RESERVE.value
+    }
