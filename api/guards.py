@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
+from geo.photos import MOST_BYTES
 from geo.settings import Settings
 
 HSTS = "max-age=31536000"
@@ -29,6 +30,8 @@ PERMISSIONS = ", ".join(
 )
 IMPORTS = re.compile(r"/api/v1/cities/[^/]+/imports(/\d+/parts)?")
 """Addresses that take files: their own limits are by role, so that they look at the size again."""
+PHOTOS = re.compile(r"/api/v1/cities/[^/]+/(reports|issues)/[^/]+/photos")
+"""Addresses that take one photo each."""
 MIB = 1024 * 1024
 _PORT = re.compile(r":\d{1,5}$")
 
@@ -124,6 +127,7 @@ class Guard:
         scope.setdefault("state", {})["nonce"] = nonce
         if scope["method"] == "HEAD":  # answered like GET; the server sends the headers alone
             scope = {**scope, "method": "GET"}
+            scope["state"]["headers_only"] = True
         request = Request(scope, receive)
         started = False
 
@@ -150,8 +154,11 @@ class Guard:
             await errors.unexpected(request, error)(scope, receive, send_guarded)
 
     def _most(self, scope: Scope) -> int:
-        files = scope["method"] == "POST" and IMPORTS.fullmatch(scope["path"])
-        return self._most_file_bytes if files else self._most_bytes
+        if scope["method"] == "POST" and IMPORTS.fullmatch(scope["path"]):
+            return self._most_file_bytes
+        if scope["method"] == "POST" and PHOTOS.fullmatch(scope["path"]):
+            return max(MOST_BYTES, self._most_bytes)
+        return self._most_bytes
 
     def _refusal(self, headers: Headers, most: int) -> tuple[int, str, str] | None:
         if not is_own_host(headers.get("host", ""), self._names):

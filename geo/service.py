@@ -19,12 +19,7 @@ from sqlalchemy.types import BigInteger
 from geo import crs
 from geo.dataset import CityDataset
 from geo.db import Viewer
-from geo.errors import (
-    CityNotFoundError,
-    ConflictError,
-    ForbiddenError,
-    InvalidInputError,
-)
+from geo.errors import CityNotFoundError, ConflictError, ForbiddenError, InvalidInputError
 from geo.profiles import load_profile
 from geo.store import (
     accounts,
@@ -32,6 +27,7 @@ from geo.store import (
     audit,
     cases,
     checking,
+    comparing,
     cutting,
     desk,
     doors,
@@ -43,6 +39,7 @@ from geo.store import (
     loading,
     notices,
     office,
+    photos,
     prepared,
     publishing,
     reading,
@@ -121,6 +118,7 @@ __all__ = [
     "admit_sign_in",
     "cases",
     "close_session",
+    "comparing",
     "coverage",
     "coverage_squares",
     "create_account",
@@ -151,6 +149,7 @@ __all__ = [
     "office",
     "open_session",
     "patrol_areas",
+    "photos",
     "prepared",
     "publishing",
     "refuse_sign_in",

@@ -13,6 +13,8 @@ const pages = join(fixed, "js", "page");
 const MAP = ["css/tokens.css", "vendor/leaflet/leaflet.css", "css/map.css", "css/page.css"];
 const STYLES = {
   net: [...MAP, "vendor/markercluster/MarkerCluster.css"],
+  report: [...MAP, "css/report.css"],
+  follow: ["css/tokens.css", "css/page.css", "css/report.css"],
   figures: [...MAP, "css/figures.css"],
   home: ["css/tokens.css", "css/page.css", "css/figures.css"],
   frame: ["css/tokens.css", "vendor/leaflet/leaflet.css", "css/map.css", "vendor/markercluster/MarkerCluster.css"],

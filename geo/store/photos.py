@@ -277,8 +277,13 @@ def release(session: Session, viewer: Viewer, issue: int, photo: int, *, shown: 
         released_at=func.statement_timestamp() if shown else None,
         released_by=viewer.user_id if shown else None,
     )
-    action = "photo.release" if shown else "photo.hide"
-    audit.append(session, row.city_id, action, f"issue/{issue}", {"photo": photo})
+    audit.append(
+        session,
+        row.city_id,
+        "photo.release" if shown else "photo.hide",
+        f"issue/{issue}",
+        {"photo": photo},
+    )
 
 
 def _demand_desk(viewer: Viewer) -> None:

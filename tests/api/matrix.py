@@ -64,6 +64,8 @@ NO_IMPORT: Final = {
 """Who may import is told that there is no import of this number; the others are refused."""
 NO_TOKEN: Final = {**all_the_same("403"), PUBLIC: "401 401 401 401"}
 """A change without the token of a page; what each may change is tried in test_office."""
+NO_SECRET: Final = {**all_the_same("403"), PUBLIC: "422 422 422 422"}
+"""A stranger is asked for the secret of the report, an account for the token of a page first."""
 STAFF: Final = by_scope("200 200 200 403", "200 200 200 403", "200 200 200 403", "401 401 401 401")
 WHOLE_CITY: Final = by_scope(
     "200 200 200 403", "403 403 403 403", "403 403 403 403", "401 401 401 401"
@@ -155,9 +157,35 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/plans/{plan}/grids": all_the_same("404"),
     "GET /api/v1/cities/{city}/plans/{plan}/cells": all_the_same("404"),
     "GET /api/v1/cities/{city}/plans/{plan}/edits": all_the_same("404"),
+    "GET /api/v1/cities/{city}/plans/{plan}/tasks/{task}": all_the_same("404"),
     "POST /api/v1/cities/{city}/plans/{plan}/edits": NO_TOKEN,
     "POST /api/v1/cities/{city}/plans/{plan}/undo": NO_TOKEN,
     "POST /api/v1/cities/{city}/plans/{plan}/return": NO_TOKEN,
+    "GET /api/v1/cities/{city}/plans/{plan}/standing": all_the_same("404"),
+    "POST /api/v1/cities/{city}/plans/{plan}/submit": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/approve": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/withdraw": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/rebase": NO_TOKEN,
+    "GET /api/v1/cities/{city}/plans/{plan}/posts": all_the_same("404"),
+    "PUT /api/v1/cities/{city}/plans/{plan}/posts": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/publish": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/cancel": NO_TOKEN,
+    "GET /api/v1/cities/{city}/nets/{seq}/errata": OPEN,
+    "POST /api/v1/cities/{city}/nets/{seq}/errata": NO_TOKEN,
+    "GET /api/v1/cities/{city}/plans/{plan}/impact": all_the_same("404"),
+    "GET /api/v1/cities/{city}/compare": STAFF,
+    "GET /api/v1/cities/{city}/compare ?f=csv": STAFF,
+    "GET /api/v1/cities/{city}/plans/{plan}/comments": all_the_same("404"),
+    "POST /api/v1/cities/{city}/plans/{plan}/comments": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/plans/{plan}/comments/{comment}": NO_TOKEN,
+    "GET /api/v1/cities/{city}/plans/{plan}/locks": all_the_same("404"),
+    "POST /api/v1/cities/{city}/plans/{plan}/locks": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/unlock": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/pick": NO_TOKEN,
+    "GET /api/v1/cities/{city}/plans/{plan}/events": by_scope(
+        "404 404 404 403", "404 404 404 403", "404 404 404 403", "401 401 401 401"
+    ),
+    "GET /api/v1/cities/{city}/events": STAFF,
     "GET /api/v1/cities/{city}/audit": {
         **all_the_same("403"),
         ADMINISTRATOR: "every every every 403",
@@ -216,6 +244,22 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /door/{code}/sheet": PAGE,
     "GET /phone/{token}": all_the_same("410"),
     "POST /phone/{token}": {**all_the_same("403"), PUBLIC: "410 410 410 410"},  # without token
+    # ---- reports and their photos ----------------------------------------------------------------
+    "GET /report": PAGE,
+    "GET /report/{code}": PAGE,
+    "GET /api/v1/cities/{city}/nearby": OPEN,
+    "POST /api/v1/cities/{city}/reports/{code}/photos": NO_SECRET,
+    "GET /api/v1/cities/{city}/reports/{code}/photos": OPEN,
+    "GET /api/v1/cities/{city}/reports/{code}/photos/{photo}": all_the_same("404"),
+    "POST /api/v1/cities/{city}/reports/{code}/seconds": NO_SECRET,
+    "POST /api/v1/cities/{city}/issues/{issue}/photos": NO_TOKEN,
+    "GET /api/v1/cities/{city}/issues/{issue}/photos": by_scope(
+        "200 200 200 403", "200 404 404 403", "200 404 404 403", "401 401 401 401"
+    ),
+    "GET /api/v1/cities/{city}/issues/{issue}/photos/{photo}": by_scope(
+        "404 404 404 403", "404 404 404 403", "404 404 404 403", "401 401 401 401"
+    ),
+    "PATCH /api/v1/cities/{city}/issues/{issue}/photos/{photo}": NO_TOKEN,
     # ---- pages -----------------------------------------------------------------------------------
     "GET /": {
         **all_the_same("200"),
@@ -253,6 +297,8 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/api/v1/cities/{city}/issues/{issue}": {"as_of": DAY},
     "/api/v1/cities/{city}/stations": {"as_of": DAY, "grid": "{grid}"},
     "/api/v1/cities/{city}/search": {"q": "第一"},
+    "/api/v1/cities/{city}/events": {"follow": "false"},
+    "/api/v1/cities/{city}/compare": {"old": "net:1", "new": DAY},
     "/heat": {"city": "{city}"},
     "/stations": {"city": "{city}"},
     "/stations/density": {"city": "{city}"},
@@ -265,6 +311,9 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/staff/workers": {"city": "{city}", "worker": "第"},
     "/admin": {"city": "{city}"},
     "/import": {"city": "{city}"},
+    "/report": {"city": "{city}"},
+    "/report/{code}": {"city": "{city}"},
+    "/api/v1/cities/{city}/nearby": {"lon": "{lon}", "lat": "{lat}"},
     "/door/{code}": {"city": "{city}"},
     "/door/{code}/sheet": {"city": "{city}"},
     "/net": {"city": "{city}", "grid": "{grid}"},
@@ -382,7 +431,7 @@ class Case:
         lon, lat = facts.points[self.grid]
         gaps = {"city": self.city, "grid": self.grid, "issue": self.issue(facts), "seq": 1}
         gaps |= {"user": 1, "number": 1, "worker": 1, "post": 1, "notice": 1, "kind": "centre"}
-        gaps |= {"delivery": 999, "part": "shapes", "plan": 1}
+        gaps |= {"delivery": 999, "part": "shapes", "plan": 1, "photo": 999}
         gaps |= {"address": 1, "compound": 1, "category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
         asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}

@@ -81,6 +81,13 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"POST {API}/addresses/match": Right(STAFF, _json(lines=["第一小区1号楼"])),
     f"POST {API}/addresses": Right(OFFICE, _json(text="第一小区1号楼", building=999_999)),
     f"DELETE {API}/addresses/{{address}}": Right(OFFICE, {}),
+    f"POST {API}/issues/{{issue}}/photos": Right(
+        STAFF, {"params": {"name": "m1"}, "content": b"no photo"}, "path"
+    ),
+    f"PATCH {API}/issues/{{issue}}/photos/{{photo}}": Right(TELLING, _json(released=True), "path"),
+    f"POST {API}/nets/{{seq}}/errata": Right(
+        OFFICE, _json(grid=111, field="name", correct="第一网格（正）", reason="错字")
+    ),
     "POST /staff": Right(POSTING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
     "POST /admin": Right(ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
 }
@@ -134,10 +141,12 @@ def _strange(world: World) -> dict[str, Any]:
     sessions = keeper.get(f"{base}/sessions", params={"user": user}).json()["items"]
     notice = keeper.post(f"{base}/notices", json={"grid": STRANGE, **NOTICE}).json()["notice"]
     post = keeper.post(f"{base}/posts", json={"grid": STRANGE, "role": "assistant"}).json()["post"]
+    seen = keeper.get(f"{base}/issues", params={"grid": STRANGE, "limit": 1}).json()["items"]
     return {
-        "city": HOME, "user": user, "number": sessions[0]["session"], "notice": notice,
+        "issue": seen[0]["issue"], "photo": 999, "city": HOME, "user": user,
+        "number": sessions[0]["session"], "notice": notice,
         "post": post, "worker": 1, "level": 1, "kind": "kx", "category": "A0101",
-        "delivery": 999, "address": 999_999,
+        "delivery": 999, "address": 999_999, "seq": 1,
     }  # fmt: skip
 
 

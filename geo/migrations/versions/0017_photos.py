@@ -31,23 +31,23 @@ CREATE FUNCTION add_followed_photo(wanted text, secret bytea, photo_name text, h
     pixels bytea, small bytea, wide smallint, high smallint, digest text)
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    found issue;
+    mine issue;
     before text;
 BEGIN
-    SELECT * INTO found FROM issue AS i
+    SELECT * INTO mine FROM issue AS i
     WHERE i.city_id = {CITY} AND i.code = wanted AND i.secret_hash = secret FOR UPDATE;
     IF NOT FOUND THEN RETURN 'unknown'; END IF;
     SELECT p.handed_sha256 INTO before FROM photo AS p
-    WHERE p.city_id = found.city_id AND p.issue_id = found.issue_id AND p.name = photo_name;
+    WHERE p.city_id = mine.city_id AND p.issue_id = mine.issue_id AND p.name = photo_name;
     IF FOUND THEN RETURN CASE WHEN before = handed THEN 'same' ELSE 'other' END; END IF;
-    IF found.state IN ('closed', 'void') THEN RETURN 'over'; END IF;
+    IF mine.state IN ('closed', 'void') THEN RETURN 'over'; END IF;
     IF (SELECT count(*) FROM photo AS p
-        WHERE p.city_id = found.city_id AND p.issue_id = found.issue_id) >= {MOST} THEN
+        WHERE p.city_id = mine.city_id AND p.issue_id = mine.issue_id) >= {MOST} THEN
         RETURN 'full';
     END IF;
     INSERT INTO photo (city_id, issue_id, name, content, thumbnail, width, height, sha256,
                        handed_sha256)
-    VALUES (found.city_id, found.issue_id, photo_name, pixels, small, wide, high, digest, handed);
+    VALUES (mine.city_id, mine.issue_id, photo_name, pixels, small, wide, high, digest, handed);
     RETURN 'new';
 END $$;
 """
@@ -79,9 +79,9 @@ SECOND = f"""
 CREATE FUNCTION second_shown_issue(wanted text, key text) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    found issue;
+    mine issue;
 BEGIN
-    SELECT i.* INTO found FROM issue AS i
+    SELECT i.* INTO mine FROM issue AS i
     JOIN category AS k ON k.city_id = i.city_id AND k.category = i.category
     LEFT JOIN category AS u ON u.city_id = k.city_id AND u.category = k.parent
     WHERE i.city_id = {CITY} AND i.code = wanted AND i.set_aside IS NULL
@@ -89,9 +89,9 @@ BEGIN
       AND coalesce(k.shown, u.shown, 'never') = 'exact';
     IF NOT FOUND THEN RETURN NULL; END IF;
     INSERT INTO issue_second (city_id, issue_id, client_key)
-    VALUES (found.city_id, found.issue_id, key) ON CONFLICT DO NOTHING;
+    VALUES (mine.city_id, mine.issue_id, key) ON CONFLICT DO NOTHING;
     RETURN (SELECT count(*) FROM issue_second AS s
-            WHERE s.city_id = found.city_id AND s.issue_id = found.issue_id);
+            WHERE s.city_id = mine.city_id AND s.issue_id = mine.issue_id);
 END $$;
 """
 FUNCTIONS = (
