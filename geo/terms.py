@@ -55,6 +55,14 @@ class PublicationState(StrEnum):
     FAILED = "failed"
 
 
+class TaskState(StrEnum):
+    """What came of an edit that the worker was asked for."""
+
+    QUEUED = "queued"
+    DONE = "done"
+    FAILED = "failed"
+
+
 class StationStage(StrEnum):
     """Life of a service station."""
 

@@ -70,7 +70,7 @@ from geo.tables.place import (
     Worker,
     building_household,
 )
-from geo.tables.plan import Plan, PlanCell, PlanComment, PlanEdit, PlanGrid
+from geo.tables.plan import Plan, PlanCell, PlanComment, PlanEdit, PlanGrid, PlanTask
 from geo.tables.publishing import Erratum, PlanPost, Publication
 
 __all__ = [
@@ -125,6 +125,7 @@ __all__ = [
     "PlanEdit",
     "PlanGrid",
     "PlanPost",
+    "PlanTask",
     "Post",
     "Publication",
     "RoutingRule",

@@ -6,7 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from geoalchemy2 import Geometry
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.tables.base import (
@@ -24,7 +33,7 @@ from geo.tables.base import (
     one_of,
     refers_to,
 )
-from geo.terms import GridKind, PlanState
+from geo.terms import GridKind, PlanState, TaskState
 
 
 class Plan(Base):
@@ -197,3 +206,30 @@ class PlanComment(Base):
     at: Mapped[Now]
     resolved_by: Mapped[BigInt | None]
     resolved_at: Mapped[datetime | None]
+
+
+class PlanTask(Base):
+    """An edit that the worker was asked for: it cuts cells, or takes long."""
+
+    __tablename__ = "plan_task"
+    __table_args__ = (
+        _of_plan(),
+        refers_to("user_account", "asked_by"),
+        one_of("state", TaskState),
+        Index("ix_plan_task_plan", "city_id", "plan_id", "task_id"),
+        Index("ix_plan_task_queued", "task_id", postgresql_where=text("state = 'queued'")),
+    )
+
+    city_id: Mapped[CityKey]
+    task_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    plan_id: Mapped[BigInt]
+    asked_by: Mapped[BigInt]
+    asked_at: Mapped[Now]
+    op: Mapped[str]
+    args: Mapped[Json]
+    versions: Mapped[Json]
+    state: Mapped[str] = mapped_column(server_default=text("'queued'"))
+    attempts: Mapped[SmallInt] = mapped_column(server_default=text("0"))
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    ended_at: Mapped[datetime | None]
