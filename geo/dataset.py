@@ -82,6 +82,9 @@ class CityDataset:
     source_grids: gpd.GeoDataFrame = having(default_factory=gpd.GeoDataFrame)
     compound_bodies: pd.DataFrame = having(default_factory=pd.DataFrame)
     addresses: gpd.GeoDataFrame = having(default_factory=gpd.GeoDataFrame)
+    issue_lives: pd.DataFrame = having(default_factory=pd.DataFrame)
+    issue_events: pd.DataFrame = having(default_factory=pd.DataFrame)
+    category_leads: pd.DataFrame = having(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         """Give the frames that were left out their columns."""
@@ -167,7 +170,10 @@ LOAD_ORDER: Final = (
     "station_kinds",
     "stations",
     "categories",
+    "category_leads",
     "issues",
+    "issue_lives",
+    "issue_events",
 )
 
 

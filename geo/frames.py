@@ -10,7 +10,17 @@ import numpy as np
 import pandas as pd
 
 from geo.errors import DatasetError
-from geo.terms import BarrierKind, CompoundRole, GridKind, SetAside, StationStage, StreetKind
+from geo.terms import (
+    BarrierKind,
+    CompoundRole,
+    GridKind,
+    IssueAct,
+    IssueState,
+    LimitUnit,
+    SetAside,
+    StationStage,
+    StreetKind,
+)
 
 Kind = Literal["id", "integer", "number", "text", "flag", "day", "instant", "geometry"]
 
@@ -62,6 +72,7 @@ def _text(
 
 _GEOMETRY: Final = Column("geometry")
 _AREAL: Final = ("Polygon", "MultiPolygon")
+_MOMENT: Final = Column("instant", nullable=True)
 
 FRAMES: Final[dict[str, FrameShape]] = {
     "levels": FrameShape(
@@ -261,6 +272,60 @@ FRAMES: Final[dict[str, FrameShape]] = {
         },
         ("Point",),
     ),
+    "issue_lives": FrameShape(
+        ("issue_id",),
+        {
+            "issue_id": _id("issues"),
+            **dict.fromkeys(
+                (
+                    "accepted_at",
+                    "register_by",
+                    "registered_at",
+                    "dispatched_at",
+                    "deadline_at",
+                    "suspended_at",
+                    "handled_at",
+                ),
+                _MOMENT,
+            ),
+            "due_at": Column("instant"),
+            "review_on": Column("day", nullable=True),
+            "limit_amount": Column("number", nullable=True),
+            "limit_unit": _text(nullable=True, allowed=tuple(LimitUnit)),
+            "remaining_s": Column("number", nullable=True),
+            **{
+                name: Column("integer", minimum=0)
+                for name in (
+                    "returns",
+                    "reworks",
+                    "postpones",
+                    "reopens",
+                    "desk_level",
+                )
+            },
+            "on_the_spot": Column("flag"),
+            "satisfied": Column("flag", nullable=True),
+            "duplicate_of": _id("issues", nullable=True),
+        },
+    ),
+    "issue_events": FrameShape(
+        ("issue_id", "at", "act"),
+        {
+            "issue_id": _id("issues"),
+            "at": Column("instant"),
+            "act": _text(allowed=tuple(IssueAct)),
+            "state": _text(allowed=tuple(IssueState)),
+            "actor_role": _text(),
+        },
+    ),
+    "category_leads": FrameShape(
+        ("category",),
+        {
+            "category": _text(refers_to="categories"),
+            "lead_id": _id("organisations"),
+            "legal_basis": _text(nullable=True),
+        },
+    ),
     "source_nets": FrameShape(
         ("source_net_id",),
         {
@@ -284,7 +349,10 @@ FRAMES: Final[dict[str, FrameShape]] = {
         _AREAL,
     ),
 }
-OPTIONAL: Final = ("levels", "source_nets", "source_grids", "compound_bodies", "addresses")
+OPTIONAL: Final = (
+    "levels", "source_nets", "source_grids", "compound_bodies", "addresses", "issue_lives",
+    "issue_events", "category_leads",
+)  # fmt: skip
 """Frames that a dataset may leave out."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, time
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import pairwise
@@ -15,6 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from geo.codes import STRICT, CodeScheme, Name
 from geo.crs import MetreFamily
+from geo.deadlines import Calendar, Limit
 from geo.errors import NotFoundError, ProfileError
 from geo.issues import about_persons
 from geo.rates import Rate
@@ -142,6 +144,16 @@ class Profile:
         """Return where an issue of a category may be shown; what is not said is never shown."""
         fits = [code for code in self.shown if category.startswith(code)]
         return self.shown[max(fits, key=len)] if fits else Shown.NEVER
+
+    def calendar(self, zone: str, exceptions: Iterable[tuple[date, bool]] = ()) -> Calendar:
+        """Return the working calendar of the country in a zone, with a city's exceptions."""
+        parts = (one.partition("-") for one in self.working.hours)
+        spans = tuple((time.fromisoformat(a), time.fromisoformat(b)) for a, _, b in parts)
+        return Calendar(zone, self.working.calendar, spans, tuple(sorted(exceptions)))
+
+    def limit_rules(self) -> dict[tuple[str, str], Limit]:
+        """Return the limits by category and step; category "" is every category."""
+        return {(one.category, one.step): Limit(one.amount, one.unit) for one in self.limits}
 
     @property
     def level_codes(self) -> tuple[str, ...]:

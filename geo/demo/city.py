@@ -18,7 +18,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.dataset import HOUSEHOLDS, CityDataset, shaped
-from geo.demo import people, places, requests, stations
+from geo.demo import lives, people, places, requests, stations
 from geo.demo.addresses import addresses_frame
 from geo.demo.cells import as_coverage, borders_of
 from geo.demo.division import Pieces, divide, totals
@@ -324,6 +324,9 @@ class _City:
             made.departments,
             np.random.default_rng([self.seed, 4]),
         )
+        life = lives.lives_frame(
+            issues, truth.duplicate_of, profile, np.random.default_rng([self.seed, 6])
+        )
         dataset = CityDataset(
             slug=self.size.slug,
             name=self.size.name,
@@ -350,6 +353,9 @@ class _City:
             stations=stations.stations_frame(net, labels, buildings, streets, made, rng),
             categories=categories,
             issues=issues,
+            issue_lives=life,
+            issue_events=lives.events_frame(issues, life),
+            category_leads=lives.leads_frame(categories, made.departments),
         )
         tell("rows", 1.0)
         return dataset, truth

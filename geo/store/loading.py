@@ -39,7 +39,7 @@ FIRST_SEQ = 1
 ROWS_A_BLOCK = 100_000
 COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, NULL '')")
 IS_GUARDED = "SELECT 1 FROM pg_class WHERE oid = %s::regclass AND relforcerowsecurity"
-STAGE = sql.SQL("CREATE TEMPORARY TABLE stage (LIKE {} INCLUDING DEFAULTS) ON COMMIT DROP")
+STAGE = sql.SQL("CREATE TEMPORARY TABLE stage ON COMMIT DROP AS SELECT {} FROM {} LIMIT 0")
 UNSTAGE = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM stage")
 DIRECT_FRAMES = {
     "vintages": "vintage",
@@ -51,7 +51,6 @@ DIRECT_FRAMES = {
     "barriers": "barrier",
     "station_kinds": "station_kind",
     "stations": "station",
-    "categories": "category",
 }
 """Frames of a dataset whose columns are the table's columns."""
 
@@ -254,8 +253,10 @@ class _Loader:
         self._addresses()
         self._streets()
         self._people()
-        for name in ("station_kinds", "stations", "categories"):
+        for name in ("station_kinds", "stations"):
             self._direct(name)
+        leads = self.dataset.category_leads
+        self.copy("category", self.dataset.categories.merge(leads, on="category", how="left"))
         rules.settle_shown(self.session, self.city_id, profile)
         self._issues()
         self._source_nets()
@@ -345,7 +346,13 @@ class _Loader:
         issues = self.dataset.issues
         owner_of = self.dataset.cells.set_index("cell_id")["grid_id"]
         owner = owner_of.loc[issues["cell_id"]].to_numpy()
-        self.copy("issue", self._with_areas(issues.assign(owner_grid=owner), owner))
+        rows = issues.assign(owner_grid=owner)
+        lives = self.dataset.issue_lives
+        if len(lives):
+            together = rows.merge(lives, on="issue_id", how="left", validate="one_to_one")
+            rows = gpd.GeoDataFrame(together, geometry="geometry", crs=issues.crs)
+        self.copy("issue", self._with_areas(rows, owner))
+        self.copy("issue_event", self.dataset.issue_events)
 
     def _with_areas(self, frame: pd.DataFrame, grids: Iterable[int]) -> pd.DataFrame:
         paths = self.paths.loc[np.asarray(grids)]
@@ -500,7 +507,7 @@ def copy_rows(
         guarded = cursor.execute(IS_GUARDED, (table,)).fetchone()
         into = "stage" if guarded else table
         if guarded:
-            cursor.execute(STAGE.format(sql.Identifier(table)))
+            cursor.execute(STAGE.format(columns, sql.Identifier(table)))
         with cursor.copy(COPY.format(sql.Identifier(into), columns)) as copy:
             for start in range(0, rows.num_rows, ROWS_A_BLOCK):
                 block = io.BytesIO()

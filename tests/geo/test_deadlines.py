@@ -11,7 +11,6 @@ import pytest
 from geo.deadlines import Calendar, Limit, deadline, deadlines, going_on, left, nearest
 from geo.profiles import load_profile
 from geo.rates import Rate, defects, reckon
-from geo.store.cases.rules import calendar_of
 from geo.terms import LimitUnit
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -125,8 +124,8 @@ def test_all_rates_of_the_field_are_there_and_count_what_is_counted() -> None:
 
 
 def test_the_calendar_of_a_profile() -> None:
-    found = calendar_of(load_profile("cn"), "Asia/Shanghai", [(date(2026, 5, 8), False)])
+    found = load_profile("cn").calendar("Asia/Shanghai", [(date(2026, 5, 8), False)])
     assert found.country == "cn"
     assert found.day_s == 7.5 * 3600
     assert not found.works(date(2026, 5, 8))
-    assert calendar_of(load_profile("intl"), "UTC").country == "week"
+    assert load_profile("intl").calendar("UTC").country == "week"

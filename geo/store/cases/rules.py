@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.orm import Session
 
-from geo.deadlines import Calendar, Limit, Span, deadline, nearest
+from geo.deadlines import Calendar, Limit, deadline, nearest
 from geo.errors import InvalidInputError
 from geo.issues import start_level
 from geo.profiles import Profile, load_profile
@@ -104,31 +104,6 @@ class Rules:
         return start_level(self.levels, depth)
 
 
-def spans(hours: Iterable[str]) -> tuple[Span, ...]:
-    """Return spans of a day.
-
-    Examples
-    --------
-    >>> spans(["08:30-12:00"])
-    ((datetime.time(8, 30), datetime.time(12, 0)),)
-    """
-    parts = (one.partition("-") for one in hours)
-    return tuple((time.fromisoformat(begin), time.fromisoformat(end)) for begin, _, end in parts)
-
-
-def calendar_of(
-    profile: Profile, zone: str, exceptions: Iterable[tuple[date, bool]] = ()
-) -> Calendar:
-    """Return the calendar of a country profile in a zone, with a city's exceptions."""
-    working = profile.working
-    return Calendar(zone, working.calendar, spans(working.hours), tuple(sorted(exceptions)))
-
-
-def limits_of(profile: Profile) -> dict[tuple[str, str], Limit]:
-    """Return the limits of a country profile by category and step."""
-    return {(one.category, one.step): Limit(one.amount, one.unit) for one in profile.limits}
-
-
 def rules_of(session: Session, city_id: int) -> Rules:
     """Return the rules of a city: its own rows, and its country's where it says nothing."""
     city = session.execute(select(City.profile, City.timezone).where(City.city_id == city_id)).one()
@@ -146,7 +121,7 @@ def rules_of(session: Session, city_id: int) -> Rules:
             LimitRule.city_id == city_id
         )
     )
-    limits = limits_of(profile)
+    limits = profile.limit_rules()
     limits |= {(row.category, row.step): Limit(row.amount, LimitUnit(row.unit)) for row in own}
     routing = session.execute(
         select(RoutingRule.__table__).where(RoutingRule.city_id == city_id).order_by(RoutingRule.n)
@@ -155,7 +130,7 @@ def rules_of(session: Session, city_id: int) -> Rules:
         city_id,
         profile,
         tuple(levels),
-        calendar_of(profile, city.timezone, [(row.day, row.working) for row in days]),
+        profile.calendar(city.timezone, [(row.day, row.working) for row in days]),
         limits,
         _kinds(session, city_id, profile),
         tuple(routing.all()),
