@@ -142,8 +142,9 @@ def compare(
     old["verdict"], new["verdict"] = _verdicts(both, old, new, by_label, shared)
     _mark_same(both, old, new, slack_m2)
     inside = pieces[pieces["old"].notna() & pieces["new"].notna()]
-    expected = inside["old"].map(partners).to_numpy(dtype=object)
-    moved = inside[expected != inside["new"].to_numpy(dtype=object)]
+    labels = inside["old"].astype(object).map(partners).astype(object)
+    expected = labels.where(labels.notna(), None).to_numpy(dtype=object)
+    moved = inside[expected != inside["new"].astype(object).to_numpy(dtype=object)]
     return Comparison(
         crosswalk=table,
         old=old,

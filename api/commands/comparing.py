@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -24,6 +24,9 @@ from geo.compare import CROSSWALK, SAME_M, SHARED, TOLERANCE, Comparison
 from geo.crs import WGS84_SRID, metre_srid
 from geo.errors import DeliveryError, InvalidInputError
 from geo.files.facts import LayerFacts, Wish
+
+if TYPE_CHECKING:
+    from geo.service import Moment
 
 SHOWN: Final = 8
 DEGREE_DIGITS: Final = 7
@@ -90,7 +93,7 @@ def compare(
     """
     if by not in ("ground", "code"):
         raise InvalidInputError("What makes two areas one is ground or code.", field="by")
-    _refuse_target([parted(old)[0], parted(new)[0]], out, overwrite)
+    refuse_target([parted(old)[0], parted(new)[0]], out, overwrite)
     warn_without_walls()
     with progress() as step:
         one, two = _read(old, new, weight, code, step)
@@ -98,13 +101,20 @@ def compare(
         found, residual_m2 = _compared(one, two, by == "code")
         step("lay them on each other", 1.0)
     if out is not None:
-        _write(found.crosswalk, out)
+        write_rows(_plain(found.crosswalk), out)
     data = _figures(one, two, found, weight, target, tolerance)
     data |= {"residual_m2": residual_m2, "out": None if out is None else str(out)}
     answer(as_json, data, _told(data))
 
 
-def _refuse_target(sources: list[Path], out: Path | None, overwrite: bool) -> None:
+def refuse_target(sources: list[Path], out: Path | None, overwrite: bool) -> None:
+    """Refuse a file for the crosswalk that cannot be written.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no CSV file, is read itself, exists already, or has no folder.
+    """
     if out is None:
         return
     if out.suffix.lower() != ".csv":
@@ -239,13 +249,14 @@ def _compared(one: Side, two: Side, by_label: bool) -> tuple[Comparison, float]:
     return comparing.compare(pieces, by_label=by_label, slack_m2=slack), residual_m2
 
 
-def _write(table: pd.DataFrame, out: Path) -> None:
-    """Write the crosswalk for spreadsheets: no text is taken for a formula."""
+def write_rows(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """Write the rows of a crosswalk for spreadsheets: no text is taken for a formula."""
+    names = list(rows[0]) if rows else list(CROSSWALK)
     with out.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(CROSSWALK)
-        for row in _plain(table):
-            writer.writerow([cell(row[name]) for name in CROSSWALK])
+        writer.writerow(names)
+        for row in rows:
+            writer.writerow([cell(row[name]) for name in names])
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -401,3 +412,42 @@ def _told(data: dict[str, Any]) -> str:
         )
     lines.append(f"  {data['residual_m2']:.1g} m² do not add up")
     return "\n".join([*lines, *([f"Written to {data['out']}"] if data["out"] else [])])
+
+
+def dated(at: Moment, found: dict[str, Any]) -> dict[str, Any]:
+    """Return a comparison of nets or plans with the dates of its answer."""
+    net = {"seq": at.seq, "effective_from": at.effective_from}
+    dates = {"period": None, "day": at.day, "net": net, "vintage": at.vintage}
+    return {**found, "as_of": dates}
+
+
+def told_of_sides(found: dict[str, Any]) -> str:
+    """Return a comparison of nets or plans in a few lines."""
+    words, posts, reach = found["verdicts"], found["posts"], found["reach"]
+    lines = [
+        (
+            f"{found['old']['name']} has {found['units_old']:,} grids, {found['new']['name']} "
+            f"{found['units_new']:,}; {found['same']:,} have the very same cells"
+        ),
+        "  before: " + ", ".join(f"{count:,} {word}" for word, count in words["old"].items()),
+        "  after:  " + ", ".join(f"{count:,} {word}" for word, count in words["new"].items()),
+        (
+            f"  {found['cells_moved']:,} cells with {found['moved_households']:,} of "
+            f"{found['households']:,} households and {found['moved_area_m2']:,.0f} m² "
+            "lie in another grid"
+        ),
+        (
+            f"  posts: {posts['ended']} need a successor, {posts['changed']} have other ground; "
+            f"{found['open_issues']['moved']} of {found['open_issues']['total']} open issues and "
+            f"{reach['stations_moved']} of {reach['stations']} stations change hands"
+        ),
+    ]
+    for side, word in (("old", "before"), ("new", "after")):
+        even, compact = found[f"balance_{side}"], found[f"polsby_popper_{side}"]
+        target = "no target" if even["target"] is None else f"{even['target']:,.0f} households"
+        shape = "" if compact is None else f", compactness {compact:.3f}"
+        lines.append(
+            f"  {word}: {even['within']} of {even['units']} basic grids within "
+            f"{even['tolerance']:.0%} of {target}{shape}"
+        )
+    return "\n".join(lines)

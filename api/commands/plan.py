@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -117,6 +118,30 @@ def check(plan: Number, login: As, as_json: Json = False) -> None:
     answer(as_json, report, "\n".join(lines))
     if not report["ok"]:
         raise typer.Exit(1)
+
+
+@app.command("compare")
+def compare_sides(
+    old: Annotated[str, typer.Argument(help="net:3, plan:7, or a date for the net of it.")],
+    new: Annotated[str, typer.Argument(help="The same for the other side.")],
+    login: As,
+    level: Annotated[int | None, typer.Option(min=1, help="Default: the leaf grids.")] = None,
+    vintage: Annotated[str | None, typer.Option(help="Households of both sides.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the crosswalk here: .csv.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two nets or plans: what moves, a crosswalk, balance, posts, issues, stations."""
+    from api.commands import comparing  # frames are loaded by those who compare
+
+    comparing.refuse_target([], out, overwrite)
+    with _at_work(login) as (session, viewer), waiting("Compare them"):
+        at, found = service.comparing.compare(
+            session, viewer, old, new, level=level, vintage=vintage
+        )
+    if out is not None:
+        comparing.write_rows(found["crosswalk"], out)
+    answer(as_json, comparing.dated(at, found), comparing.told_of_sides(found))
 
 
 def _answer(as_json: bool, done: service.drafts.Applied) -> None:

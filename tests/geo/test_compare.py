@@ -37,7 +37,7 @@ def pieces(*rows: tuple[object, object, float, float]) -> pd.DataFrame:
 
 
 @given(ROWS, st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_the_crosswalk_is_what_plain_grouping_gives_in_any_order(rows, random) -> None:
     frame = pieces(*rows)
     table = crosswalk(frame)
@@ -61,7 +61,7 @@ def test_the_crosswalk_is_what_plain_grouping_gives_in_any_order(rows, random) -
 
 
 @given(ROWS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_moves_and_what_becomes_of_grids(rows) -> None:
     frame = pieces(*rows)
     found = compare(frame)
