@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from api import auth, errors, guards, routes, statics
+from api import auth, errors, guards, routes, statics, streams
 from geo.db import Database
 from geo.settings import Settings
 
@@ -53,6 +53,7 @@ def create_app(
     app.state.database = database
     app.state.demo_accounts = tuple(demo_accounts)
     app.state.assets = statics.Assets()
+    app.state.streams = streams.Hub(database)
     errors.install(app)
     for router in routers():
         app.include_router(router)

@@ -151,6 +151,16 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         marked("Somebody else has changed this meanwhile"),
         marked("Look at both versions; nothing was lost. Then repeat the step on the newer one."),
     ),
+    errors.GridLockedError: Kind(
+        423,
+        marked("Another member keeps this grid for now"),
+        marked("Ask that member, or the author of the plan, to give it back."),
+    ),
+    errors.TooManyStreamsError: Kind(
+        429,
+        marked("Too many pages of this account wait for news"),
+        marked("Close one of them; the others go on."),
+    ),
     errors.VersionMissingError: Kind(
         428,
         marked("The edit does not say on which version it was made"),

@@ -88,6 +88,7 @@ OBJECTS: Final[Mapping[str, str]] = {
     "level": marked("Level"),
     "net": marked("Net"),
     "notice": marked("Notice"),
+    "plan": marked("Plan"),
     "post": marked("Post"),
     "posts": marked("Posts"),
     "schema": marked("Database"),

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
@@ -32,6 +32,10 @@ CONTEXT_LIFE_S = 600
 """How long a signed context is taken by the database, in seconds."""
 STATEMENT_S = 30.0
 """Longest time of a statement of the application, in seconds, unless settings say otherwise."""
+LISTEN = "LISTEN wangge_events"
+"""The channel of the triggers that tell of plans, nets and accounts."""
+SIGN_OF_LIFE_S = 30.0
+"""After so many seconds of silence the server is asked whether it is still there."""
 
 _ENTER = text(
     "SELECT set_config('role', :role, true), set_config('wangge.context', :context, true)"
@@ -201,6 +205,32 @@ class Database:
     def enter(self, session: Session, viewer: Viewer) -> None:
         """Go on in the running transaction as `viewer`: whoever it was before is forgotten."""
         enter(session, viewer, key=self._key)
+
+    async def notices(self) -> AsyncIterator[str]:
+        """Yield what triggers tell of changes, from an own connection; first an empty text.
+
+        That one is told once listening has begun. A notice says where something has changed, never
+        what; whoever is woken by it reads with the own rights. Listening needs a connection of its
+        own to the server: PgBouncer passes no notices on.
+
+        Raises
+        ------
+        DatabaseAwayError
+            If the database cannot be reached, or goes away.
+        """
+        url = self.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                url, autocommit=True, connect_timeout=2
+            ) as connection:
+                await connection.execute(LISTEN)
+                yield ""
+                while True:
+                    async for notice in connection.notifies(timeout=SIGN_OF_LIFE_S):
+                        yield notice.payload
+                    await connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            raise DatabaseAwayError("The database went away; it is asked again.") from error
 
     def close(self) -> None:
         """Close all pooled connections."""

@@ -95,7 +95,7 @@ def edit(
             known = {one["grid"]: one["version"] for one in listed}
         else:
             known = _versions(_json(versions, "versions"))
-        done = service.drafts.apply(session, viewer, plan, op, told, known)
+        done = service.drafts.redraw(session, viewer, plan, op, told, known)
     _answer(as_json, done)
 
 

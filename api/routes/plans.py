@@ -18,8 +18,10 @@ from geo import service
 from geo.errors import (
     CityNotFoundError,
     ConflictError,
+    GridLockedError,
     GridNotFoundError,
     NetNotFoundError,
+    NotFoundError,
     PlanNotFoundError,
     PlanRuleError,
     PlanStateError,
@@ -32,9 +34,23 @@ router = APIRouter(prefix="/api/v1/cities/{city}", tags=["plans"], dependencies=
 PlanPath = Annotated[int, Path(ge=1, le=MOST_ID, description="Number of a plan.")]
 SEEN = (CityNotFoundError, PlanNotFoundError)
 OWN = (*PROTECTED, PlanNotFoundError, PlanStateError)
-EDITED = (*OWN, ConflictError, StaleEditError, VersionMissingError, PlanRuleError)
+EDITED = (
+    *OWN, ConflictError, GridLockedError, StaleEditError, VersionMissingError, PlanRuleError,
+)  # fmt: skip
 Op = Literal[
-    "move", "merge", "split", "draw", "reparent", "rename", "set_kind", "end", "release", "mark"
+    "move",
+    "merge",
+    "split",
+    "split_by_line",
+    "drag",
+    "divide",
+    "draw",
+    "reparent",
+    "rename",
+    "set_kind",
+    "end",
+    "release",
+    "mark",
 ]
 
 
@@ -138,6 +154,7 @@ class Applied(Form):
     new: list[int]
     cells: int
     warnings: list[dict[str, Any]]
+    cut: int = 0
 
     @classmethod
     def of(cls, done: service.drafts.Applied) -> Applied:
@@ -148,7 +165,32 @@ class Applied(Form):
             new=done.new,
             cells=done.cells,
             warnings=done.warnings,
+            cut=done.cut,
         )
+
+
+class Task(Form):
+    """The number of an edit that the worker was asked for."""
+
+    task: int
+
+
+class TaskCard(Form):
+    """What came of an edit that the worker was asked for: an answer, or what was wrong."""
+
+    task: int
+    op: str
+    state: Literal["queued", "done", "failed"]
+    answer: Applied | None
+    error: dict[str, Any] | None
+    asked_by: int
+    asked_at: datetime
+    ended_at: datetime | None
+
+
+BY_WORKER: dict[int | str, dict[str, Any]] = {
+    202: {"model": Task, "description": "The worker does it: see `tasks`."}
+}
 
 
 class EditItem(Form):
@@ -298,33 +340,66 @@ def list_plan_edits(
     return Edits.model_validate({"items": service.drafts.edits(session, viewer, plan, after=since)})
 
 
-@router.post("/plans/{plan}/edits", status_code=201, responses=responses_for(*EDITED))
-def edit_plan(session: SessionDep, viewer: StaffDep, plan: PlanPath, edit: Edit) -> Applied:
-    """Redraw a plan by one edit.
+@router.post("/plans/{plan}/edits", status_code=201, responses=responses_for(*EDITED) | BY_WORKER)
+def edit_plan(
+    session: SessionDep, viewer: StaffDep, response: Response, plan: PlanPath, edit: Edit
+) -> Applied | Task:
+    """Redraw a plan by one edit; what cuts cells or divides a grid is the worker's: 202.
 
     Raises
     ------
     StaleEditError
         If a grid is newer than its version says: 412, with the newer ones.
+    GridLockedError
+        If another member keeps one of them: 423, with who does.
     VersionMissingError
         If the version of a grid that the edit touches is missing: 428.
     PlanRuleError
         If a rule would be broken: 422, with each place as GeoJSON.
     """
+    if service.drafts.asking.for_worker(edit.op, edit.args):
+        response.status_code = 202
+        asked = service.drafts.asking.ask(session, viewer, plan, edit.op, edit.args, edit.versions)
+        return Task(task=asked)
     return Applied.of(
-        service.drafts.apply(session, viewer, plan, edit.op, edit.args, edit.versions)
+        service.drafts.redraw(session, viewer, plan, edit.op, edit.args, edit.versions)
     )
 
 
-@router.post("/plans/{plan}/undo", status_code=201, responses=responses_for(*EDITED))
-def undo_edit(session: SessionDep, viewer: StaffDep, plan: PlanPath) -> Applied:
+@router.get("/plans/{plan}/tasks/{task}", responses=responses_for(*SEEN, NotFoundError))
+def show_plan_task(
+    session: SessionDep,
+    viewer: ViewerDep,
+    city_id: CityDep,
+    plan: PlanPath,
+    task: Annotated[int, Path(ge=1, le=MOST_ID, description="Number of a task.")],
+) -> TaskCard:
+    """Return what came of an edit that the worker was asked for.
+
+    Raises
+    ------
+    PlanNotFoundError, NotFoundError
+        If one is a member of no such plan, or it has no such task: 404.
+    """
+    return TaskCard.model_validate(service.drafts.asking.told(session, viewer, plan, task))
+
+
+@router.post("/plans/{plan}/undo", status_code=201, responses=responses_for(*EDITED) | BY_WORKER)
+def undo_edit(
+    session: SessionDep, viewer: StaffDep, response: Response, plan: PlanPath
+) -> Applied | Task:
     """Take the own last edit back, if nothing that it touched has changed since.
+
+    Where that edit cut cells the worker puts them together again: 202.
 
     Raises
     ------
     ConflictError
         If there is none, or others have built upon it: 409.
     """
+    if service.drafts.undoes_a_cut(session, viewer, plan):
+        response.status_code = 202
+        return Task(task=service.drafts.asking.ask(session, viewer, plan, "undo", {}, {}))
     return Applied.of(service.drafts.undo(session, viewer, plan))
 
 

@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from geo.barriers import Ways, parts_of, ways
 from geo.errors import InvalidInputError
+from geo.terms import BarrierKind
 from geo.topology import Adjacency, Parts, adjacency, contiguous_parts
 
 TORN: Final = "torn"
@@ -25,9 +26,13 @@ COMPOUND: Final = "compound_divided"
 FEW: Final = "households_min"
 MANY: Final = "households_max"
 LARGE: Final = "area_max"
+OFF_TARGET: Final = "households_target"
+CROSSED: Final = "barrier_crossed"
+TOLERANCE: Final = 0.1
+"""Share of the wished number of households by which a grid may miss it."""
 ALWAYS: Final = frozenset({TORN, EMPTY, MIXED, LOCKED})
 """Rules that no plan can switch off."""
-WISHED: Final = frozenset({COMPOUND, FEW, MANY, LARGE})
+WISHED: Final = frozenset({COMPOUND, FEW, MANY, LARGE, OFF_TARGET, CROSSED})
 """Rules that a plan sets; they warn, unless it refuses by them."""
 
 
@@ -59,22 +64,27 @@ class Limits:
 
     Attributes
     ----------
-    households_target, households_tolerance : float, optional
-        For figures; nothing is refused by them.
+    households_target : float, optional
+        What a basic leaf grid should have.
+    households_tolerance : float, default 0.1
+        How far it may be from that, as a share of it: 0.1 is a tenth to either side.
     households_min, households_max, area_max_m2 : float, optional
         Of a basic leaf grid.
     keep_compounds : bool
         Compounds with households lie in one grid.
+    keep_barriers : frozenset of str
+        Kinds of barriers that no leaf grid lies on both sides of, whatever street crosses them.
     refuse : frozenset of str
         Rules by which an edit is refused; by the others the planner is warned.
     """
 
     households_target: float | None = None
-    households_tolerance: float | None = None
+    households_tolerance: float = TOLERANCE
     households_min: float | None = None
     households_max: float | None = None
     area_max_m2: float | None = None
     keep_compounds: bool = False
+    keep_barriers: frozenset[str] = frozenset()
     refuse: frozenset[str] = frozenset()
 
     @classmethod
@@ -84,22 +94,45 @@ class Limits:
         Raises
         ------
         InvalidInputError
-            If a rule is unknown or no sound number; `field` names it.
+            If a rule is unknown, no sound value, or contradicts another.
         """
         unknown = sorted(set(rules) - set(cls.__dataclass_fields__))
         if unknown:
             raise InvalidInputError(f"There is no rule '{unknown[0]}'.", field="rules")
         given: dict[str, Any] = dict(rules)
-        refuse = given.pop("refuse", [])
+        refuse = _some_of(given.pop("refuse", []), WISHED, "refuse")
+        barriers = given.pop("keep_barriers", [])
+        kinds = frozenset(kind.value for kind in BarrierKind)
+        kept = kinds if barriers is True else _some_of(barriers or [], kinds, "keep_barriers")
         keep = given.pop("keep_compounds", False)
-        if not isinstance(refuse, list) or not set(map(str, refuse)) <= WISHED:
-            listed = ", ".join(sorted(WISHED))
-            raise InvalidInputError(f"'refuse' names some of {listed}.", field="rules")
+        if not isinstance(keep, bool):
+            raise InvalidInputError("'keep_compounds' is true or false.", field="rules")
         for name, value in given.items():
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if value is not None and not (number and 0 <= value < 1e12):
                 raise InvalidInputError(f"'{name}' is a number from 0.", field="rules")
-        return cls(**given, keep_compounds=bool(keep), refuse=frozenset(refuse))
+        plain = {name: value for name, value in given.items() if value is not None}
+        made = cls(**plain, keep_compounds=keep, keep_barriers=kept, refuse=refuse)
+        made._demand_sense()
+        return made
+
+    def _demand_sense(self) -> None:
+        least, most, target = self.households_min, self.households_max, self.households_target
+        if least is not None and most is not None and least > most:
+            raise InvalidInputError("'households_min' is above 'households_max'.", field="rules")
+        if target is not None and not (least or 0) <= target <= (target if most is None else most):
+            message = "'households_target' lies between 'households_min' and 'households_max'."
+            raise InvalidInputError(message, field="rules")
+        if self.households_tolerance > 1:
+            message = "'households_tolerance' is a share from 0 to 1."
+            raise InvalidInputError(message, field="rules")
+
+
+def _some_of(value: Any, known: frozenset[str], name: str) -> frozenset[str]:
+    if not isinstance(value, list) or not set(map(str, value)) <= known:
+        listed = ", ".join(sorted(known))
+        raise InvalidInputError(f"'{name}' names some of {listed}.", field="rules")
+    return frozenset(value)
 
 
 def torn_leaves(
@@ -148,6 +181,48 @@ def torn_leaves(
         may = allowed[number]
         message = f"The grid {number} would lie in {parts} parts, with {may} allowed."
         faults.append(Fault(TORN, number, message, place, {"parts": int(parts), "allowed": may}))
+    return faults
+
+
+def crossing_leaves(
+    cells: gpd.GeoSeries,
+    after: pd.Series[int],
+    before: pd.Series[int],
+    leaves: Collection[int],
+    barriers: gpd.GeoSeries,
+) -> list[Fault]:
+    """Return the leaf grids that come to lie on both sides of a barrier, bridges or not.
+
+    Parameters
+    ----------
+    cells, after, before
+        As for `torn_leaves`.
+    leaves : collection of int
+        The leaves to be looked at.
+    barriers : GeoSeries
+        Those that no grid crosses, near the cells.
+
+    Returns
+    -------
+    list of Fault
+        With the smaller parts as their place. A grid that crossed as often before may stay so.
+    """
+    asked = after.where(after.isin(list(leaves)))
+    if not len(barriers) or not asked.notna().any():
+        return []
+    nothing = gpd.GeoSeries([], crs=cells.crs)
+    closed, opened = ways(cells, barriers, nothing), ways(cells, nothing, nothing)
+    sides, earlier = parts_of(asked, closed), parts_of(before, closed)
+    whole = parts_of(asked, opened).to_dict()
+    faults = []
+    for grid, count in sides.items():
+        number = int(str(grid))
+        if count <= max(whole[grid], int(earlier.get(grid, 1))):
+            continue
+        stray = _stray(after.to_numpy() == number, closed)
+        place = shapely.coverage_union_all(cells.to_numpy()[stray]) if stray.any() else None
+        message = f"The grid {number} would lie on both sides of a barrier."
+        faults.append(Fault(CROSSED, number, message, place, {"sides": int(count)}))
     return faults
 
 
@@ -249,6 +324,7 @@ def sizes(
     faults = []
     for grid in sorted(area_m2):
         homes, area = households.get(grid, 0.0), area_m2[grid]
+        faults += _off_target(grid, homes, limits)
         for rule, least, most, value, unit in (
             (FEW, limits.households_min, None, homes, "households"),
             (MANY, None, limits.households_max, homes, "households"),
@@ -262,6 +338,16 @@ def sizes(
             message = f"The grid {grid} would have {value:g} {unit}, {word} {limit:g} are wished."
             faults.append(Fault(rule, grid, message, None, {"value": value, "limit": limit}))
     return faults
+
+
+def _off_target(grid: int, homes: float, limits: Limits) -> list[Fault]:
+    """Return whether a grid misses the wished number of households by more than it may."""
+    target = limits.households_target
+    if target is None or abs(homes - target) <= target * limits.households_tolerance:
+        return []
+    message = f"The grid {grid} would have {homes:g} households, about {target:g} are wished."
+    figures = {"value": homes, "target": target, "tolerance": limits.households_tolerance}
+    return [Fault(OFF_TARGET, grid, message, None, figures)]
 
 
 def divided_compounds(

@@ -6,9 +6,11 @@ order of their numbers, looks again, and only then compares versions, writes, ch
 something changed, and notes what takes it back.
 """
 
+from geo.store.drafts import comments, locks, news
 from geo.store.drafts.acting import acting
 from geo.store.drafts.editing import Applied, apply, return_to, undo
 from geo.store.drafts.opening import delete, open_plan, set_members, set_rules
+from geo.store.drafts.sweeping import pick, redraw
 from geo.store.drafts.telling import cells, edits, grids, outlines, show, state
 from geo.store.drafts.validating import check
 
@@ -18,11 +20,16 @@ __all__ = [
     "apply",
     "cells",
     "check",
+    "comments",
     "delete",
     "edits",
     "grids",
+    "locks",
+    "news",
     "open_plan",
     "outlines",
+    "pick",
+    "redraw",
     "return_to",
     "set_members",
     "set_rules",

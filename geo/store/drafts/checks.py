@@ -21,6 +21,7 @@ from geo.redraw.scene import Change, Scene, changed
 from geo.store.drafts import rows
 from geo.store.drafts.rows import Draft
 from geo.tables import SRID
+from geo.terms import GridKind
 from geo.topology import adjacency
 
 NEAR_M: Final = 60.0
@@ -82,6 +83,7 @@ _LEAVES = text("""
 _LINES: Final = {
     "barrier": text("""
         SELECT ST_AsBinary(geom) FROM barrier WHERE city_id = :city
+            AND (CAST(:kinds AS text[]) IS NULL OR kind = ANY (:kinds))
             AND geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326)
     """),
     "street": text("""
@@ -247,24 +249,37 @@ def _cell_faults(
     before = {cell: scene.owners[cell] for cell in change.cells}
     hit = now.index.isin(list(before))
     then[hit] = now.index[hit].map(before)
-    lines = [_near(session, draft, ground, kind, srid) for kind in ("barrier", "street")]
+    lines = [near(session, draft, ground, kind, srid) for kind in ("barrier", "street")]
     found = rules.torn_leaves(ground.shapes, now, then, leaves, *lines)
     if not found and above:
         found += _above(session, draft, srid, scene, change, ground, now, above)
-    found += _sizes(session, draft, ground, now, leaves, limits)
+    if limits.keep_barriers and not found:
+        walls = near(session, draft, ground, "barrier", srid, sorted(limits.keep_barriers))
+        found += rules.crossing_leaves(ground.shapes, now, then, leaves, walls)
+    facts = changed(scene, change).grids
+    basic = [one for one in leaves if one in facts and facts[one].kind == GridKind.BASIC]
+    found += _sizes(session, draft, ground, now, basic, limits)
     if limits.keep_compounds:
         found += _compounds(session, draft, srid, before, set(change.cells))
     return found
 
 
-def _near(session: Session, draft: Draft, ground: Ground, kind: str, srid: int) -> gpd.GeoSeries:
-    """Return the barriers or streets around cells, cut off where they lead away."""
+def near(
+    session: Session,
+    draft: Draft,
+    ground: Ground,
+    kind: str,
+    srid: int,
+    kinds: Collection[str] | None = None,
+) -> gpd.GeoSeries:
+    """Return the barriers, of some kinds or all, or streets around cells, cut off further away."""
     west, south, east, north = ground.degrees
     box = {
         "west": west - NEAR_DEGREES, "south": south - NEAR_DEGREES,
         "east": east + NEAR_DEGREES, "north": north + NEAR_DEGREES,
     }  # fmt: skip
-    stored = session.scalars(_LINES[kind], {"city": draft.city_id, **box}).all()
+    asked = {"city": draft.city_id, "kinds": kinds, **box}
+    stored = session.scalars(_LINES[kind], asked).all()
     shapes = turned(shapely.from_wkb([bytes(one) for one in stored]), srid)
     if len(shapes):
         low_x, low_y, high_x, high_y = ground.shapes.total_bounds
@@ -347,7 +362,9 @@ def _sizes(
     leaves: Collection[int],
     limits: Limits,
 ) -> list[Fault]:
-    wished = (limits.households_min, limits.households_max, limits.area_max_m2)
+    wished = (
+        limits.households_target, limits.households_min, limits.households_max, limits.area_max_m2
+    )  # fmt: skip
     if all(one is None for one in wished):
         return []
     own = now[now.isin(list(leaves))]

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from geo.db import Viewer
 from geo.errors import (
     ConflictError,
-    ForbiddenError,
     PlanRuleError,
     StaleEditError,
     VersionMissingError,
@@ -33,7 +32,7 @@ from geo.redraw.scene import (
 )
 from geo.store import audit
 from geo.store.cutting import hold_cells
-from geo.store.drafts import checks, rows
+from geo.store.drafts import checks, locks, rows
 from geo.store.drafts.rows import Draft, Held
 from geo.tables import City, PlanEdit
 
@@ -241,7 +240,7 @@ def _carry_out(session: Session, viewer: Viewer, plan_id: int, wish: _Wish) -> A
         raise ConflictError("The plan stands like this already.", reason="nothing_changes")
     own = touched(scene, change)
     _demand_versions(draft, scene, wish, own, held)
-    _demand_unlocked(viewer, own, held)
+    locks.demand_free(session, draft, viewer, {one: held[one] for one in own if one in held})
     if wish.undoes is not None:
         _demand_untouched(session, draft, scene, change, wish)
     numbered = rows.number(session, draft, change)
@@ -316,15 +315,6 @@ def _demand_versions(
     if missing:
         message = f"The edit touches the grids {', '.join(missing)}: send their versions."
         raise VersionMissingError(message, missing=missing, plan=draft.plan_id)
-
-
-def _demand_unlocked(viewer: Viewer, own: Collection[int], held: Mapping[int, Held]) -> None:
-    for grid in sorted(own):
-        holder = held[grid].locked_by if grid in held else None
-        if holder is not None and holder != viewer.user_id:
-            raise ForbiddenError(
-                f"Another member keeps the grid {grid} for now.", grid=grid, locked_by=holder
-            )
 
 
 def _demand_untouched(
