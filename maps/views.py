@@ -97,6 +97,8 @@ class ViewOptions:
         Grids that the reader acts in; they are outlined.
     packed : bool
         The page brings the scripts and styles of the map along, in a file of its own.
+    plain : bool
+        Borders alone, without fills and figures: for those who look for a place, not at the net.
     """
 
     lang: str = "zh"
@@ -115,6 +117,7 @@ class ViewOptions:
     first_view: Sequence[float] | None = None
     own: Sequence[tuple[int, int]] = ()
     packed: bool = False
+    plain: bool = False
 
 
 def net_frame(
@@ -283,10 +286,11 @@ def _net_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOpt
         CATEGORY_COLOURS,
         {
             "level": steps[-1]["level"] if single and steps else options.level,
-            "fillOpacity": FILL_OPACITY,
+            "fillOpacity": 0 if options.plain else FILL_OPACITY,
+            "fills": not options.plain,
             "selectedWeight": SELECTED_WEIGHT_PX,
             "parents": not single,
-            "withValues": not single,
+            "withValues": not single and not options.plain,
             "selected": options.grid,
             "selectedLevel": options.grid_level,
             "own": [{"id": grid, "level": level} for grid, level in options.own],
@@ -305,7 +309,7 @@ def _base_layer(city: Mapping[str, Any], net: Mapping[str, Any], options: ViewOp
             "only": [*only],
             "labels": not only,
             "off": [] if only else ["density"],
-            "households": options.words.get("households", ""),
+            "households": "" if options.plain else options.words.get("households", ""),
         },
     )
 

@@ -68,7 +68,7 @@ Code = Annotated[str, Path(min_length=4, max_length=16, pattern=r"^[0-9A-Z]+$")]
 @router.get("/report")
 def show_report(sight: SightDep) -> Response:
     """Let anybody report something on the map."""
-    options = sight.options(packed=sight.packed, first_view=_first_view(sight))
+    options = sight.options(packed=sight.packed, first_view=_first_view(sight), plain=True)
     kinds = _kinds(sight)
     west, south, east, north = sight.city["bbox"]
     page = {

@@ -31,6 +31,7 @@ async function act(content, thanks) {
 function question(report) {
   if (!report.may?.length) return null;
   if (report.satisfied === true) return h("p", { class: "notice is-good" }, t("You said that it is solved."));
+  const said = report.satisfied === false ? h("p", { class: "notice is-watch" }, t("You said that it is not solved.")) : null;
   const why = h("textarea", { rows: 2, maxlength: 2000, "aria-label": t("Say why it is not solved."), placeholder: t("Say why it is not solved.") });
   const again = h("div", { class: "follow-again", hidden: true }, why,
     h("button", { class: "button is-main", type: "button", onclick: () => {
@@ -40,7 +41,7 @@ function question(report) {
         why.focus();
       }
     } }, t("Open it again")));
-  return h("section", { class: "follow-question" }, h("h2", {}, t("Is it solved?")),
+  return h("section", { class: "follow-question" }, h("h2", {}, t("Is it solved?")), said,
     h("div", { class: "card-actions" },
       h("button", { class: "button is-main", type: "button", onclick: () => act({ act: "answer", satisfied: true }, t("Thank you for your answer.")) }, t("Yes, it is solved")),
       h("button", { class: "button", type: "button", onclick: () => {
