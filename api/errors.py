@@ -23,6 +23,7 @@ from api import i18n, rendering
 from api.auth import CrossSiteError
 from api.i18n import marked
 from geo import errors
+from geo.saying import Said
 
 log = logging.getLogger("wangge")
 
@@ -130,6 +131,21 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         409,
         marked("This contradicts what is stored"),
         marked("Load the page again and look at what changed."),
+    ),
+    errors.RebaseNeededError: Kind(
+        409,
+        marked("A later net was published meanwhile"),
+        marked("Put the plan on the last net first; nothing of it is lost."),
+    ),
+    errors.RebaseConflictError: Kind(
+        409,
+        marked("The plan and a later net changed the same"),
+        marked("Decide each place: keep what the plan says, or take what the later net says."),
+    ),
+    errors.PostsUnsettledError: Kind(
+        409,
+        marked("Posts of grids that end have no successor"),
+        marked("Say where each post goes, or that it becomes vacant."),
     ),
     errors.InvalidInputError: Kind(
         422,
@@ -337,17 +353,27 @@ def answer(
             link=_way_on(request, error, catalogue.gettext),
         )
     name = code or error.code
+    data = i18n.told(error.data, language)
     body = {
         "type": f"urn:wangge:problem:{name}",
         "title": headline,
         "status": number,
         "code": name,
-        "detail": error.message,
-        **{key: value for key, value in error.data.items() if key not in STANDARD},
+        "detail": _detail(error, data, language),
+        **{key: value for key, value in data.items() if key not in STANDARD},
     }
     if "id" in error.data:
         body["instance"] = f"urn:uuid:{error.data['id']}"
     return JSONResponse(body, number, headers=sent, media_type=MEDIA_TYPE)
+
+
+def _detail(error: errors.WanggeError, data: Mapping[str, Any], language: str) -> str:
+    """Return what happened in the reader's language, as far as it can be said in it."""
+    if isinstance(error, errors.DatasetError) and any(
+        isinstance(one, Said) for one in error.data.get("defects", ())
+    ):
+        return "\n".join(data["defects"])
+    return str(i18n.told(error.message, language))
 
 
 def _pointed(error: errors.WanggeError, language: str, word: Callable[[str], str]) -> str:

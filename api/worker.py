@@ -1,4 +1,7 @@
-"""The worker: waits for jobs, does one after the other, stops when told, never works by halves."""
+"""The worker: waits for jobs, does one after the other, stops when told, never works by halves.
+
+It also publishes plans when that was asked for, and hands over what is open when a net begins.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from sqlalchemy import Engine
 
 from geo.errors import DatabaseAwayError
 from geo.settings import Settings
+from geo.store.drafts import asking
 from geo.store.importing.jobs import CHANNEL
 from geo.store.importing.working import Worker
 
@@ -74,7 +78,7 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
             if time.monotonic() - swept_s > SWEEP_S:
                 worker.sweep(keep, undo)
                 swept_s = time.monotonic()
-            if worker.work() is None:
+            if worker.work() is None and not asking.work(worker.engine):
                 calls.wait(IDLE_S, worker.stopping)
         except (DatabaseAwayError, psycopg.OperationalError):
             calls.close()

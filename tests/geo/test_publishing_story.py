@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from geo.errors import (
+    ConflictError,
     ForbiddenError,
     PlanStateError,
     RebaseConflictError,
@@ -101,12 +102,10 @@ def test_two_plans_on_one_base_are_published_one_after_the_other(office: Office)
     assert office.faults() == []
 
     # The last scheduled net can be cancelled, the one before it cannot.
-    from geo.errors import ConflictError
-
     with pytest.raises(ConflictError), office.at_work(office.second) as session:
-        publishing.cancel(session, office.second, 2)
+        publishing.cancel(session, office.second, east)
     with office.at_work(office.second) as session:
-        assert publishing.cancel(session, office.second, 3) == south
+        assert publishing.cancel(session, office.second, south) == 3
     assert office.card(south)["state"] == "draft"
     assert office.card(south)["last_seq"] == 2
     assert office.run(212, 3).name == "海边网格", "a cancelled net can still be read"
@@ -128,7 +127,7 @@ def test_a_cancelled_net_is_left_behind(office: Office) -> None:
     office.approve(plan)
     office.publish(plan, office.day(7))
     with office.at_work(office.second) as session:
-        publishing.cancel(session, office.second, 2)
+        assert publishing.cancel(session, office.second, plan) == 2
     other = office.open("乙")
     office.edit(other, "rename", grid=111, name="改")
     office.approve(other)
@@ -139,13 +138,3 @@ def test_a_cancelled_net_is_left_behind(office: Office) -> None:
     assert office.faults() == []
     with office.at_work() as session:
         assert drafts.show(session, office.planner, plan)["state"] == "draft"
-
-
-def publish_of(office: Office) -> Callable[[int, int], int]:
-    """Return what approves and publishes a plan so many days from now."""
-
-    def done(plan: int, later: int) -> int:
-        office.approve(plan)
-        return office.publish(plan, office.day(later)).seq
-
-    return done

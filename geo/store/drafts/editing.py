@@ -166,7 +166,7 @@ def return_to(session: Session, viewer: Viewer, plan_id: int, n: int, last: int 
     StaleEditError
         If there are later edits.
     ConflictError
-        If the plan stands there already.
+        If the plan stands there already, or was put on a later net since.
     PlanNotFoundError, ForbiddenError, PlanStateError, PlanRuleError
         As for `apply`.
     """
@@ -175,6 +175,10 @@ def return_to(session: Session, viewer: Viewer, plan_id: int, n: int, last: int 
     if last is None:
         raise VersionMissingError("Say which edit is the last one that you know.", missing={})
     _demand_last(session, draft, last)
+    rebased = session.scalar(_REBASED, draft.known(n=n))
+    if rebased is not None:
+        message = f"The plan was put on a later net by edit {rebased}: it cannot go back behind it."
+        raise ConflictError(message, reason="rebased", by=rebased)
     found = session.scalars(_INVERSES, draft.known(n=n)).all()
     change = _standing(session, draft, one_after_other([of_rows(one) for one in found]))
     wish = _Wish(
@@ -186,6 +190,7 @@ def return_to(session: Session, viewer: Viewer, plan_id: int, n: int, last: int 
 _LAST_OWN = text("""
     SELECT e.n, e.inverse, e.touched FROM plan_edit AS e
     WHERE e.city_id = :city AND e.plan_id = :plan AND e.actor_id = :user AND e.undoes IS NULL
+        AND e.op <> 'rebase'
         AND NOT EXISTS (SELECT FROM plan_edit AS u WHERE u.city_id = e.city_id
             AND u.plan_id = e.plan_id AND u.undoes = e.n)
     ORDER BY e.n DESC LIMIT 1
@@ -193,6 +198,10 @@ _LAST_OWN = text("""
 _INVERSES = text("""
     SELECT inverse FROM plan_edit WHERE city_id = :city AND plan_id = :plan AND n > :n
     ORDER BY n DESC
+""")
+_REBASED = text("""
+    SELECT max(n) FROM plan_edit WHERE city_id = :city AND plan_id = :plan AND n > :n
+        AND op = 'rebase'
 """)
 _BUILT_UPON = text("""
     SELECT e.n FROM plan_edit AS e

@@ -15,7 +15,7 @@ from geo.redraw.rules import Limits
 from geo.store import audit, rights
 from geo.store.drafts import rows
 from geo.store.nets import Moment
-from geo.tables import Grid, Plan, PlanGrid
+from geo.tables import Grid, Net, Plan, PlanGrid
 from geo.terms import GridKind, PlanState, Role
 
 DELETABLE: Final = (PlanState.DRAFT, PlanState.SUBMITTED, PlanState.WITHDRAWN)
@@ -42,6 +42,11 @@ _GRIDS_OF_PLAN = text("""
 _CELLS_OF_PLAN = text("""
     INSERT INTO plan_cell (city_id, plan_id, cell_id, grid_id)
     SELECT city_id, :plan, cell_id, grid_id FROM plan_cell
+    WHERE city_id = :city AND plan_id = :other
+""")
+_POSTS_OF_PLAN = text("""
+    INSERT INTO plan_post (city_id, plan_id, post_id, to_grid)
+    SELECT city_id, :plan, post_id, to_grid FROM plan_post
     WHERE city_id = :city AND plan_id = :other
 """)
 _KNOWN_USERS = text("""
@@ -99,6 +104,7 @@ def open_plan(
     if other is not None:
         session.execute(_GRIDS_OF_PLAN, {**known, "other": copy_of})
         session.execute(_CELLS_OF_PLAN, {**known, "other": copy_of})
+        session.execute(_POSTS_OF_PLAN, {**known, "other": copy_of})
     elif base is not None:
         session.execute(_FROM_NET, {**known, "seq": base})
     else:
@@ -214,6 +220,12 @@ def delete(session: Session, viewer: Viewer, plan_id: int) -> None:
     if plan.state not in DELETABLE:
         message = f"The plan is {plan.state}: it stays."
         raise PlanStateError(message, plan=plan_id, state=plan.state)
+    was = session.scalar(
+        select(Net.seq).where(Net.city_id == plan.city_id, Net.plan_id == plan_id).limit(1)
+    )
+    if was is not None:
+        message = f"The plan {plan_id} was published as net {was}, which was cancelled: it stays."
+        raise PlanStateError(message, plan=plan_id, state=plan.state, seq=was)
     told = {"name": plan.name, "base": plan.base_seq, "state": plan.state}
     session.delete(plan)
     session.flush()

@@ -97,42 +97,45 @@ def ask(session: Session, viewer: Viewer, plan_id: int, effective_from: date, co
     return int(made)
 
 
-def cancel(session: Session, viewer: Viewer, seq: int) -> int:
-    """Cancel the last net before its date; return its plan, which is a draft again.
+def cancel(session: Session, viewer: Viewer, plan_id: int) -> int:
+    """Cancel the net that a plan became, before its date; return its number.
 
     The net stays as it was decided, marked as cancelled; its number and codes are not given again.
+    The plan is a draft again.
 
     Raises
     ------
-    ConflictError
-        If it has begun, is cancelled already, is not the last one, or came from no plan.
     PlanNotFoundError, ForbiddenError
-        If the viewer is no member of its plan, or may not publish.
+        If the viewer is no member of the plan, or may not publish.
+    PlanStateError
+        If the plan is not published.
+    ConflictError
+        If its net has begun, or is not the last one.
     """
-    city_id = viewer.city_id or 0
-    writing.hold_nets(session, city_id)
-    found = session.execute(_LAST, {"city": city_id, "seq": seq}).one_or_none()
-    if found is None or found.plan_id is None or found.cancelled or found.begun or found.later:
-        message = f"Net {seq} cannot be cancelled: only the last one before its date can."
-        raise ConflictError(message, seq=seq, reason="not_the_last_scheduled")
-    plan = turning.held(session, viewer, found.plan_id)
+    writing.hold_nets(session, viewer.city_id or 0)
+    plan = turning.held(session, viewer, plan_id)
     turning.demand_right(viewer, plan, "publish")
-    known = {"city": city_id, "seq": seq, "actor": viewer.user_id}
-    plan_id = int(session.execute(_CANCEL, known).scalar_one())
+    turning.demand_state(plan, PlanState.PUBLISHED)
+    found = session.execute(_NET, {"city": plan.city_id, "plan": plan_id}).one()
+    if found.begun or found.later:
+        message = f"Net {found.seq} cannot be cancelled: only the last one before its date can."
+        raise ConflictError(message, seq=found.seq, reason="not_the_last_scheduled")
+    known = {"city": plan.city_id, "seq": found.seq, "actor": viewer.user_id}
+    session.execute(_CANCEL, known)
     session.expire_all()
     audit.append(
-        session, city_id, "net.cancel", f"net/{seq}", {"plan": plan_id},
+        session, viewer.city_id or 0, "net.cancel", f"net/{found.seq}", {"plan": plan_id},
         actor_id=viewer.user_id, actor_role=str(viewer.role),
     )  # fmt: skip
-    return plan_id
+    return int(found.seq)
 
 
-_LAST: Final = text("""
-    SELECT n.plan_id, n.cancelled_at IS NOT NULL AS cancelled,
+_NET: Final = text("""
+    SELECT n.seq,
         n.effective_from <= (statement_timestamp() AT TIME ZONE c.timezone)::date AS begun,
         EXISTS (SELECT FROM net AS x WHERE x.city_id = n.city_id AND x.seq > n.seq) AS later
     FROM net AS n JOIN city AS c ON c.city_id = n.city_id
-    WHERE n.city_id = :city AND n.seq = :seq
+    WHERE n.city_id = :city AND n.plan_id = :plan AND n.cancelled_at IS NULL
 """)
 
 
