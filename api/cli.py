@@ -11,8 +11,9 @@ from typing import Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
-from api.commands.terminal import report_failure
+from api.commands.terminal import report_failure, report_misuse
 from geo.errors import WanggeError
 from geo.settings import Settings
 
@@ -29,6 +30,8 @@ COMMANDS = {
     "repair": "api.commands.repairing:repair",
     "compare": "api.commands.comparing:compare",
     "cells": "api.commands.cells:cells",
+    "divide": "api.commands.divide:divide",
+    "assign": "api.commands.assigning:assign",
     "db": "api.commands.database:app",
     "backup": "api.commands.keeping:backup",
     "restore": "api.commands.keeping:restore",
@@ -78,9 +81,17 @@ def main() -> None:
     """Run the command line; whatever goes wrong is one line and an exit code, never a trace."""
     as_json = "--json" in sys.argv
     try:
-        app()
+        if not as_json:
+            app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except TyperException as error:
+        sys.exit(report_misuse(error))
     except WanggeError as error:
         sys.exit(report_failure(error.code, error.message, error.data, as_json=as_json))
+    except typer.Abort:
+        sys.exit(
+            report_failure("aborted", "Nothing was done: nobody said yes.", {}, as_json=as_json)
+        )
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

@@ -11,12 +11,15 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 from fastapi import Request, Response
+
+from geo.saying import in_words
 
 LANGUAGES = ("zh", "en")
 COOKIE = "wangge_lang"
@@ -47,6 +50,12 @@ def translations(language: str) -> Translations:
     write_mo(compiled, catalogue(language))
     compiled.seek(0)
     return Translations(compiled)
+
+
+def told(data: Any, language: str) -> Any:
+    """Return plain data with the sentences in it (`geo.saying`) in a language."""
+    gettext = translations(language).gettext
+    return in_words(data, lambda pattern: gettext(pattern) if pattern else "")
 
 
 def marked(message: str) -> str:

@@ -28,6 +28,8 @@ WHOLE_M2: Final = 1e-6
 ROUNDING_M: Final = 2e-9
 """What a border may be off by the arithmetic, beside `WHOLE_M2`."""
 LEAST_PIECE_M2: Final = 0.01
+BESIDE_M: Final = 0.001
+"""Pieces within this of a border that does not match are those that it is about."""
 LISTED: Final = 100
 
 Array = NDArray[Any]
@@ -89,7 +91,7 @@ def fit(cells: gpd.GeoSeries, pieces: gpd.GeoDataFrame) -> Fitted:
     ------
     TopologyError
         If there is no CRS in metres, pieces do not make up their cells, or the result would be no
-        coverage; `defects` lists every place.
+        coverage; `defects` lists every place and `cells` the cells that cannot be cut like that.
     """
     crs = require_metres(pieces.crs)
     forth = Transformer.from_crs(WGS84_SRID, crs, always_xy=True)
@@ -107,7 +109,7 @@ def fit(cells: gpd.GeoSeries, pieces: gpd.GeoDataFrame) -> Fitted:
     whole, gained = _noded(_stacked(new_rings, beside), vertices, near)
     shapes = _polygons(whole, vertices.degrees)
     fitted, around = shapes[: len(new)], shapes[len(new) :]
-    _demand_coverage(shapes, forth, origin)
+    _demand_coverage(shapes, owner, forth, origin)
     plain = shapely.transform(_turned(fitted, forth), lambda xy: xy - origin)
     names = cells.index.to_numpy()[kept]
     return Fitted(
@@ -125,12 +127,12 @@ def _turned(shapes: Array, transformer: Transformer) -> Array:
 
 def _demand_whole(new: Array, owner: Ints, old: pd.Series[Any], origin: Floats) -> None:
     """Refuse pieces that are no polygons, overlap, or do not make up their cells."""
-    defects = [
-        f"cell {cell} is not among the cells" for cell in sorted(set(owner) - set(old.index))
-    ]
+    unknown = sorted(set(owner.tolist()) - set(old.index))
+    defects = [f"cell {cell} is not among the cells" for cell in unknown]
     sound = (shapely.get_type_id(new) == 3) & shapely.is_valid(new)
     sound &= shapely.area(new) >= LEAST_PIECE_M2
-    defects += [f"a piece of cell {cell} is no sound polygon" for cell in np.unique(owner[~sound])]
+    faulty = np.unique(owner[~sound]).tolist()
+    defects += [f"a piece of cell {cell} is no sound polygon" for cell in faulty]
     if not defects:
         order = np.argsort(owner, kind="stable")
         names, first = np.unique(owner[order], return_index=True)
@@ -139,10 +141,12 @@ def _demand_whole(new: Array, owner: Ints, old: pd.Series[Any], origin: Floats) 
                 spot = shapely.point_on_surface(old[cell])
                 x, y = spot.x + origin[0], spot.y + origin[1]
                 defects.append(f"pieces do not make up cell {cell} near ({x:.2f}, {y:.2f})")
+                faulty.append(cell)
     if defects:
         raise TopologyError(
             f"{len(defects)} cell(s) cannot be cut: {'; '.join(defects[:3])}",
             defects=defects[:LISTED],
+            cells=[] if unknown else faulty,
         )
 
 
@@ -284,14 +288,20 @@ def _polygons(rings: _Rings, degrees: Floats) -> Array:
     return np.asarray(shells)
 
 
-def _demand_coverage(shapes: Array, forth: Transformer, origin: Floats) -> None:
-    """Refuse a result that is no coverage in the metre CRS."""
+def _demand_coverage(shapes: Array, owner: Ints, forth: Transformer, origin: Floats) -> None:
+    """Refuse a result that is no coverage in the metre CRS; the pieces come first in it."""
     plain = shapely.transform(_turned(shapes, forth), lambda xy: xy - origin)
     sound = shapely.is_valid(plain)
     if sound.all() and shapely.coverage_is_valid(plain):
         return
-    wrong = shapely.coverage_invalid_edges(plain) if sound.all() else plain[~sound]
+    wrong = np.where(sound, shapely.Point(), plain)
+    if sound.all():
+        wrong = shapely.coverage_invalid_edges(plain)
     spots = shapely.point_on_surface(wrong[~shapely.is_empty(wrong)])
+    beside = shapely.STRtree(plain[: len(owner)]).query(
+        spots, predicate="dwithin", distance=BESIDE_M
+    )[1]
     defects = [f"near ({x:.2f}, {y:.2f})" for x, y in shapely.get_coordinates(spots) + origin]
     message = f"The pieces do not match what lies beside them: {'; '.join(defects[:3])}"
-    raise TopologyError(message, defects=defects[:LISTED])
+    cells = np.unique(owner[beside]).tolist()
+    raise TopologyError(message, defects=defects[:LISTED], cells=cells)

@@ -10,8 +10,19 @@ from typing import Any
 from pyproj import Transformer
 
 from geo.crs import WGS84_SRID
+from geo.saying import Said, phrase
 
 DEGREE_DIGITS = 7
+
+
+def the_row(number: object) -> Said:
+    """Return a row of a file as the subject of a finding."""
+    return phrase("row %(n)s", n=number)
+
+
+def the_rows(listed: str) -> Said:
+    """Return rows of a file, listed by their numbers, as the subject of a finding."""
+    return phrase("rows %(rows)s", rows=listed)
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,8 @@ class Finding:
     subject : str
         The code, name or row that it concerns.
     done : str
-        What was done about it, in a plain sentence.
+        What was done about it, in a plain sentence: one of the catalogue (`geo.saying`) where
+        people read it on a page.
     size, unit : float and str, optional
         How large it is: m2, m, persons ...
     x, y : float, optional

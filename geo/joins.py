@@ -14,6 +14,7 @@ import pandas as pd
 
 from geo.addresses import CANDIDATES, Gazetteer, Match, read
 from geo.errors import DeliveryError
+from geo.saying import phrase
 
 STATES: Final = ("matched", "several", "none", "invalid")
 """Beyond doubt; to be decided; no building like it; no count."""
@@ -137,13 +138,21 @@ def propose(
     said = [name for name in COLUMNS if name in rows.columns]
     if "households" not in rows.columns or not said:
         raise DeliveryError(
-            ["a column of households, and one of code, name or address of the building, are needed"]
+            [
+                phrase(
+                    "a column of households, and one of code, name or address of the "
+                    "building, are needed"
+                )
+            ]
         )
     ids = set(buildings["building_id"].astype(int).tolist())
     lost = [row for row, one in (decided or {}).items() if one != NO_BUILDING and one not in ids]
     if lost:
         raise DeliveryError(
-            [f"row {row} was decided for a building that is not there" for row in lost]
+            [
+                phrase("row %(row)s was decided for a building that is not there", row=row)
+                for row in lost
+            ]
         )
     matcher = _Matcher(buildings, building_gazetteer(buildings, known, within=within), within)
     counts = _counts(rows["households"])

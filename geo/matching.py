@@ -176,6 +176,7 @@ def match_features(
     fields: Sequence[str] = ("name",),
     reach_m: float = REACH_M,
     overlap: float = OVERLAP,
+    same_place: bool = True,
 ) -> Difference:
     """Match buildings, stations or streets: by code, else by overlap, or by nearness and name.
 
@@ -195,6 +196,8 @@ def match_features(
     fields : sequence of str, default ("name",)
         Columns of both to compare, apart from geometry.
     reach_m, overlap : float
+    same_place : bool, default True
+        Whether points and lines at one place are one thing, whatever they are called.
 
     Returns
     -------
@@ -213,7 +216,8 @@ def match_features(
         found = _best(_among(_shares_of_ground(one, two), rest), overlap, "ground")
         pairing = _joined(by_code, found)
     else:
-        pairing = _by_place(one, two, by_code, _names(standing, delivered, name), reach_m)
+        names = _names(standing, delivered, name)
+        pairing = _by_place(one, two, by_code, names, reach_m, same_place=same_place)
     return _difference(standing, delivered, (one, two), pairing, tuple(fields), kind, doubtful)
 
 
@@ -223,13 +227,31 @@ def _by_place(
     by_code: _Pairing,
     names: tuple[NDArray[Any], NDArray[Any]] | None,
     reach_m: float,
+    *,
+    same_place: bool,
 ) -> _Pairing:
     """Pair what stands at the same place, then what has the same name and is near."""
     rest = _open(len(one), len(two), by_code)
-    same = _best(_among(_nearness(one, two, SAME_M, None), rest), 0.0, "place")
-    rest = _open(len(one), len(two), by_code, same)
-    near = _nearness(one, two, reach_m, names) if names is not None else _NO_SHARES
-    return _joined(by_code, same, _best(_among(near, rest), 0.0, "name and place"))
+    same = _pairs(_NONE, _NONE, "place")
+    if same_place:
+        same = _best(_of_rest(one, two, SAME_M, None, rest), 0.0, "place")
+        rest = _open(len(one), len(two), by_code, same)
+    near = _of_rest(one, two, reach_m, names, rest) if names is not None else _NO_SHARES
+    return _joined(by_code, same, _best(near, 0.0, "name and place"))
+
+
+def _of_rest(
+    one: Shapes,
+    two: Shapes,
+    reach_m: float,
+    names: tuple[NDArray[Any], NDArray[Any]] | None,
+    rest: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+) -> _Shares:
+    """Return what is near among the rows that are not paired yet."""
+    left, right = (np.flatnonzero(side) for side in rest)
+    few = names and (names[0][left], names[1][right])
+    found = _nearness(one[left], two[right], reach_m, few)
+    return _Shares(left[found.left], right[found.right], found.of_left, found.of_right)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,12 @@ Apply = Annotated[str, typer.Option(help="What is applied of the difference: new
 Cut = Annotated[
     bool, typer.Option("--cut-cells", help="Buildings: give each new one a cell of its own.")
 ]
+Season = Annotated[
+    str | None, typer.Option(help="Households: day of a count of a season, beside the year's.")
+]
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Buildings: estimate the households not said, marked so.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; store nothing.")]
 Report = Annotated[Path | None, typer.Option(help="Write all findings and changes here, as JSON.")]
 As = Annotated[
@@ -109,7 +115,9 @@ def command(kind: DeliveryKind) -> Callable[..., None]:
         effective_from: From = None,
         vintage: Vintage = None,
         apply: Apply = "new,changed",
+        season: Season = None,
         cut_cells: Cut = False,
+        estimate: Estimate = False,
         dry_run: DryRun = False,
         report: Report = None,
         as_login: As = None,
@@ -121,7 +129,7 @@ def command(kind: DeliveryKind) -> Callable[..., None]:
             "kind": kind.value, "columns": _pairs("--map", map_), "fixed": _pairs("--set", set_),
             "words": _words(word), "encoding": encoding, "crs": crs, "datum": datum,
             "swap_axes": swap_axes, "level": level, "vintage": vintage,
-            "cut_cells": cut_cells,
+            "cut_cells": cut_cells, "estimate": estimate, "season": _day(season, "season"),
             "effective_from": _day(effective_from),
             "choice": [one.strip() for one in apply.split(",") if one.strip()],
         }  # fmt: skip
@@ -180,12 +188,12 @@ def _words(texts: list[str] | None) -> dict[str, dict[str, str]]:
     return found
 
 
-def _day(text: str | None) -> str | None:
+def _day(text: str | None, field: str = "effective_from") -> str | None:
     if text is not None:
         try:
             date.fromisoformat(text)
         except ValueError:
-            raise InvalidInputError(f"'{text}' is no day.", field="effective_from") from None
+            raise InvalidInputError(f"'{text}' is no day.", field=field) from None
     return text
 
 

@@ -23,6 +23,8 @@ from rich.progress import (
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for programs.")]
 
+USAGE = 2
+"""Exit code of a command that was called wrongly."""
 WORTH_SHOWING_S = 1.0
 """A step that took less leaves no bar behind."""
 
@@ -63,6 +65,13 @@ def report_failure(code: str, message: str, data: Mapping[str, Any], *, as_json:
         err.print("  Type this, then try again:", markup=False)
         err.print(f"    {data['command']}", markup=False, style="bold")
     return 1
+
+
+def report_misuse(error: Exception) -> int:
+    """Print as JSON how a command was called wrongly; return the exit code of wrong usage."""
+    said = getattr(error, "format_message", lambda: str(error))()
+    report_failure("usage", said, {}, as_json=True)
+    return int(getattr(error, "exit_code", USAGE))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from api import auth
+from api import auth, i18n
 from api.asking import KNOWN_FIELDS, MOST_ID, PLAIN_TEXT
 from api.deps import (
     CityDep,
@@ -84,6 +84,7 @@ class ImportItem(Form):
     imported_at: datetime | None
     undone_at: datetime | None
     file_kept: bool
+    refused: list[str] | None = Field(description="Why it was refused.")
     job: JobCard | None
 
 
@@ -133,6 +134,8 @@ class ImportWishForm(Wish):
     decided: dict[str, int] = Field(default_factory=dict)
     decisions: dict[str, str] = Field(default_factory=dict)
     cut_cells: bool = False
+    season: str | None = Field(None, max_length=10)
+    estimate: bool = False
 
 
 class ImportChoice(Wish):
@@ -140,6 +143,11 @@ class ImportChoice(Wish):
 
     choice: list[Literal["new", "changed", "gone"]] = Field(default=["new", "changed"])
     left_out: list[int] = Field(default_factory=list, max_length=100_000)
+
+
+def _card(request: Request, made: dict[str, Any]) -> ImportCard:
+    """Return a card with its sentences in the reader's language."""
+    return ImportCard.model_validate(i18n.told(made, i18n.get_language(request)))
 
 
 def most_bytes(settings: Settings, role: Role) -> int:
@@ -229,6 +237,7 @@ async def get_file(
     },
 )
 def deliver_file(
+    request: Request,
     file: Annotated[service.importing.Received, Depends(get_file, scope="function")],
     city_id: CityDep,
     viewer: OfficeDep,
@@ -245,7 +254,7 @@ def deliver_file(
         If too many files wait or came within the hour.
     """
     made = service.importing.receive(session, viewer, file, whole=not more)
-    return ImportCard.model_validate(made)
+    return _card(request, made)
 
 
 @router.post("/{delivery}/parts", status_code=201, responses=ANSWERS)
@@ -283,11 +292,12 @@ async def deliver_part(
         path.unlink(missing_ok=True)
         raise
     _, card = await run_in_threadpool(opened, None if more else JobStep.LOOK)
-    return ImportCard.model_validate(card)
+    return _card(request, card)
 
 
 @router.get("", responses=responses_for(*PROTECTED))
 def list_imports(
+    request: Request,
     city_id: CityDep,
     session: SessionDep,
     viewer: OfficeDep,
@@ -297,7 +307,8 @@ def list_imports(
     """List the deliveries of the city, the newest first."""
     found = service.importing.list_imports(session, viewer, before=before, limit=limit)
     last = found[-1]["delivery"] if len(found) == limit else None
-    return ImportPage(items=[ImportItem.model_validate(one) for one in found], next=last)
+    items = [ImportItem.model_validate(one) for one in i18n.told(found, i18n.get_language(request))]
+    return ImportPage(items=items, next=last)
 
 
 @router.get("/limits", responses=responses_for(*PROTECTED))
@@ -318,14 +329,19 @@ def show_limits(request: Request, city_id: CityDep, viewer: OfficeDep) -> Import
 
 @router.get("/{delivery}", responses=ANSWERS)
 def show_import(
-    city_id: CityDep, session: SessionDep, viewer: OfficeDep, delivery: DeliveryPath
+    request: Request,
+    city_id: CityDep,
+    session: SessionDep,
+    viewer: OfficeDep,
+    delivery: DeliveryPath,
 ) -> ImportCard:
     """Show what is known of a delivery, and how far the work on it is."""
-    return ImportCard.model_validate(service.importing.show_import(session, viewer, delivery))
+    return _card(request, service.importing.show_import(session, viewer, delivery))
 
 
 @router.get("/{delivery}/{part}", responses=ANSWERS)
 def show_import_part(
+    request: Request,
     city_id: CityDep,
     session: SessionDep,
     viewer: OfficeDep,
@@ -333,11 +349,13 @@ def show_import_part(
     part: Annotated[Literal["shapes", "defects", "difference"], InPath()],
 ) -> Any:
     """Show the shapes (GeoJSON), the defects or the difference of a prepared delivery."""
-    return service.importing.show_part(session, viewer, delivery, part)
+    found = service.importing.show_part(session, viewer, delivery, part)
+    return found if part == "shapes" else i18n.told(found, i18n.get_language(request))
 
 
 @router.put("/{delivery}/wish", status_code=202, responses=ANSWERS)
 def wish_import(
+    request: Request,
     city_id: CityDep,
     session: SessionDep,
     viewer: OfficeDep,
@@ -347,11 +365,12 @@ def wish_import(
     """Say how the file is read and what it is; the worker prepares it, nothing is stored yet."""
     args = wish.model_dump(mode="json")
     card = service.importing.ask(session, viewer, delivery, JobStep.PREPARE, args)
-    return ImportCard.model_validate(card)
+    return _card(request, card)
 
 
 @router.post("/{delivery}/confirm", status_code=202, responses=ANSWERS)
 def confirm_import(
+    request: Request,
     city_id: CityDep,
     session: SessionDep,
     viewer: OfficeDep,
@@ -361,30 +380,42 @@ def confirm_import(
     """Import a prepared delivery: the worker writes what was chosen, all of it or nothing."""
     args = choice.model_dump(mode="json")
     card = service.importing.ask(session, viewer, delivery, JobStep.IMPORT, args)
-    return ImportCard.model_validate(card)
+    return _card(request, card)
 
 
 @router.post("/{delivery}/cancel", status_code=202, responses=ANSWERS)
 def cancel_import(
-    city_id: CityDep, session: SessionDep, viewer: OfficeDep, delivery: DeliveryPath
+    request: Request,
+    city_id: CityDep,
+    session: SessionDep,
+    viewer: OfficeDep,
+    delivery: DeliveryPath,
 ) -> ImportCard:
     """Ask the worker to leave off; what it began is taken back."""
-    return ImportCard.model_validate(service.importing.cancel(session, viewer, delivery))
+    return _card(request, service.importing.cancel(session, viewer, delivery))
 
 
 @router.post("/{delivery}/undo", status_code=202, responses=ANSWERS)
 def undo_import(
-    city_id: CityDep, session: SessionDep, viewer: OfficeDep, delivery: DeliveryPath
+    request: Request,
+    city_id: CityDep,
+    session: SessionDep,
+    viewer: OfficeDep,
+    delivery: DeliveryPath,
 ) -> ImportCard:
     """Take an import back, row by row, unless something builds on it."""
     card = service.importing.ask(session, viewer, delivery, JobStep.UNDO)
-    return ImportCard.model_validate(card)
+    return _card(request, card)
 
 
 @router.delete("/{delivery}", status_code=202, responses=ANSWERS)
 def drop_import(
-    city_id: CityDep, session: SessionDep, viewer: OfficeDep, delivery: DeliveryPath
+    request: Request,
+    city_id: CityDep,
+    session: SessionDep,
+    viewer: OfficeDep,
+    delivery: DeliveryPath,
 ) -> ImportCard:
     """Delete a file that is not wanted; its line stays."""
     card = service.importing.ask(session, viewer, delivery, JobStep.DROP)
-    return ImportCard.model_validate(card)
+    return _card(request, card)

@@ -9,6 +9,7 @@ from typing import Final
 
 from geo.errors import FileRefusedError
 from geo.files.limits import MIB, Limits
+from geo.saying import phrase
 
 MOST_PARTS: Final = 2000
 MOST_RATIO: Final = 200
@@ -66,16 +67,28 @@ def unpack(path: Path, folder: Path, limits: Limits) -> list[Path]:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 spent += _write(archive, part, target, limits.unpacked_mib * MIB - spent, path)
     except (zipfile.BadZipFile, EOFError) as error:
-        said = f"{path.name}: the archive is damaged or cut off; hand it over again ({error})"
+        said = phrase(
+            "%(file)s: the archive is damaged or cut off; hand it over again (%(error)s)",
+            file=path.name,
+            error=error,
+        )
         raise FileRefusedError("damaged", [said]) from error
     except (NotImplementedError, RuntimeError) as error:
-        said = f"{path.name}: a part cannot be unpacked: {error}; make a plain .zip"
+        said = phrase(
+            "%(file)s: a part cannot be unpacked: %(error)s; make a plain .zip",
+            file=path.name,
+            error=error,
+        )
         raise FileRefusedError("locked", [said]) from error
     found = [
         folder.joinpath(*inside.parts) for _, inside in chosen if inside.suffix.casefold() in LAYERS
     ]
     if not found:
-        said = f"{path.name}: no layer is in this archive; it has {_some(parts)}"
+        said = phrase(
+            "%(file)s: no layer is in this archive; it has %(some)s",
+            file=path.name,
+            some=_some(parts),
+        )
         raise FileRefusedError("no_layers", [said])
     return sorted(found)
 
@@ -86,7 +99,12 @@ def _chosen(
     """Return the parts to unpack with their places; all that is wrong is refused in one list."""
     wrong: list[str] = []
     if len(parts) > MOST_PARTS:
-        said = f"{path.name}: it has {len(parts):,} parts, more than {MOST_PARTS:,}"
+        said = phrase(
+            "%(file)s: it has %(n)s parts, more than %(most)s",
+            file=path.name,
+            n=f"{len(parts):,}",
+            most=f"{MOST_PARTS:,}",
+        )
         raise FileRefusedError("too_large", [said])
     chosen: dict[str, tuple[zipfile.ZipInfo, PurePosixPath]] = {}
     for part in parts:
@@ -94,28 +112,58 @@ def _chosen(
         inside = PurePosixPath(name)
         ending = inside.suffix.casefold()
         if _leads_out(name, inside):
-            wrong.append(f"{path.name}: the part '{name}' leads out of the archive")
+            wrong.append(
+                phrase(
+                    "%(file)s: the part '%(name)s' leads out of the archive",
+                    file=path.name,
+                    name=name,
+                )
+            )
         elif stat.S_ISLNK(part.external_attr >> 16):
-            wrong.append(f"{path.name}: the part '{name}' is a link to another file")
+            wrong.append(
+                phrase(
+                    "%(file)s: the part '%(name)s' is a link to another file",
+                    file=path.name,
+                    name=name,
+                )
+            )
         elif ending in ARCHIVES:
-            wrong.append(f"{path.name}: the part '{name}' is an archive in the archive; unpack it")
+            wrong.append(
+                phrase(
+                    "%(file)s: the part '%(name)s' is an archive in the archive; unpack it",
+                    file=path.name,
+                    name=name,
+                )
+            )
         elif ending in LAYERS + BESIDE and not _hidden(inside):
             if str(inside).casefold() in chosen:
-                wrong.append(f"{path.name}: two parts are called '{name}'")
+                wrong.append(
+                    phrase("%(file)s: two parts are called '%(name)s'", file=path.name, name=name)
+                )
             chosen[str(inside).casefold()] = (part, inside)
     if wrong:
         raise FileRefusedError("hostile", wrong)
     total = sum(part.file_size for part, _ in chosen.values())
     if total > limits.unpacked_mib * MIB:
-        said = f"{path.name}: unpacked it would have {total / MIB:,.0f} MiB"
-        raise FileRefusedError("too_large", [f"{said}, more than {limits.unpacked_mib:,} MiB"])
+        said = phrase(
+            "%(file)s: unpacked it has %(n)s MiB, more than %(most)s MiB",
+            file=path.name,
+            n=f"{total / MIB:,.0f}",
+            most=f"{limits.unpacked_mib:,}",
+        )
+        raise FileRefusedError("too_large", [said])
     for part, inside in chosen.values():
         padded = inside.suffix.casefold() == ".dbf"  # wide columns of blanks, which are common
         if not padded and part.file_size > max(
             RATIO_FROM_BYTES, MOST_RATIO * max(part.compress_size, 1)
         ):
-            said = f"{path.name}: '{inside}' grows {part.file_size / part.compress_size:,.0f}-fold"
-            raise FileRefusedError("hostile", [f"{said} when unpacked; no real layer does"])
+            said = phrase(
+                "%(file)s: '%(inside)s' grows %(n)s-fold when unpacked; no real layer does",
+                file=path.name,
+                inside=inside,
+                n=f"{part.file_size / part.compress_size:,.0f}",
+            )
+            raise FileRefusedError("hostile", [said])
     return list(chosen.values())
 
 
@@ -169,7 +217,11 @@ def _write(
         while block := stream.read(BLOCK):
             written += len(block)
             if written > min(part.file_size, room):
-                said = f"{path.name}: '{target.name}' is larger than the archive says"
+                said = phrase(
+                    "%(file)s: '%(name)s' is larger than the archive says",
+                    file=path.name,
+                    name=target.name,
+                )
                 raise FileRefusedError("hostile", [said])
             file.write(block)
     return written
@@ -177,5 +229,9 @@ def _write(
 
 def _some(parts: list[zipfile.ZipInfo]) -> str:
     names = [name_of(part) for part in parts[:5]]
-    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
-    return (", ".join(names) or "nothing") + more
+    if not names:
+        return phrase("nothing")
+    named = ", ".join(names)
+    if len(parts) == len(names):
+        return named
+    return phrase("%(names)s and %(n)s more", names=named, n=len(parts) - len(names))

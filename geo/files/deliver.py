@@ -20,7 +20,8 @@ from geo.files.limits import Limits
 from geo.files.reference import crs_of
 from geo.files.sources import Batch, Opened, RawLayer, Shapes, batches
 from geo.files.understanding import facts_of, worth_asking
-from geo.findings import Finding
+from geo.findings import Finding, the_row
+from geo.saying import at, both, phrase
 
 SHAPE: Final = "geometry"
 ROW: Final = "row"
@@ -81,29 +82,37 @@ def _placed_as_wished(raw: RawLayer, wish: Wish) -> RawLayer:
 def _demand(label: str, raw: RawLayer, facts: LayerFacts, wish: Wish) -> None:
     """Refuse a wish that cannot be fulfilled."""
     wrong = [
-        f"{label}: no column '{column}'; it has {', '.join(raw.columns) or 'none'}"
+        phrase(
+            "%(file)s: no column '%(column)s'; it has %(names)s",
+            file=label,
+            column=column,
+            names=", ".join(raw.columns) or "-",
+        )
         for column in dict.fromkeys(wish.columns.values())
         if column not in raw.columns
     ]
     about = {column.name: column.about_person for column in facts.columns}
     for program, column in wish.columns.items():
         if (what := about.get(column)) and (why := guard.refusal(program, column, what)):
-            wrong.append(f"{label}: {why}")
+            wrong.append(at(label, why))
     asked = worth_asking(facts)
     if "crs" in asked:
-        wrong.append(f"{label}: {facts.crs.why} {_choices(facts)}")
+        wrong.append(at(label, both(facts.crs.why, _choices(facts))))
     if "datum" in asked and wish.datum is None:
-        wrong.append(f"{label}: {facts.datum.why} Say which: wgs84, gcj02 or bd09.")
+        wrong.append(at(label, both(facts.datum.why, phrase("Say which: wgs84, gcj02 or bd09."))))
     if facts.features == 0:
-        wrong.append(f"{label}: the layer is empty; hand over one with rows")
+        wrong.append(phrase("%(file)s: the layer is empty; hand over one with rows", file=label))
     if wrong:
         raise DeliveryError(wrong)
 
 
 def _choices(facts: LayerFacts) -> str:
     listed = ", ".join(str(srid) for srid in facts.crs.choices)
-    likely = f" (likely: {listed})" if listed else ""
-    return f"Ask who made the file, then say its EPSG number{likely}."
+    if not listed:
+        return phrase("Ask who made the file, then say its EPSG number.")
+    return phrase(
+        "Ask who made the file, then say its EPSG number (likely: %(listed)s).", listed=listed
+    )
 
 
 class _Writer:
@@ -133,7 +142,11 @@ class _Writer:
                 for part in table.cast(schema).to_batches():
                     stream.write_batch(part)
                 if self.rows > self.limits.features:
-                    said = f"{self.label}: it has more than {self.limits.features:,} rows"
+                    said = phrase(
+                        "%(file)s: it has more than %(most)s rows",
+                        file=self.label,
+                        most=f"{self.limits.features:,}",
+                    )
                     raise FileRefusedError("too_large", [said])
         finally:
             if stream is not None:
@@ -148,7 +161,7 @@ class _Writer:
             values = batch.columns[column]
             about = guard.by_column(values) if _is_worth_a_look(values.type) else None
             if about and (why := guard.refusal(program, column, about)):
-                raise DeliveryError([f"{self.label}: {why}"])
+                raise DeliveryError([at(self.label, why)])
             found[program] = _plain(values)
         if batch.shapes is not None:
             found[SHAPE] = pa.array(self._shapes(batch.shapes, numbers), pa.binary())
@@ -170,19 +183,32 @@ class _Writer:
 
     def _refuse_odd(self) -> None:
         if self.odd:
-            listed = ", ".join(f"row {row} is a {kind}" for row, kind in self.odd[:EXAMPLES])
-            wanted = {"areas": "areas", "lines": "lines", "points": "points"}[str(self.wish.kind)]
-            said = f"{self.label}: {wanted} are wanted, but {listed}; take another layer"
-            raise DeliveryError([said])
+            listed = ", ".join(f"{row} ({kind})" for row, kind in self.odd[:EXAMPLES])
+            raise DeliveryError([at(self.label, _unfit(str(self.wish.kind), listed))])
         if self.raw.kind != "table" and self.facts.kind != "table" and self.rows == len(self.bare):
-            raise DeliveryError([f"{self.label}: no row has a shape; hand over one with shapes"])
+            raise DeliveryError(
+                [phrase("%(file)s: no row has a shape; hand over one with shapes", file=self.label)]
+            )
 
     def findings(self) -> Iterator[Finding]:
         """Yield what was left out."""
         for row in self.bare:
-            yield Finding(self.label, "no_shape", f"row {row}", "has no shape")
+            yield Finding(self.label, "no_shape", the_row(row), phrase("has no shape"))
         for row in self.lost:
-            yield Finding(self.label, "elsewhere", f"row {row}", "lies nowhere in this system")
+            yield Finding(
+                self.label,
+                "elsewhere",
+                the_row(row),
+                phrase("lies nowhere in this system"),
+            )
+
+
+def _unfit(wanted: str, rows: str) -> str:
+    return {
+        "areas": phrase("areas are wanted, not rows %(rows)s; take another layer", rows=rows),
+        "lines": phrase("lines are wanted, not rows %(rows)s; take another layer", rows=rows),
+        "points": phrase("points are wanted, not rows %(rows)s; take another layer", rows=rows),
+    }[wanted]
 
 
 def _is_worth_a_look(of: pa.DataType) -> bool:
@@ -205,6 +231,8 @@ def _placing(facts: LayerFacts, wish: Wish) -> Any:
     """Return what turns shapes in the file's numbers into degrees on WGS 84."""
     own = crs_of(facts.crs)
     datum: Datum = wish.datum or facts.datum.used
+    if wish.as_delivered:
+        own, datum = None, "wgs84"
     shift = None
     if datum in ("gcj02", "bd09"):
         from geo.datums import to_wgs84  # loads frames, which few files need

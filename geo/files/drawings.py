@@ -21,6 +21,7 @@ from geo.files.facts import FileFormat, Kind, Placed
 from geo.files.limits import Limits
 from geo.files.sources import Batch, RawLayer, Shapes, flat, kind_of
 from geo.findings import Finding
+from geo.saying import phrase
 
 ENTITIES: Final = "entities"
 LAYER: Final = "Layer"
@@ -59,17 +60,23 @@ def layers(path: Path, known: FileFormat, limits: Limits) -> list[RawLayer]:
             kinds.setdefault(name, set()).update({kind} if kind else set())
             bounds.setdefault(name, []).append(shapely.total_bounds(batch.shapes[own]))
         if sum(counted.values()) > limits.features:
-            said = f"{path.name}: it has more than {limits.features:,} entities"
+            said = phrase(
+                "%(file)s: it has more than %(most)s entities",
+                file=path.name,
+                most=f"{limits.features:,}",
+            )
             raise FileRefusedError("too_large", [said])
     if not counted:
-        raise FileRefusedError("empty", [f"{path.name}: nothing is drawn in it"])
+        raise FileRefusedError(
+            "empty", [phrase("%(file)s: nothing is drawn in it", file=path.name)]
+        )
     found = []
     for name, count in sorted(counted.items(), key=lambda item: (-item[1], str(item[0]))):
         as_areas = lines[name] > 0 and closed[name] >= CLOSED_SHARE * lines[name]
         kind = _kind(kinds[name], as_areas=as_areas)
         findings = []
         if as_areas:
-            done = f"{closed[name]:,} closed lines are taken as areas"
+            done = phrase("%(n)s closed lines are taken as areas", n=f"{closed[name]:,}")
             findings.append(Finding(path.name, "closed_lines", str(name), done))
         found.append(
             RawLayer(

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from geo.files.facts import EncodingFact
+from geo.saying import both, phrase
 
 GB18030: Final = "GB18030"
 UTF8: Final = "UTF-8"
@@ -94,25 +95,34 @@ def decide(texts: Sequence[bytes], declared: str | None) -> EncodingFact:
     strange = [text for text in texts if not text.isascii()]
     own = known(declared)
     if not strange:
-        return EncodingFact(own or GB18030, declared, True, "plain", "All texts are plain ASCII.")
+        return EncodingFact(
+            own or GB18030, declared, True, "plain", phrase("All texts are plain ASCII.")
+        )
     in_utf8 = _is_utf8(strange)
     if own and _fits(own, strange, in_utf8):
-        return EncodingFact(own, declared, True, "declared", "The texts are what the file says.")
-    lies = f"The file says {declared}, but its texts are not; " if declared else ""
+        return EncodingFact(
+            own, declared, True, "declared", phrase("The texts are what the file says.")
+        )
     reason = "declared_lies" if declared else ""
     if in_utf8:
-        why = f"{lies}every text is valid UTF-8."
-        return EncodingFact(UTF8, declared, True, reason or "utf8_by_bytes", _sentence(why))
+        why = phrase("Every text is valid UTF-8.")
+        return EncodingFact(UTF8, declared, True, reason or "utf8_by_bytes", _unlike(declared, why))
     if _decodes(strange, GB18030) and _in_pairs(strange):
-        why = f"{lies}nothing else is said and every text is valid GB18030."
-        return EncodingFact(GB18030, declared, True, reason or "undeclared", _sentence(why))
+        why = phrase("Nothing else is said and every text is valid GB18030.")
+        return EncodingFact(GB18030, declared, True, reason or "undeclared", _unlike(declared, why))
     guess = WESTERN if not _in_pairs(strange) else GB18030
-    why = f"{lies}the texts look like {guess}; look at the names before anything is stored."
-    return EncodingFact(guess, declared, False, reason or "guessed", _sentence(why))
+    why = phrase(
+        "The texts look like %(guess)s; look at the names before anything is stored.",
+        guess=guess,
+    )
+    return EncodingFact(guess, declared, False, reason or "guessed", _unlike(declared, why))
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _unlike(declared: str | None, why: str) -> str:
+    """Return why an encoding was taken, after what the file says wrongly."""
+    if not declared:
+        return why
+    return both(phrase("The file says %(name)s, but its texts are not.", name=declared), why)
 
 
 def _fits(encoding: str, texts: Sequence[bytes], in_utf8: bool) -> bool:
@@ -230,9 +240,13 @@ def of_text(path: Path) -> EncodingFact:
     with path.open("rb") as file:
         head = file.read(4)
     if head.startswith(b"\xef\xbb\xbf"):
-        return EncodingFact("utf-8-sig", UTF8, True, "declared", "The file begins with its mark.")
+        return EncodingFact(
+            "utf-8-sig", UTF8, True, "declared", phrase("The file begins with its mark.")
+        )
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return EncodingFact("utf-16", "UTF-16", True, "declared", "The file begins with its mark.")
+        return EncodingFact(
+            "utf-16", "UTF-16", True, "declared", phrase("The file begins with its mark.")
+        )
     texts: list[bytes] = []
     with path.open("rb") as file:
         for line in file:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from geo.findings import Finding
+from geo.saying import phrase
 
 Kind = Literal["areas", "lines", "points", "mixed", "table"]
 Datum = Literal["wgs84", "gcj02", "bd09", "cgcs2000"]
@@ -42,7 +43,7 @@ class EncodingFact:
     declared: str | None = None
     sure: bool = True
     reason: str = "of_the_format"
-    why: str = "The format has one encoding."
+    why: str = phrase("The format has one encoding.")
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,8 @@ class Wish:
         Rows with other shapes are refused.
     near : tuple of float, optional
         Longitude and latitude of the city: it decides between zones that the numbers allow.
+    as_delivered : bool, default False
+        Leave the numbers in the file's own system, whatever the frame says; axes are still turned.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -198,6 +201,7 @@ class Wish:
     swap_axes: bool | None = None
     kind: Kind | None = None
     near: tuple[float, float] | None = None
+    as_delivered: bool = False
 
 
 def understood_from_data(data: Mapping[str, Any]) -> Understood:

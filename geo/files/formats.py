@@ -9,6 +9,7 @@ from typing import Final
 
 from geo.errors import FileRefusedError
 from geo.files.facts import FileFormat
+from geo.saying import phrase
 
 HEAD_BYTES: Final = 4096
 BLANK: Final = b" \t\r\n"
@@ -30,17 +31,23 @@ SIGNATURES: Final[dict[bytes, FileFormat]] = {
 
 #: First bytes -> what to do instead; such files are common in offices and not read.
 OTHERS: Final[dict[bytes, str]] = {
-    b"\xd0\xcf\x11\xe0": "an old Excel or Word file; open it and save it as .xlsx or .csv",
-    b"Rar!": "a RAR archive; unpack it and hand over its files, or a .zip of them",
-    b"7z\xbc\xaf": "a 7z archive; unpack it and hand over its files, or a .zip of them",
-    b"\x1f\x8b": "a gzip archive; unpack it first",
-    b"AC10": "an AutoCAD drawing (.dwg); save it as DXF",
-    b"AutoCAD Binary DXF": "a binary DXF; save it as an ASCII DXF",
-    b"%PDF": "a PDF; ask for the data that it was printed from",
-    b"\x00\x01\x00\x00Standard": "an Access database; export its layers as GeoPackage",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"II*\0": "a picture",
+    b"\xd0\xcf\x11\xe0": phrase(
+        "it is an old Excel or Word file; open it and save it as .xlsx or .csv"
+    ),
+    b"Rar!": phrase("it is a RAR archive; unpack it and hand over its files, or a .zip of them"),
+    b"7z\xbc\xaf": phrase(
+        "it is a 7z archive; unpack it and hand over its files, or a .zip of them"
+    ),
+    b"\x1f\x8b": phrase("it is a gzip archive; unpack it first"),
+    b"AC10": phrase("it is an AutoCAD drawing (.dwg); save it as DXF"),
+    b"AutoCAD Binary DXF": phrase("it is a binary DXF; save it as an ASCII DXF"),
+    b"%PDF": phrase("it is a PDF; ask for the data that it was printed from"),
+    b"\x00\x01\x00\x00Standard": phrase(
+        "it is an Access database; export its layers as GeoPackage"
+    ),
+    b"\x89PNG": phrase("it is a picture"),
+    b"\xff\xd8\xff": phrase("it is a picture"),
+    b"II*\0": phrase("it is a picture"),
 }
 
 _DXF = re.compile(rb"\s*(999\r?\n[^\r\n]*\r?\n\s*)*0\s*\r?\n\s*SECTION")
@@ -81,7 +88,9 @@ def outer_format(path: Path) -> FileFormat:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head.strip(b"\0 \t\r\n"):
-        raise FileRefusedError("empty", [f"{path.name}: the file is empty; save it again"])
+        raise FileRefusedError(
+            "empty", [phrase("%(file)s: the file is empty; save it again", file=path.name)]
+        )
     for signature, known in SIGNATURES.items():
         if head.startswith(signature):
             return known
@@ -91,7 +100,7 @@ def outer_format(path: Path) -> FileFormat:
         return FileFormat.ZIP
     for signature, advice in OTHERS.items():
         if head.startswith(signature):
-            raise _unknown(path, f"it is {advice}")
+            raise _unknown(path, advice)
     return _format_of_text(path, head)
 
 
@@ -100,14 +109,18 @@ def _format_of_archive(path: Path) -> FileFormat:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        message = f"{path.name}: the archive is damaged or cut off; hand it over again ({error})"
+        message = phrase(
+            "%(file)s: the archive is damaged or cut off; hand it over again (%(error)s)",
+            file=path.name,
+            error=error,
+        )
         raise FileRefusedError("damaged", [message]) from error
     if "xl/workbook.xml" in names:
         return FileFormat.XLSX
     if "content.xml" in names and "mimetype" in names:
-        raise _unknown(path, "it is an OpenDocument file; save it as .xlsx or .csv")
+        raise _unknown(path, phrase("it is an OpenDocument file; save it as .xlsx or .csv"))
     if "word/document.xml" in names:
-        raise _unknown(path, "it is a Word document; put its table into an .xlsx")
+        raise _unknown(path, phrase("it is a Word document; put its table into an .xlsx"))
     return FileFormat.ZIP
 
 
@@ -116,19 +129,19 @@ def _format_of_text(path: Path, head: bytes) -> FileFormat:
     if text.startswith(b"{"):
         return FileFormat.GEOJSON
     if text.startswith(b"["):
-        raise _unknown(path, "it is JSON, but not a GeoJSON FeatureCollection")
+        raise _unknown(path, phrase("it is JSON, but not a GeoJSON FeatureCollection"))
     if text.startswith(b"<"):
         return _format_of_markup(path, text)
     if _DXF.match(text):
         return FileFormat.DXF
     wide = head.startswith(UTF16_MARKS)
     if not wide and b"\0" in head:
-        raise _unknown(path, "it is none of the formats that are read")
+        raise _unknown(path, phrase("it is none of the formats that are read"))
     first = head.decode("utf-16" if wide else "latin-1", "replace").splitlines()[0]
     if not wide and any(ord(letter) < 9 for letter in first):
-        raise _unknown(path, "it is none of the formats that are read")
+        raise _unknown(path, phrase("it is none of the formats that are read"))
     if not _DELIMITER.search(first):
-        raise _unknown(path, "it is text without columns")
+        raise _unknown(path, phrase("it is text without columns"))
     return FileFormat.CSV
 
 
@@ -138,14 +151,25 @@ def _format_of_markup(path: Path, text: bytes) -> FileFormat:
     if name.split(":")[-1].casefold() == "kml":
         return FileFormat.KML
     known = {
-        "osm": "it is OSM in XML; hand it over as .osm.pbf",
-        "gpx": "it is a GPX track, which is not a layer of a city",
-        "html": "it is a web page; the download went wrong",
-        "ogrvrtdatasource": "it only points to other files; hand those over",
+        "osm": phrase("it is OSM in XML; hand it over as .osm.pbf"),
+        "gpx": phrase("it is a GPX track, which is not a layer of a city"),
+        "html": phrase("it is a web page; the download went wrong"),
+        "ogrvrtdatasource": phrase("it only points to other files; hand those over"),
     }
-    said = known.get(name.casefold(), f"it is XML ({name or 'without a root'}), but not KML")
+    other = phrase("it is XML (%(root)s), but not KML", root=name or "-")
+    said = known.get(name.casefold(), other)
     raise _unknown(path, said)
 
 
 def _unknown(path: Path, said: str) -> FileRefusedError:
-    return FileRefusedError("unknown_format", [f"{path.name}: {said}. What is read: {READ}"])
+    return FileRefusedError(
+        "unknown_format",
+        [
+            phrase(
+                "%(file)s: %(said)s. What is read: %(formats)s",
+                file=path.name,
+                said=said,
+                formats=READ,
+            )
+        ],
+    )

@@ -14,6 +14,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from geo.saying import phrase
+
 IDENTITY: Final = "identity"
 PHONE: Final = "phone"
 NAME: Final = "name"
@@ -546,10 +548,15 @@ def refusal(column: str, heading: str, about: str) -> str | None:
     if about in ALLOWED.get(column, frozenset()):
         return None
     what = {
-        IDENTITY: "numbers of identity papers",
-        PHONE: "telephone numbers",
-        NAME: "names of people",
-        EMAIL: "mail addresses",
-        PERSON: "facts about persons",
+        IDENTITY: phrase("numbers of identity papers"),
+        PHONE: phrase("telephone numbers"),
+        NAME: phrase("names of people"),
+        EMAIL: phrase("mail addresses"),
+        PERSON: phrase("facts about persons"),
     }[about]
-    return f"the column '{heading}' holds {what}; such are never stored: take it out of the mapping"
+    return phrase(
+        "the column '%(heading)s' holds %(what)s; such are never stored: take it "
+        "out of the mapping",
+        heading=heading,
+        what=what,
+    )

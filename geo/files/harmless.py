@@ -15,6 +15,7 @@ from urllib.parse import quote
 from geo.errors import FileRefusedError
 from geo.files.facts import FileFormat
 from geo.files.limits import MIB, Limits
+from geo.saying import at, phrase
 
 #: A member called "crs", however its letters are written.
 _CRS_MEMBER: Final = re.compile(
@@ -44,29 +45,38 @@ def geojson(path: Path, limits: Limits) -> None:
     """Refuse JSON that is no GeoJSON, and a `crs` member that is more than a known name."""
     with path.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)) as m:
         if not _COLLECTION.search(m) or _PIPELINE.search(m[:4096]):
-            said = f"{path.name}: it is JSON, but not a GeoJSON FeatureCollection"
+            said = phrase(
+                "%(file)s: it is JSON, but not a GeoJSON FeatureCollection", file=path.name
+            )
             raise FileRefusedError("unknown_format", [said])
         for found in _CRS_MEMBER.finditer(m):
             fault = _crs_fault(m[found.end() : found.end() + _LONGEST_CRS])
             if fault:
-                raise FileRefusedError("hostile", [f"{path.name}: {fault}"])
+                raise FileRefusedError("hostile", [at(path.name, fault)])
 
 
 def _crs_fault(member: bytes) -> str | None:
     """Say what is wrong with a `crs` member; a text called "crs" among properties is fine."""
-    advice = "write a name such as urn:ogc:def:crs:EPSG::4547, or leave it out"
+    advice = phrase("write a name such as urn:ogc:def:crs:EPSG::4547, or leave it out")
     try:
         value, _ = json.JSONDecoder().raw_decode(member.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        return f"its 'crs' member cannot be read; {advice}"
+        return phrase("its 'crs' member cannot be read; %(advice)s", advice=advice)
     if not isinstance(value, dict):
         return None
     properties = value.get("properties")
     name = properties.get("name") if isinstance(properties, dict) else None
     if value.get("type") != "name" or not isinstance(name, str):
-        return f"its 'crs' member points somewhere instead of naming a system; {advice}"
+        return phrase(
+            "its 'crs' member points somewhere instead of naming a system; %(advice)s",
+            advice=advice,
+        )
     if not _CRS_NAME.fullmatch(name):
-        return f"its 'crs' member is not a known name ({name[:60]!r}); {advice}"
+        return phrase(
+            "its 'crs' member is not a known name (%(what)s); %(advice)s",
+            what=repr(name[:60]),
+            advice=advice,
+        )
     return None
 
 
@@ -74,9 +84,11 @@ def kml(path: Path, limits: Limits) -> None:
     """Refuse XML that declares what a reader would expand or fetch."""
     with path.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)) as m:
         if m[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in m[:64]:
-            raise FileRefusedError("unknown_format", [f"{path.name}: save the KML as UTF-8"])
+            raise FileRefusedError(
+                "unknown_format", [phrase("%(file)s: save the KML as UTF-8", file=path.name)]
+            )
         if _DECLARES.search(m):
-            said = f"{path.name}: it declares entities, which no KML needs"
+            said = phrase("%(file)s: it declares entities, which no KML needs", file=path.name)
             raise FileRefusedError("hostile", [said])
 
 
@@ -88,14 +100,24 @@ def geopackage(path: Path, limits: Limits) -> None:
             database.execute("PRAGMA trusted_schema = OFF")
             parts = database.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
     except sqlite3.Error as error:
-        said = f"{path.name}: it is damaged or cut off ({error}); hand it over again"
+        said = phrase(
+            "%(file)s: it is damaged or cut off (%(what)s); hand it over again",
+            file=path.name,
+            what=error,
+        )
         raise FileRefusedError("damaged", [said]) from error
     names = {str(name).casefold() for kind, name, _ in parts if kind == "table"}
     if "gpkg_contents" not in names:
-        said = f"{path.name}: it is an SQLite database, but not a GeoPackage"
+        said = phrase("%(file)s: it is an SQLite database, but not a GeoPackage", file=path.name)
         raise FileRefusedError("unknown_format", [said])
     wrong = [
-        f"{path.name}: it has {what} '{name}', which a reader would run; save the layer as a table"
+        phrase(
+            "%(file)s: it has %(what)s '%(name)s', which a reader would run; save "
+            "the layer as a table",
+            file=path.name,
+            what=what,
+            name=name,
+        )
         for kind, name, sql in parts
         if (what := _program(str(kind), str(name), sql)) is not None
     ]
@@ -105,12 +127,12 @@ def geopackage(path: Path, limits: Limits) -> None:
 
 def _program(kind: str, name: str, sql: str | None) -> str | None:
     if kind == "view" and name.casefold() not in _VIEWS:
-        return "a view"
+        return phrase("a view")
     if kind == "trigger" and not _TRIGGER.fullmatch(name):
-        return "a trigger"
+        return phrase("a trigger")
     text = str(sql or "")
     if kind == "table" and "virtual" in text[:40].casefold() and not _RTREE.match(text):
-        return "a virtual table"
+        return phrase("a virtual table")
     return None
 
 
@@ -129,11 +151,19 @@ def osm_pbf(path: Path, limits: Limits) -> None:
             packed = dict(_numbers(header)).get(3, _MOST_BLOCK_BYTES + 1)
             start = file.tell()
             if not header or packed > _MOST_BLOCK_BYTES or start + packed > size:
-                said = f"{path.name}: block {blocks + 1} is cut off or damaged; hand it over again"
+                said = phrase(
+                    "%(file)s: block %(n)s is cut off or damaged; hand it over again",
+                    file=path.name,
+                    n=blocks + 1,
+                )
                 raise FileRefusedError("damaged", [said])
             unpacked += max(packed, dict(_numbers(file.read(min(packed, 32)))).get(2, 0))
             if unpacked > limits.unpacked_mib * MIB:
-                said = f"{path.name}: unpacked it has more than {limits.unpacked_mib:,} MiB"
+                said = phrase(
+                    "%(file)s: unpacked it has more than %(most)s MiB",
+                    file=path.name,
+                    most=f"{limits.unpacked_mib:,}",
+                )
                 raise FileRefusedError("too_large", [said])
             file.seek(start + packed)
             blocks += 1

@@ -34,7 +34,9 @@ def main(path: str) -> None:
     except MemoryError:
         told = {"refused": {"reason": "too_much_memory", "defects": []}}
     told["spent"] = _spent()
-    answer.write_text(json.dumps(told, default=str), encoding="utf-8")
+    from geo.saying import packed
+
+    answer.write_text(json.dumps(packed(told), default=str), encoding="utf-8")
 
 
 def _spent() -> dict[str, float]:
@@ -95,7 +97,9 @@ def _do(task: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _said(label: str, defect: str) -> str:
     """Name the file itself where a part of an archive is named."""
-    return defect if label in defect else f"{label}: {defect}"
+    from geo.saying import at
+
+    return defect if label in defect else at(label, defect)
 
 
 def _wish(of: Any, data: dict[str, Any]) -> Any:

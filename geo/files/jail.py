@@ -29,6 +29,7 @@ from geo.files.facts import FileFormat
 from geo.files.formats import outer_format
 from geo.files.limits import MIB, Limits
 from geo.files.shapefiles import beside
+from geo.saying import Said, phrase, unpacked
 
 PROGRAM: Final = "bwrap"
 MODULE: Final = "geo.files.inside"
@@ -54,7 +55,7 @@ def missing() -> str | None:
     """Say why the walls cannot be set up on this machine; None where they can."""
     program = shutil.which(PROGRAM)
     if program is None:
-        return "bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)"
+        return phrase("bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)")
     try:
         tried = subprocess.run(
             [program, *_walls(), sys.executable, "-c", ""],
@@ -64,10 +65,10 @@ def missing() -> str | None:
             env={"PATH": PATH},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bubblewrap cannot start: {error}"
+        return phrase("bubblewrap cannot start: %(error)s", error=error)
     if tried.returncode != 0:
         said = tried.stderr.decode("utf-8", "replace").strip()[:200]
-        return f"bubblewrap cannot start: {said or tried.returncode}"
+        return phrase("bubblewrap cannot start: %(error)s", error=said or tried.returncode)
     return None
 
 
@@ -79,7 +80,7 @@ def demand_walls() -> None:
     SandboxError
     """
     if (why := missing()) is not None:
-        message = f"Uploaded files are not opened on this machine: {why}."
+        message = phrase("Uploaded files are not opened on this machine: %(why)s.", why=why)
         raise SandboxError(message, why=why)
 
 
@@ -261,8 +262,11 @@ def _wait(
 
 
 def _too_long(label: str, seconds: int) -> FileRefusedError:
-    said = (
-        f"{label}: reading it took longer than {seconds} s and was ended; hand over a smaller part"
+    said = phrase(
+        "%(file)s: reading it took longer than %(seconds)s s and was ended; hand "
+        "over a smaller part",
+        file=label,
+        seconds=seconds,
     )
     return FileRefusedError("too_long", [said])
 
@@ -272,29 +276,49 @@ def _answer(out: Path, ended: tuple[int, str], label: str, limits: Limits) -> di
     code, words = ended
     path = out / ANSWER
     if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
-        raise FileRefusedError("too_long", [f"{label}: reading it took too long and was ended"])
+        raise FileRefusedError(
+            "too_long", [phrase("%(file)s: reading it took too long and was ended", file=label)]
+        )
     if not path.is_file() or path.is_symlink() or path.stat().st_size > MOST_ANSWER_BYTES:
         if code in (-signal.SIGKILL, 128 + signal.SIGKILL) or _is_of_memory(words):
             raise _too_much_memory(label, limits)
-        said = f"{label}: the reader failed on it ({code}); the file is damaged or made to harm"
+        said = phrase(
+            "%(file)s: the reader failed on it (%(code)s); the file is damaged or made to harm",
+            file=label,
+            code=code,
+        )
         raise FileRefusedError("reader_failed", [said])
     try:
         answer = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
-        raise FileRefusedError("reader_failed", [f"{label}: the reader gave no clear answer"])
+        raise FileRefusedError(
+            "reader_failed", [phrase("%(file)s: the reader gave no clear answer", file=label)]
+        )
     refused = answer.get("refused")
     if refused is None:
         return answer
     if not isinstance(refused, dict) or not isinstance(refused.get("defects"), list):
-        raise FileRefusedError("reader_failed", [f"{label}: the reader gave no clear answer"])
+        raise FileRefusedError(
+            "reader_failed", [phrase("%(file)s: the reader gave no clear answer", file=label)]
+        )
     if refused.get("reason") == "too_much_memory":
         raise _too_much_memory(label, limits)
-    defects = [str(defect)[:LONGEST_DEFECT] for defect in refused["defects"][:MOST_DEFECTS]]
+    defects = [_sentence(defect) for defect in refused["defects"][:MOST_DEFECTS]]
     if refused.get("reason"):
         raise FileRefusedError(str(refused["reason"])[:LONGEST_REASON], defects)
     raise DeliveryError(defects)
+
+
+def _sentence(defect: Any) -> str:
+    """Return what the process inside said; a long one is cut, and is no pattern any more."""
+    read = unpacked(defect)
+    return (
+        read
+        if isinstance(read, Said) and len(read) <= LONGEST_DEFECT
+        else str(read)[:LONGEST_DEFECT]
+    )
 
 
 def _is_of_memory(words: str) -> bool:
@@ -302,5 +326,9 @@ def _is_of_memory(words: str) -> bool:
 
 
 def _too_much_memory(label: str, limits: Limits) -> FileRefusedError:
-    said = f"{label}: reading it takes more than {limits.memory_mib:,} MiB of memory"
-    return FileRefusedError("too_much_memory", [f"{said}; hand over a smaller part"])
+    said = phrase(
+        "%(file)s: reading it takes more than %(most)s MiB of memory; hand over a smaller part",
+        file=label,
+        most=f"{limits.memory_mib:,}",
+    )
+    return FileRefusedError("too_much_memory", [said])

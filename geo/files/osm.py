@@ -24,6 +24,7 @@ from geo.files import harmless
 from geo.files.facts import EncodingFact, FileFormat, Kind
 from geo.files.limits import Limits
 from geo.files.sources import Batch, RawLayer
+from geo.saying import phrase
 
 ADDRESS: Final = {"street": "addr:street", "housenumber": "addr:housenumber"}
 
@@ -187,7 +188,11 @@ class _Harvest:
         elif thing.is_node():
             self._node(thing)
         if sum(len(layer.ids) for layer in self.layers.values()) > self.most:
-            said = f"{self.path.name}: it has more than {self.most:,} things; cut out one city"
+            said = phrase(
+                "%(file)s: it has more than %(most)s things; cut out one city",
+                file=self.path.name,
+                most=f"{self.most:,}",
+            )
             raise FileRefusedError("too_large", [said])
 
     def _node(self, node: Any) -> None:
@@ -309,7 +314,10 @@ def layers(path: Path, known: FileFormat, limits: Limits) -> list[RawLayer]:
         if layer.ids
     ]
     if not found:
-        said = f"{path.name}: there is no building, street or place in it; cut out another part"
+        said = phrase(
+            "%(file)s: there is no building, street or place in it; cut out another part",
+            file=path.name,
+        )
         raise FileRefusedError("empty", [said])
     return found
 
@@ -397,5 +405,9 @@ def _told(path: Path) -> Iterator[None]:
         if isinstance(error, FileRefusedError):
             raise
         what = str(error).strip().splitlines()[0][:200] if str(error) else type(error).__name__
-        said = f"{path.name}: it is damaged or cut off ({what}); hand it over again"
+        said = phrase(
+            "%(file)s: it is damaged or cut off (%(what)s); hand it over again",
+            file=path.name,
+            what=what,
+        )
         raise FileRefusedError("damaged", [said]) from error

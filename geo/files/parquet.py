@@ -19,6 +19,7 @@ from geo.files.facts import FileFormat
 from geo.files.limits import MIB, Limits
 from geo.files.sources import Batch, RawLayer, flat, sound
 from geo.files.tables import coordinate_columns, shapes_of
+from geo.saying import phrase
 
 #: What GeoParquet means where it says nothing.
 DEFAULT_CRS: Final = "OGC:CRS84"
@@ -38,8 +39,13 @@ def layers(path: Path, known: FileFormat, limits: Limits) -> list[RawLayer]:
         about, schema = file.metadata, file.schema_arrow
         size = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
         if size > limits.unpacked_mib * MIB:
-            said = f"{path.name}: unpacked it has {size / MIB:,.0f} MiB"
-            raise FileRefusedError("too_large", [f"{said}, more than {limits.unpacked_mib:,} MiB"])
+            said = phrase(
+                "%(file)s: unpacked it has %(n)s MiB, more than %(most)s MiB",
+                file=path.name,
+                n=f"{size / MIB:,.0f}",
+                most=f"{limits.unpacked_mib:,}",
+            )
+            raise FileRefusedError("too_large", [said])
         shape, crs, bounds = _shape_of(path, schema.metadata or {})
         names = tuple(name for name in schema.names if name != shape and not name.startswith(INDEX))
         places = () if shape else coordinate_columns(names)
@@ -69,12 +75,16 @@ def _shape_of(path: Path, metadata: dict[bytes, bytes]) -> tuple[str | None, str
         name = str(said["primary_column"])
         column = said["columns"][name]
         if column["encoding"] != "WKB":
-            fault = f"{path.name}: its shapes are {column['encoding']}; write them as WKB"
+            fault = phrase(
+                "%(file)s: its shapes are %(what)s; write them as WKB",
+                file=path.name,
+                what=column["encoding"],
+            )
             raise FileRefusedError("unknown_format", [fault])
         crs = _crs(column["crs"]) if "crs" in column else DEFAULT_CRS
         bounds = column.get("bbox")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _damaged(path, "its metadata cannot be read") from error
+        raise _damaged(path, phrase("its metadata cannot be read")) from error
     if not isinstance(bounds, list) or len(bounds) not in (4, 6):
         return name, crs, None
     half = len(bounds) // 2
@@ -115,5 +125,9 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _damaged(path: Path, what: str) -> FileRefusedError:
-    said = f"{path.name}: it is damaged or cut off ({what}); hand it over again"
+    said = phrase(
+        "%(file)s: it is damaged or cut off (%(what)s); hand it over again",
+        file=path.name,
+        what=what,
+    )
     return FileRefusedError("damaged", [said])

@@ -18,6 +18,7 @@ from geo.files import jail
 from geo.files.facts import LayerFacts, Understood, Wish, finding_from_data, understood_from_data
 from geo.files.limits import OPERATOR, Limits
 from geo.findings import Finding
+from geo.saying import phrase, unpacked
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def understand(
         _,
     ):
         try:
-            return understood_from_data(answer["understood"])
+            return understood_from_data(unpacked(answer["understood"]))
         except (KeyError, TypeError, ValueError) as error:
             raise _unclear(path) from error
 
@@ -153,9 +154,14 @@ def stream(
     ):
         try:
             facts = understood_from_data(
-                {"path": path.name, "format": "zip", "layers": [answer["layer"]], "findings": []}
+                {
+                    "path": path.name,
+                    "format": "zip",
+                    "layers": [unpacked(answer["layer"])],
+                    "findings": [],
+                }
             ).layers[0]
-            findings = tuple(finding_from_data(finding) for finding in answer["findings"])
+            findings = tuple(finding_from_data(finding) for finding in unpacked(answer["findings"]))
             label, rows = str(answer["label"]), int(answer["rows"])
             spent = {str(name): float(value) for name, value in answer["spent"].items()}
         except (KeyError, TypeError, ValueError) as error:
@@ -193,4 +199,6 @@ def frame_of(batch: Any) -> gpd.GeoDataFrame:
 
 
 def _unclear(path: Path) -> FileRefusedError:
-    return FileRefusedError("reader_failed", [f"{path.name}: the reader gave no clear answer"])
+    return FileRefusedError(
+        "reader_failed", [phrase("%(file)s: the reader gave no clear answer", file=path.name)]
+    )

@@ -19,6 +19,7 @@ from pyproj.exceptions import CRSError, ProjError
 
 from geo.crs import CGCS2000_FIRST_MERIDIAN_DEG, CGCS2000_FIRST_SRID, WGS84_SRID
 from geo.files.facts import CrsFact, DatumFact, Placed
+from geo.saying import both, phrase
 
 CGCS2000_SRID: Final = 4490
 WEB_MERCATOR_SRID: Final = 3857
@@ -68,7 +69,9 @@ def reference(
     own = _own(declared)
     if bounds is None:
         fact = _declared(own, declared) if own else None
-        return fact or _fact(None, declared, False, "no_shapes", "There are no shapes."), False
+        return fact or _fact(
+            None, declared, False, "no_shapes", phrase("There are no shapes.")
+        ), False
     if own is not None:
         return _of_declared(own, declared, bounds, near)
     fact, swapped = _of_numbers(declared, bounds, near, degrees_named=degrees_named)
@@ -103,15 +106,16 @@ def _fact(
 
 def _declared(own: CRS, declared: str | None, *, reason: str = "declared") -> CrsFact:
     srid = own.to_epsg(LEAST_CONFIDENCE)
-    why = f"The file says {own.name}"
+    why = phrase("The file says %(name)s.", name=own.name)
     if srid is not None and not _same(own, CRS.from_epsg(srid)):
         srid = None
     if srid == WEB_MERCATOR_SRID:
-        why += "; its metres are longer than real ones, so areas are measured elsewhere"
+        long = phrase("Its metres are longer than real ones, so areas are measured elsewhere.")
+        why = both(why, long)
     elif own.is_projected and own.axis_info[0].unit_name != "metre":
-        why += f"; its unit is the {own.axis_info[0].unit_name}"
+        why = both(why, phrase("Its unit is the %(unit)s.", unit=own.axis_info[0].unit_name))
     wkt = None if srid else own.to_wkt()
-    return CrsFact(srid, declared, True, reason, f"{why}.", own.name, wkt)
+    return CrsFact(srid, declared, True, reason, why, own.name, wkt)
 
 
 def _same(own: CRS, known: CRS) -> bool:
@@ -138,11 +142,15 @@ def _of_declared(
     if there:
         return _declared(own, declared, reason="declared_swapped"), True
     guess, swapped = _of_numbers(None, bounds, near, degrees_named=False)
-    why = f"The file says {own.name}, but its numbers ({_numbers(bounds)}) cannot be that"
+    why = phrase(
+        "The file says %(name)s, but its numbers (%(numbers)s) cannot be that.",
+        name=own.name,
+        numbers=_numbers(bounds),
+    )
     if guess.srid is not None:
-        why += f"; they fit {guess.name}"
+        why = both(why, phrase("They fit %(name)s.", name=guess.name))
     choices = guess.choices or ((guess.srid,) if guess.srid else ())
-    return _fact(None, declared, False, "numbers_contradict", f"{why}.", choices), swapped
+    return _fact(None, declared, False, "numbers_contradict", why, choices), swapped
 
 
 def _of_numbers(
@@ -158,17 +166,20 @@ def _of_numbers(
         )
         placed = turned if swapped else bounds
         sure = degrees_named or (near is not None and _is_near(degrees, placed, near))
-        why = f"The numbers ({_numbers(bounds)}) are degrees."
+        why = phrase("The numbers (%(numbers)s) are degrees.", numbers=_numbers(bounds))
         return _fact(WGS84_SRID, declared, sure, "degrees", why, (WGS84_SRID,)), swapped
     for swapped, placed in ((False, bounds), (True, turned)):
         fact = _gauss_kruger(declared, placed, near)
         if fact is not None:
             return fact, swapped
     if near is not None and _is_near(CRS.from_epsg(WEB_MERCATOR_SRID), bounds, near):
-        why = "Nothing is said; as web mercator the numbers lie at the city."
+        why = phrase("Nothing is said; as web mercator the numbers lie at the city.")
         return _fact(WEB_MERCATOR_SRID, declared, True, "web_mercator", why), False
     choices = _systems_at(bounds, near)
-    why = f"Nothing is said of the reference system; the numbers are {_numbers(bounds)}."
+    why = phrase(
+        "Nothing is said of the reference system; the numbers are %(numbers)s.",
+        numbers=_numbers(bounds),
+    )
     return _fact(None, declared, False, "unknown", why, choices), False
 
 
@@ -188,7 +199,7 @@ def _gauss_kruger(
         return None
     numbered = _numbered_zone(int(zone), near)
     if numbered is not None:
-        why = f"The eastings begin with {int(zone)}, the number of a CGCS2000 zone."
+        why = phrase("The eastings begin with %(n)s, the number of a CGCS2000 zone.", n=int(zone))
         return _fact(numbered, declared, True, "zone_number", why, (numbered,))
     if zone != 0:
         return None
@@ -197,12 +208,16 @@ def _gauss_kruger(
         nearest = round((near[0] - CGCS2000_FIRST_MERIDIAN_DEG) / 3)
         srid = zones[min(max(nearest, 0), ZONES_3_DEG - 1)]
         sure = _is_near(CRS.from_epsg(srid), bounds, near)
-        why = f"Eastings around 500 km without a zone; {srid} is the zone of the city."
+        why = phrase(
+            "Eastings around 500 km without a zone; %(srid)s is the zone of the city.", srid=srid
+        )
         return _fact(srid, declared, sure, "zone_near", why, (srid,))
     likely = sorted(zones, key=lambda srid: abs(srid - 4550))
-    why = (
-        f"Eastings around 500 km and northings around {north / 1000:,.0f} km are a CGCS2000 zone "
-        "(EPSG 4534 .. 4554, 4547 = 114°E .. 4554 = 135°E); the numbers do not tell which."
+    why = phrase(
+        "Eastings around 500 km and northings around %(n)s km are a CGCS2000 "
+        "zone (EPSG 4534 .. 4554, 4547 = 114°E .. 4554 = 135°E); the numbers do "
+        "not tell which.",
+        n=f"{north / 1000:,.0f}",
     )
     return _fact(None, declared, False, "unknown", why, tuple(likely))
 
@@ -317,25 +332,30 @@ def datum_of(
         OpenStreetMap is in WGS 84 everywhere.
     """
     if of_osm:
-        return DatumFact("wgs84", True, "osm", "OpenStreetMap is in WGS 84.")
+        return DatumFact("wgs84", True, "osm", phrase("OpenStreetMap is in WGS 84."))
     own = crs_of(crs)
     if own is not None and "2000" in str(own.datum and own.datum.name) and _is_cgcs2000(own):
-        return DatumFact("cgcs2000", True, "declared", f"{own.name} is on CGCS2000.")
+        return DatumFact(
+            "cgcs2000", True, "declared", phrase("%(name)s is on CGCS2000.", name=own.name)
+        )
     if bbox is None:
-        return DatumFact("wgs84", True, "no_shapes", "There are no shapes.")
+        return DatumFact("wgs84", True, "no_shapes", phrase("There are no shapes."))
     said = " ".join(str(heading).casefold() for heading in headings)
     for name, pattern in DATUM_WORDS.items():
         if re.search(pattern, said):
-            why = f"The columns are called so ({said})."
+            why = phrase("The columns are called so (%(said)s).", said=said)
             return DatumFact(name, True, "named", why)  # type: ignore[arg-type]
     middle = ((bbox[0] + bbox[2]) / 2, (bbox[1] + bbox[3]) / 2)
     if not _in(middle, CHINA):
-        return DatumFact("wgs84", True, "outside_china", "Only China has shifted maps.")
+        return DatumFact("wgs84", True, "outside_china", phrase("Only China has shifted maps."))
     if own is not None and own.is_projected and crs.srid != WEB_MERCATOR_SRID:
-        return DatumFact("wgs84", True, "declared", f"{own.name} comes from surveying.")
-    why = (
-        "In China such numbers can be WGS 84, GCJ-02 (phones, web maps; 500 m off) or BD-09 "
-        "(Baidu); the file does not say. See which lies right on the streets."
+        return DatumFact(
+            "wgs84", True, "declared", phrase("%(name)s comes from surveying.", name=own.name)
+        )
+    why = phrase(
+        "In China such numbers can be WGS 84, GCJ-02 (phones, web maps; 500 m "
+        "off) or BD-09 (Baidu); the file does not say. See which lies right on "
+        "the streets."
     )
     return DatumFact("wgs84", False, "undecided", why, ("wgs84", "gcj02", "bd09"))
 

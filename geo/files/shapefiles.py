@@ -10,6 +10,7 @@ from geo.errors import FileRefusedError
 from geo.files.encoding import of_dbf
 from geo.files.facts import EncodingFact
 from geo.findings import Finding
+from geo.saying import phrase
 
 HEAD_BYTES: Final = 100
 INDEX_BYTES: Final = 8
@@ -40,12 +41,18 @@ def look_at(path: Path, most: int) -> tuple[EncodingFact, list[Finding]]:
         `damaged`: the files are cut off or do not belong together, each said; `too_large`.
     """
     parts = beside(path)
-    findings, wrong = [], []
+    findings: list[Finding] = []
+    wrong: list[str] = []
     length = struct.unpack(">i", _head(path)[24:28])[0] * 2
     if length > path.stat().st_size:
         wrong.append(
-            f"{path.name}: it is cut off: {path.stat().st_size:,} of {length:,} bytes are there; "
-            "hand it over again"
+            phrase(
+                "%(file)s: it is cut off: %(size)s of %(length)s bytes are there; "
+                "hand it over again",
+                file=path.name,
+                size=f"{path.stat().st_size:,}",
+                length=f"{length:,}",
+            )
         )
     shapes = _shapes(parts[".shx"]) if ".shx" in parts else None
     rows = None
@@ -53,23 +60,36 @@ def look_at(path: Path, most: int) -> tuple[EncodingFact, list[Finding]]:
         rows, problem = _rows(parts[".dbf"])
         wrong += [problem] if problem else []
     else:
-        findings.append(_missing(path, ".dbf", "there are shapes but no columns"))
+        findings.append(_missing(path, ".dbf", phrase("there are shapes but no columns")))
     if ".shx" not in parts:
-        findings.append(_missing(path, ".shx", "the index was made anew"))
+        findings.append(_missing(path, ".shx", phrase("the index was made anew")))
     if ".prj" not in parts:
-        findings.append(_missing(path, ".prj", "the file does not say its reference system"))
+        findings.append(
+            _missing(path, ".prj", phrase("the file does not say its reference system"))
+        )
     if not wrong and None not in (shapes, rows) and shapes != rows:
         wrong.append(
-            f"{path.name}: {shapes:,} shapes and {rows:,} rows of {parts['.dbf'].name}: the files "
-            "do not belong together; hand over all parts of one delivery"
+            phrase(
+                "%(file)s: %(shapes)s shapes and %(rows)s rows of %(name)s: the files do "
+                "not belong together; hand over all parts of one delivery",
+                file=path.name,
+                shapes=f"{shapes:,}",
+                rows=f"{rows:,}",
+                name=parts[".dbf"].name,
+            )
         )
     if wrong:
         raise FileRefusedError("damaged", wrong)
     if max(shapes or 0, rows or 0) > most:
-        said = f"{path.name}: it has {max(shapes or 0, rows or 0):,} rows, more than {most:,}"
+        said = phrase(
+            "%(file)s: it has %(n)s rows, more than %(most)s",
+            file=path.name,
+            n=f"{max(shapes or 0, rows or 0):,}",
+            most=f"{most:,}",
+        )
         raise FileRefusedError("too_large", [said])
     if ".dbf" not in parts:
-        return EncodingFact("UTF-8", None, True, "plain", "There are no texts."), findings
+        return EncodingFact("UTF-8", None, True, "plain", phrase("There are no texts.")), findings
     declared = None
     if ".cpg" in parts:
         declared = parts[".cpg"].read_bytes()[:64].decode("ascii", "replace").strip() or None
@@ -80,7 +100,9 @@ def _head(path: Path) -> bytes:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if len(head) < HEAD_BYTES:
-        raise FileRefusedError("damaged", [f"{path.name}: it is cut off; hand it over again"])
+        raise FileRefusedError(
+            "damaged", [phrase("%(file)s: it is cut off; hand it over again", file=path.name)]
+        )
     return head
 
 
@@ -93,14 +115,19 @@ def _rows(path: Path) -> tuple[int, str | None]:
     with path.open("rb") as file:
         head = file.read(32)
     if len(head) < 32:
-        return 0, f"{path.name}: it is cut off; hand it over again"
+        return 0, phrase("%(file)s: it is cut off; hand it over again", file=path.name)
     rows, start, width = struct.unpack("<IHH", head[4:12])
     there = path.stat().st_size - start
     if width == 0 or rows * width > there:
         held = max(0, there) // width if width else 0
         return rows, (
-            f"{path.name}: it says {rows:,} rows and holds {held:,}; it is cut off or damaged, "
-            "hand it over again"
+            phrase(
+                "%(file)s: it says %(rows)s rows and holds %(held)s; it is cut off or "
+                "damaged, hand it over again",
+                file=path.name,
+                rows=f"{rows:,}",
+                held=f"{held:,}",
+            )
         )
     return int(rows), None
 

@@ -22,6 +22,7 @@ from geo.files.facts import EncodingFact, FileFormat, Kind, Placed
 from geo.files.formats import format_of
 from geo.files.limits import MIB, Limits
 from geo.findings import Finding
+from geo.saying import phrase
 
 Shapes = NDArray[np.object_]
 ROWS_AT_ONCE: Final = 20_000
@@ -106,13 +107,28 @@ class Opened:
             return self.layers[0]
         listed = ", ".join(dict.fromkeys(names))
         if name is None:
-            said = f"{self.label}: it has {len(names)} layers, name one of {listed}"
+            said = phrase(
+                "%(file)s: it has %(n)s layers, name one of %(listed)s",
+                file=self.label,
+                n=len(names),
+                listed=listed,
+            )
             raise FileRefusedError("several_layers", [said])
         if names.count(name) > 1:
-            said = f"{self.label}: {names.count(name)} layers are called '{name}'; rename one"
+            said = phrase(
+                "%(file)s: %(n)s layers are called '%(name)s'; rename one",
+                file=self.label,
+                n=names.count(name),
+                name=name,
+            )
             raise FileRefusedError("several_layers", [said])
         if name not in names:
-            said = f"{self.label}: no layer is called '{name}'; it has {listed}"
+            said = phrase(
+                "%(file)s: no layer is called '%(name)s'; it has %(listed)s",
+                file=self.label,
+                name=name,
+                listed=listed,
+            )
             raise FileRefusedError("no_layer", [said])
         return self.layers[names.index(name)]
 
@@ -152,8 +168,13 @@ def members_of(path: Path, folder: Path, limits: Limits) -> tuple[FileFormat, li
     FileRefusedError
     """
     if path.stat().st_size > limits.file_mib * MIB:
-        said = f"{path.name}: it has {path.stat().st_size / MIB:,.0f} MiB"
-        raise FileRefusedError("too_large", [f"{said}, more than {limits.file_mib:,} MiB"])
+        said = phrase(
+            "%(file)s: it has %(n)s MiB, more than %(most)s MiB",
+            file=path.name,
+            n=f"{path.stat().st_size / MIB:,.0f}",
+            most=f"{limits.file_mib:,}",
+        )
+        raise FileRefusedError("too_large", [said])
     known = format_of(path)
     if known is FileFormat.ZIP:
         return known, archives.unpack(path, folder, limits)
@@ -198,7 +219,12 @@ def open_file(path: Path, folder: Path, limits: Limits, label: str | None = None
         ]
     if sum(layer.features for layer in layers) > limits.features:
         total = sum(layer.features for layer in layers)
-        said = f"{label or path.name}: it has {total:,} rows, more than {limits.features:,}"
+        said = phrase(
+            "%(file)s: it has %(n)s rows, more than %(most)s",
+            file=label or path.name,
+            n=f"{total:,}",
+            most=f"{limits.features:,}",
+        )
         raise FileRefusedError("too_large", [said])
     return Opened(label or path.name, known, tuple(layers))
 

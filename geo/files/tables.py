@@ -24,6 +24,7 @@ from geo.files.encoding import of_text
 from geo.files.facts import EncodingFact, FileFormat
 from geo.files.limits import MIB, Limits
 from geo.files.sources import Batch, RawLayer, Shapes, flat
+from geo.saying import at, phrase
 
 MOST_COLUMNS: Final = 500
 LONGEST_TEXT: Final = 100_000
@@ -125,7 +126,9 @@ def layers(path: Path, known: FileFormat, limits: Limits) -> list[RawLayer]:
             ]
     found = [layer for layer in read if layer is not None]
     if not found:
-        said = f"{path.name}: no table is in it; the first row has to hold the headings"
+        said = phrase(
+            "%(file)s: no table is in it; the first row has to hold the headings", file=path.name
+        )
         raise FileRefusedError("empty", [said])
     return found
 
@@ -144,14 +147,23 @@ def _layer(
     if not headings:
         return None
     if len(headings) > MOST_COLUMNS:
-        said = f"{path.name}: it has {len(headings):,} columns, more than {MOST_COLUMNS}"
+        said = phrase(
+            "%(file)s: it has %(n)s columns, more than %(most)s",
+            file=path.name,
+            n=f"{len(headings):,}",
+            most=MOST_COLUMNS,
+        )
         raise FileRefusedError("too_large", [said])
     first = list(itertools.islice(rows, HEAD_LINES))
     count = len(first)
     for _ in rows:
         count += 1
         if count > limits.features:
-            said = f"{path.name}: it has more than {limits.features:,} rows"
+            said = phrase(
+                "%(file)s: it has more than %(most)s rows",
+                file=path.name,
+                most=f"{limits.features:,}",
+            )
             raise FileRefusedError("too_large", [said])
     places = coordinate_columns(headings, first)
     return RawLayer(
@@ -314,7 +326,11 @@ def _csv_rows(path: Path, encoding: str) -> Rows:
                 if any(row):
                     yield row
         except csv.Error as error:
-            said = f"{path.name}: it is no table of columns: {error}; save it as CSV again"
+            said = phrase(
+                "%(file)s: it is no table of columns: %(error)s; save it as CSV again",
+                file=path.name,
+                error=error,
+            )
             raise FileRefusedError("damaged", [said]) from error
 
 
@@ -333,7 +349,7 @@ def _demand_harmless(path: Path, limits: Limits) -> None:
             sheets.demand_harmless(file, most_bytes=limits.unpacked_mib * MIB)
     except InvalidInputError as error:
         reason = str(error.data.get("reason", "damaged"))
-        said = f"{path.name}: {error.message}"
+        said = at(path.name, error.message)
         raise FileRefusedError("hostile" if reason == "has_macros" else reason, [said]) from error
 
 
@@ -343,7 +359,9 @@ def _workbook(path: Path) -> Iterator[Any]:
         try:
             book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
         except Exception as error:  # the library raises whatever its parsers do
-            said = f"{path.name}: it is no readable workbook; save it as .xlsx again"
+            said = phrase(
+                "%(file)s: it is no readable workbook; save it as .xlsx again", file=path.name
+            )
             raise FileRefusedError("damaged", [said]) from error
         try:
             yield book

@@ -26,6 +26,7 @@ from geo.files.proposing import propose
 from geo.files.reference import crs_of, datum_of, reference, to_degrees
 from geo.files.sources import Batch, Opened, RawLayer, batches, kind_of
 from geo.findings import Finding
+from geo.saying import phrase
 
 ROWS_LOOKED_AT: Final = 20_000
 MOST_EXAMPLES: Final = 3
@@ -97,7 +98,9 @@ def _are_degrees(headings: Sequence[str]) -> bool:
 def _encoding(raw: RawLayer, wish: Wish) -> EncodingFact:
     if wish.encoding is None or raw.format not in (FileFormat.SHAPEFILE, FileFormat.CSV):
         return raw.encoding
-    return EncodingFact(wish.encoding, raw.encoding.declared, True, "wished", "Somebody said so.")
+    return EncodingFact(
+        wish.encoding, raw.encoding.declared, True, "wished", phrase("Somebody said so.")
+    )
 
 
 def _bounds(raw: RawLayer, shapes: Any) -> Placed | None:
@@ -167,23 +170,27 @@ def _remarks(raw: RawLayer, facts: LayerFacts, shapes: Any) -> list[Finding]:
     if facts.encoding.reason == "declared_lies":
         found.append(Finding(label, "encoding", str(facts.encoding.declared), facts.encoding.why))
     if facts.axes_swapped:
-        done = "the first number of each pair is the latitude or northing; they were turned"
+        done = phrase("the first number of each pair is the latitude or northing; they were turned")
         found.append(Finding(label, "axes_swapped", facts.crs.name or "numbers", done))
     if facts.crs.reason in ("numbers_contradict", "unknown"):
         found.append(Finding(label, "reference_system", str(facts.crs.declared), facts.crs.why))
     if facts.crs.srid == 3857:
-        done = "web mercator is no measure: its squares grow with the latitude; measured in metres"
+        done = phrase(
+            "web mercator is no measure: its squares grow with the latitude; measured in metres"
+        )
         found.append(Finding(label, "web_mercator", "EPSG:3857", done))
     for column in facts.columns:
         if column.about_person:
-            done = "is about persons: never stored"
+            done = phrase("is about persons: never stored")
             found.append(Finding(label, "about_person", column.name, done))
     if facts.features == 0:
-        found.append(Finding(label, "empty", facts.name, "the layer has no rows"))
+        found.append(Finding(label, "empty", facts.name, phrase("the layer has no rows")))
     if shapes is not None and len(shapes):
         bare = int((shapely.is_missing(shapes) | shapely.is_empty(shapes)).sum())
         if bare:
-            found.append(Finding(label, "no_shape", f"{bare} rows", "have no shape"))
+            found.append(
+                Finding(label, "no_shape", phrase("%(n)s rows", n=bare), phrase("have no shape"))
+            )
     return found
 
 

@@ -19,6 +19,7 @@ from geo.files.facts import EncodingFact, FileFormat, Kind, Placed
 from geo.files.limits import Limits
 from geo.files.sources import Batch, RawLayer, flat, sound
 from geo.findings import Finding
+from geo.saying import phrase
 
 DRIVERS: Final[dict[FileFormat, str]] = {
     FileFormat.SHAPEFILE: "ESRI Shapefile",
@@ -76,7 +77,8 @@ def layers(path: Path, known: FileFormat, limits: Limits) -> list[RawLayer]:
         found = [str(name) for name, _ in pyogrio.list_layers(path)]
         if not found:
             raise FileRefusedError(
-                "no_layers", [f"{path.name}: there is no layer in it; hand it over again"]
+                "no_layers",
+                [phrase("%(file)s: there is no layer in it; hand it over again", file=path.name)],
             )
         return [_layer(path, known, name, encoding, findings) for name in found]
 
@@ -89,11 +91,20 @@ def _layer(
         path, layer=name, encoding=own, force_feature_count=True, force_total_bounds=True
     )
     if about["driver"] != DRIVERS[known]:
-        said = f"{path.name}: looks like {DRIVERS[known]} and is read as {about['driver']}"
+        said = phrase(
+            "%(file)s: looks like %(what)s and is read as %(other)s",
+            file=path.name,
+            what=DRIVERS[known],
+            other=about["driver"],
+        )
         raise FileRefusedError("hostile", [said])
     declared = str(about["geometry_type"]) if about["geometry_type"] else None
     if declared is not None and any(word in declared for word in ("Curve", "Surface", "TIN")):
-        said = f"{path.name}:{name}: its shapes are curves; save them with straight lines"
+        said = phrase(
+            "%(file)s:%(name)s: its shapes are curves; save them with straight lines",
+            file=path.name,
+            name=name,
+        )
         raise FileRefusedError("curves", [said])
     kind: Kind | None = "table"
     if declared is not None:
@@ -157,5 +168,9 @@ def told(label: str) -> Iterator[None]:
         if isinstance(error, FileRefusedError):
             raise
         message = str(error).strip().replace("\n", " ")
-        said = f"{label}: it is damaged or cut off: {message[:300]}; hand it over again"
+        said = phrase(
+            "%(file)s: it is damaged or cut off: %(what)s; hand it over again",
+            file=label,
+            what=message[:300],
+        )
         raise FileRefusedError("damaged", [said]) from error

@@ -14,10 +14,11 @@ import shapely
 from geo.dataset import shaped
 from geo.errors import DeliveryError, InvalidInputError
 from geo.files.reading import Delivered
-from geo.findings import Finding, Findings
+from geo.findings import Finding, Findings, the_rows
 from geo.importing.columns import column, numbers, some
 from geo.importing.wishes import ImportWish
 from geo.repair import Repair, examine
+from geo.saying import phrase
 from geo.terms import GridKind
 from geo.topology import adjacency, boundaries, colours
 
@@ -68,7 +69,16 @@ def areas_of(delivered: Delivered, wish: ImportWish, metre_srid: int, found: Fin
     bare = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     if bare.any():
         rows = some(frame.index[bare])
-        found.add([Finding(label, "no_shape", f"rows {rows}", f"{int(bare.sum())} rows left out")])
+        found.add(
+            [
+                Finding(
+                    label,
+                    "no_shape",
+                    the_rows(rows),
+                    phrase("%(n)s rows left out", n=int(bare.sum())),
+                )
+            ]
+        )
     frame = frame.loc[~bare].to_crs(metre_srid)
     codes, names = column(frame, "code"), column(frame, "name")
     _demand_identity(label, frame, codes, names)
@@ -121,10 +131,23 @@ def _demand_identity(
     nothing = (codes.isna() & names.isna()).to_numpy()
     if nothing.any():
         rows = some(frame.index[nothing])
-        wrong.append(f"{label}: neither code nor name in rows {rows}; map one of the columns")
+        wrong.append(
+            phrase(
+                "%(file)s: neither code nor name in rows %(rows)s; map one of the columns",
+                file=label,
+                rows=rows,
+            )
+        )
     for code in codes[codes.duplicated() & codes.notna()].unique():
         rows = some(frame.index[(codes == code).to_numpy()])
-        wrong.append(f"{label}: code '{code}' stands in rows {rows}")
+        wrong.append(
+            phrase(
+                "%(file)s: code '%(code)s' stands in rows %(rows)s",
+                file=label,
+                code=code,
+                rows=rows,
+            )
+        )
     if wrong:
         raise DeliveryError(wrong)
 
@@ -146,9 +169,12 @@ def _findings(label: str, mended: Repair) -> list[Finding]:
         for row in mended.defects.itertuples()
     ]
     for row in mended.changes.itertuples():
-        done = (
-            f"{row.before_m2:.3f} m2 before, {row.after_m2:.3f} after: "
-            f"{row.gained_m2:.6f} gained, {row.ceded_m2:.6f} ceded"
+        done = phrase(
+            "%(before_m2)s m2 before, %(after_m2)s after: %(gained_m2)s gained, %(ceded_m2)s ceded",
+            before_m2=f"{row.before_m2:.3f}",
+            after_m2=f"{row.after_m2:.3f}",
+            gained_m2=f"{row.gained_m2:.6f}",
+            ceded_m2=f"{row.ceded_m2:.6f}",
         )
         size = row.gained_m2 + row.ceded_m2
         found.append(Finding(label, "area_changed", str(row.Index), done, size, "m2", row.x, row.y))
@@ -231,7 +257,9 @@ def _once(names: list[str], parents: Sequence[Any], found: Findings, label: str)
         number = seen[(str(parent), name)] = seen.get((str(parent), name), 0) + 1
         made.append(name if number == 1 else f"{name} ({number})")
         if number > 1:
-            done = f"called '{made[-1]}': its neighbour under the same grid has this name"
+            done = phrase(
+                "called '%(what)s': its neighbour under the same grid has this name", what=made[-1]
+            )
             found.add([Finding(label, "same_name", name, done)])
     return made
 
@@ -243,7 +271,9 @@ def _with_cells(
     pieces = frame.explode(index_parts=False)
     several = pieces.index.value_counts(sort=False).loc[lambda counts: counts > 1]
     found.add(
-        Finding(label, "parts", areas.called[number], f"{count} cells made of one area")
+        Finding(
+            label, "parts", areas.called[number], phrase("%(n)s cells made of one area", n=count)
+        )
         for number, count in several.items()
     )
     largest = pieces.area.groupby(level=0).transform("max").to_numpy() == pieces.area.to_numpy()
@@ -284,6 +314,8 @@ def demand_level(level: int | None, most: int) -> int:
     chosen = level or most
     if chosen > most:
         raise InvalidInputError(
-            f"The city has levels 1 to {most}, no {chosen}.", field="level", reason="no_level"
+            phrase("The city has levels 1 to %(most)s, no %(chosen)s.", most=most, chosen=chosen),
+            field="level",
+            reason="no_level",
         )
     return chosen

@@ -14,9 +14,10 @@ import shapely
 
 from geo.errors import DeliveryError
 from geo.files.reading import Delivered
-from geo.findings import Finding, Findings
+from geo.findings import Finding, Findings, the_row, the_rows
 from geo.importing.columns import column, numbers, some
 from geo.importing.wishes import WORDED, ImportWish
+from geo.saying import at, phrase
 from geo.streets import network
 from geo.terms import (
     BarrierKind,
@@ -149,12 +150,25 @@ def rows_of(delivered: Delivered, wish: ImportWish, city: CityFacts, found: Find
             unknown[name] = odd
             left = sum(odd.values())
             said = some(f"'{text}'" for text in odd)
-            found.add([Finding(delivered.label, "no_word", name, f"{left} rows left out: {said}")])
+            found.add(
+                [
+                    Finding(
+                        delivered.label,
+                        "no_word",
+                        name,
+                        phrase("%(n)s rows left out: %(texts)s", n=left, texts=said),
+                    )
+                ]
+            )
     shaped = _shaped(frame, delivered.label, wish, city, found)
     if not len(shaped):
         texts = (f"{name} {some(f'{text!r}' for text in odd)}" for name, odd in unknown.items())
-        hint = f"; say what these are: {'; '.join(texts)}" if unknown else ""
-        raise DeliveryError([f"{delivered.label}: no row can be taken{hint}"])
+        said = phrase("no row can be taken")
+        if unknown:
+            said = phrase(
+                "no row can be taken; say what these are: %(texts)s", texts="; ".join(texts)
+            )
+        raise DeliveryError([at(delivered.label, said)])
     made = _MAKERS[wish.kind](shaped, delivered.label, city, found)
     return Rows(made, unknown)
 
@@ -195,7 +209,14 @@ def _shaped(
     if absent.any():
         rows = some(frame.index[absent])
         found.add(
-            [Finding(label, "no_shape", f"rows {rows}", f"{int(absent.sum())} rows left out")]
+            [
+                Finding(
+                    label,
+                    "no_shape",
+                    the_rows(rows),
+                    phrase("%(n)s rows left out", n=int(absent.sum())),
+                )
+            ]
         )
     located: gpd.GeoDataFrame = frame.loc[~absent].to_crs(city.metre_srid)
     return located
@@ -227,7 +248,18 @@ def _buildings(
     if bad.any():
         for row, shape in zip(frame.index[bad], shapes[bad], strict=True):
             at = shapely.centroid(shapely.envelope(shape))
-            found.add([Finding(label, "invalid_ring", f"row {row}", "made valid", x=at.x, y=at.y)])
+            found.add(
+                [
+                    Finding(
+                        label,
+                        "invalid_ring",
+                        the_row(row),
+                        phrase("made valid"),
+                        x=at.x,
+                        y=at.y,
+                    )
+                ]
+            )
         shapes = shapes.copy()
         shapes[bad] = shapely.make_valid(shapes[bad], method="structure")
     columns: dict[str, Any] = {}
@@ -246,7 +278,16 @@ def _buildings(
     areal = (shapely.get_dimensions(shapes) == 2) & (shapely.area(shapes) > 0)
     if not areal.all():
         rows = some(frame.index[~areal])
-        found.add([Finding(label, "no_area", f"rows {rows}", "left out: no ground is covered")])
+        found.add(
+            [
+                Finding(
+                    label,
+                    "no_area",
+                    the_rows(rows),
+                    phrase("left out: no ground is covered"),
+                )
+            ]
+        )
     made = made.loc[areal]
     return _once(made, "code", label, found)
 
@@ -258,7 +299,14 @@ def _once(frame: gpd.GeoDataFrame, name: str, label: str, found: Findings) -> gp
     twice = frame[name].duplicated() & frame[name].notna()
     for row, code in frame.loc[twice, name].items():
         found.add(
-            [Finding(label, "same_code", f"row {row}", f"left out: '{code}' stands before it")]
+            [
+                Finding(
+                    label,
+                    "same_code",
+                    the_row(row),
+                    phrase("left out: '%(code)s' stands before it", code=code),
+                )
+            ]
         )
     return frame.loc[~twice]
 
@@ -283,13 +331,31 @@ def _stations(
     nameless = made["name"].isna()
     if nameless.any():
         rows = some(made.index[nameless])
-        found.add([Finding(label, "no_name", f"rows {rows}", "left out: they have no name")])
+        found.add(
+            [
+                Finding(
+                    label,
+                    "no_name",
+                    the_rows(rows),
+                    phrase("left out: they have no name"),
+                )
+            ]
+        )
     made = made.loc[~nameless]
     same = made.assign(x=made.geometry.x.round(2), y=made.geometry.y.round(2)).duplicated(
         ["kind", "name", "x", "y"]
     )
     for row in made.index[same]:
-        found.add([Finding(label, "same_record", f"row {row}", "left out: it stands there before")])
+        found.add(
+            [
+                Finding(
+                    label,
+                    "same_record",
+                    the_row(row),
+                    phrase("left out: it stands there before"),
+                )
+            ]
+        )
     return made.loc[~same]
 
 
@@ -306,14 +372,19 @@ def _streets(
     parts = _lines(frame)
     short = parts.length.to_numpy() <= JOIN_M
     if short.any():
-        done = f"{int(short.sum())} lines left out: shorter than {JOIN_M} m"
-        found.add([Finding(label, "short", f"rows {some(parts.index[short])}", done)])
+        done = phrase(
+            "%(n)s lines left out: shorter than %(least)s m", n=int(short.sum()), least=JOIN_M
+        )
+        found.add([Finding(label, "short", the_rows(some(parts.index[short])), done)])
         parts = parts.loc[~short]
     numbered = gpd.GeoSeries(parts.geometry.to_numpy(), crs=parts.crs)
     joined = network(numbered, join_m=JOIN_M)
     row: Any
     for row in joined.moved.itertuples():
-        subject, done = f"row {parts.index[row.street]}", "its end was joined to the node"
+        subject, done = (
+            the_row(parts.index[row.street]),
+            phrase("its end was joined to the node"),
+        )
         found.add([Finding(label, "end_moved", subject, done, row.moved_m, "m", row.x, row.y)])
     columns = {
         "name": _strings(parts, "name"),
@@ -336,8 +407,8 @@ def _barriers(
     fits = np.where(areal, size >= 1, size == 1)
     if not fits.all():
         rows = some(parts.index[~fits])
-        done = "left out: water is an area or a line, a railway or a wall a line"
-        found.add([Finding(label, "other_shape", f"rows {rows}", done)])
+        done = phrase("left out: water is an area or a line, a railway or a wall a line")
+        found.add([Finding(label, "other_shape", the_rows(rows), done)])
     parts = parts.loc[fits]
     columns = {"kind": parts["kind"], "name": _strings(parts, "name")}
     return _put(parts, columns, parts.geometry.to_numpy())
@@ -358,8 +429,10 @@ def _issues(
     early = made["closed_at"] < made["reported_at"]
     wrong = made["reported_at"].isna() | early
     if wrong.any():
-        done = f"{int(wrong.sum())} rows left out: no moment of report, or closed before it"
-        found.add([Finding(label, "no_moment", f"rows {some(made.index[wrong])}", done)])
+        done = phrase(
+            "%(n)s rows left out: no moment of report, or closed before it", n=int(wrong.sum())
+        )
+        found.add([Finding(label, "no_moment", the_rows(some(made.index[wrong])), done)])
     return made.loc[~wrong]
 
 

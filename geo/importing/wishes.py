@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from geo.errors import InvalidInputError
 from geo.files.facts import DATUMS, Datum, Kind
+from geo.saying import phrase
 from geo.terms import MAX_LEVELS, DeliveryKind
 
 Choice = Literal["new", "changed", "gone"]
@@ -18,6 +19,9 @@ USUAL_CHOICE: Final[tuple[Choice, ...]] = ("new", "changed")
 MOST_WORDS: Final = 2_000
 LONGEST: Final = 200
 VINTAGE: Final = re.compile(r"\d{4}")
+ESTIMATE: Final = "E"
+SEASON: Final = "S"
+"""What an estimate and a count of a season have behind their year: 2026-E, 2026-S."""
 
 COLUMNS: Final[Mapping[DeliveryKind, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     DeliveryKind.BOUNDARIES: (
@@ -94,6 +98,12 @@ class ImportWish:
         First day of the net that boundaries make.
     vintage : str, optional
         Year of the count that households are.
+    season : date, optional
+        Of households: the day of a count of a season, such as the holidays; it stands beside the
+        count of the year and changes no building.
+    estimate : bool
+        Of buildings: households that the file does not say are estimated from footprint, floors
+        and use, as a count of its own that is marked as estimated.
     choice : tuple of {"new", "changed", "gone"}
         What of the difference to what stands is applied.
     left_out : tuple of int
@@ -118,6 +128,8 @@ class ImportWish:
     level: int | None = None
     effective_from: date | None = None
     vintage: str | None = None
+    season: date | None = None
+    estimate: bool = False
     choice: tuple[Choice, ...] = USUAL_CHOICE
     left_out: tuple[int, ...] = ()
     decided: Mapping[str, int] = field(default_factory=dict)
@@ -131,20 +143,45 @@ class ImportWish:
         unknown = sorted(set(named) - set(needed) - set(allowed))
         if unknown:
             known = ", ".join((*needed, *allowed))
-            raise _refused("columns", f"{self.kind} have no {unknown[0]}, but: {known}.", unknown)
+            raise _refused(
+                "columns",
+                phrase(
+                    "%(kind)s have no %(what)s, but: %(known)s.",
+                    kind=self.kind,
+                    what=unknown[0],
+                    known=known,
+                ),
+                unknown,
+            )
         missing = sorted(set(needed) - set(named))
         if missing:
-            raise _refused("columns", f"{self.kind} need a column for {missing[0]}.", missing)
+            raise _refused(
+                "columns",
+                phrase("%(kind)s need a column for %(what)s.", kind=self.kind, what=missing[0]),
+                missing,
+            )
         if self.datum is not None and self.datum not in DATUMS:
-            raise _refused("datum", f"A datum is one of {', '.join(DATUMS)}.")
+            raise _refused("datum", phrase("A datum is one of %(names)s.", names=", ".join(DATUMS)))
         if self.level is not None and not 1 <= self.level <= MAX_LEVELS:
-            raise _refused("level", f"A level is a number from 1 to {MAX_LEVELS}.")
+            raise _refused(
+                "level",
+                phrase("A level is a number from 1 to %(most)s.", most=MAX_LEVELS),
+            )
         if self.vintage is not None and not VINTAGE.fullmatch(self.vintage):
-            raise _refused("vintage", "A count is named by its year, such as 2026.")
+            raise _refused("vintage", phrase("A count is named by its year, such as 2026."))
+        if self.season is not None and self.kind is not DeliveryKind.HOUSEHOLDS:
+            raise _refused("season", phrase("Only counts of households are of a season."))
+        if self.estimate and self.kind is not DeliveryKind.BUILDINGS:
+            raise _refused("estimate", phrase("Households are estimated from buildings alone."))
         if not set(self.choice) <= set(CHOICES):
-            raise _refused("choice", f"Of a difference {', '.join(CHOICES)} can be applied.")
+            raise _refused(
+                "choice",
+                phrase("Of a difference %(names)s can be applied.", names=", ".join(CHOICES)),
+            )
         if sum(len(words) for words in self.words.values()) > MOST_WORDS:
-            raise _refused("words", f"At most {MOST_WORDS} texts can be given a word.")
+            raise _refused(
+                "words", phrase("At most %(most)s texts can be given a word.", most=MOST_WORDS)
+            )
 
     def as_data(self) -> dict[str, Any]:
         """Return the wish as plain data; `wish_from_data` takes it back."""
@@ -155,8 +192,9 @@ class ImportWish:
             data[name] = dict(data[name])
         for name in ("choice", "left_out"):
             data[name] = list(data[name])
-        if self.effective_from is not None:
-            data["effective_from"] = self.effective_from.isoformat()
+        for name in ("effective_from", "season"):
+            if data[name] is not None:
+                data[name] = data[name].isoformat()
         return data
 
 
@@ -171,43 +209,50 @@ def wish_from_data(data: Mapping[str, Any]) -> ImportWish:
     known = {one.name for one in fields(ImportWish)}
     unknown = sorted(set(data) - known)
     if unknown:
-        raise _refused(unknown[0], f"There is no field {unknown[0]}.")
+        raise _refused(unknown[0], phrase("There is no field %(what)s.", what=unknown[0]))
     values = {name: value for name, value in data.items() if value is not None}
     kinds = [kind.value for kind in DeliveryKind]
     if values.get("kind") not in kinds:
-        raise _refused("kind", f"A delivery is one of {', '.join(kinds)}.")
+        raise _refused("kind", phrase("A delivery is one of %(names)s.", names=", ".join(kinds)))
     values["kind"] = DeliveryKind(values["kind"])
     for name in ("columns", "fixed", "decisions"):
         values[name] = _texts(name, values.get(name, {}))
     words = values.get("words", {})
     if not isinstance(words, Mapping):
-        raise _refused("words", "words is a table of tables.")
+        raise _refused("words", phrase("%(name)s is a table of texts.", name="words"))
     values["words"] = {str(name): _texts("words", table) for name, table in words.items()}
     decided = values.get("decided", {})
     if not isinstance(decided, Mapping):
-        raise _refused("decided", "decided is a table of rows and buildings.")
+        raise _refused("decided", phrase("%(name)s is a table of texts.", name="decided"))
     try:
         values["decided"] = {str(int(row)): int(which) for row, which in decided.items()}
         values["left_out"] = tuple(int(row) for row in values.get("left_out", ()))
         for name in ("crs", "level"):
             if name in values:
                 values[name] = int(values[name])
-        if isinstance(values.get("effective_from"), str):
-            values["effective_from"] = date.fromisoformat(values["effective_from"])
+        for name in ("effective_from", "season"):
+            if isinstance(values.get(name), str):
+                values[name] = date.fromisoformat(values[name])
     except (TypeError, ValueError) as error:
-        raise _refused("wish", f"A number or a date is none: {error}.") from None
+        raise _refused(
+            "wish", phrase("A number or a date is none: %(error)s.", error=error)
+        ) from None
     values["choice"] = tuple(values.get("choice", USUAL_CHOICE))
-    if not isinstance(values.get("cut_cells", False), bool):
-        raise _refused("cut_cells", "cut_cells is true or false.")
+    for name in ("cut_cells", "estimate"):
+        if not isinstance(values.get(name, False), bool):
+            raise _refused(name, phrase("%(name)s is true or false.", name=name))
     return ImportWish(**values)
 
 
 def _texts(name: str, table: Any) -> dict[str, str]:
     if not isinstance(table, Mapping) or len(table) > MOST_WORDS:
-        raise _refused(name, f"{name} is a table of texts.")
+        raise _refused(name, phrase("%(name)s is a table of texts.", name=name))
     read = {str(key): str(value) for key, value in table.items()}
     if any(len(text) > LONGEST for pair in read.items() for text in pair):
-        raise _refused(name, f"A text of {name} has at most {LONGEST} characters.")
+        raise _refused(
+            name,
+            phrase("A text of %(name)s has at most %(most)s characters.", name=name, most=LONGEST),
+        )
     return read
 
 

@@ -90,6 +90,10 @@ class Account:
         """Return the defects in the order in which they were found."""
         frame = pd.DataFrame(self._defects, columns=list(DEFECTS))
         shapes = frame.pop("geometry").to_numpy(dtype=object)
+        for place, name in enumerate(DEFECTS):  # as texts alone they would lose their patterns
+            if name in ("subject", "done"):
+                own = [defect[place] for defect in self._defects]
+                frame[name] = pd.Series(own, index=frame.index, dtype=object)
         return gpd.GeoDataFrame(frame, geometry=shapes, crs=self.crs)
 
     def ledger(self) -> pd.DataFrame:

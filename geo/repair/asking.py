@@ -15,6 +15,7 @@ import shapely
 from geo.errors import InvalidInputError
 from geo.repair.account import NOISE_M2, Account, Shapes, spot
 from geo.repair.ground import NOBODY, Ground
+from geo.saying import phrase
 
 NOBODY_SAID: Final = "nobody"
 TORN: Final = ("share", "before_m2", "after_m2", "x", "y", "keys", "said")
@@ -93,7 +94,12 @@ def answers(
             decided[face] = rows[said]
         else:
             names = ", ".join(account.name(area) for area in options)
-            message = f"'{said}' cannot take {key}; the options are {names}."
+            message = phrase(
+                "'%(said)s' cannot take %(key)s; the options are %(names)s.",
+                said=said,
+                key=key,
+                names=names,
+            )
             raise InvalidInputError(message, field="decisions", key=key)
     return decided
 
@@ -108,7 +114,9 @@ def refuse_stray_answers(decisions: Mapping[str, Any], keys: list[str]) -> None:
     """
     known = set(keys)
     if unknown := [key for key in decisions if key not in known]:
-        message = f"Decisions that answer no question: {', '.join(unknown[:LISTED])}."
+        message = phrase(
+            "Decisions that answer no question: %(names)s.", names=", ".join(unknown[:LISTED])
+        )
         raise InvalidInputError(message, field="decisions", keys=unknown[:100])
 
 
@@ -155,9 +163,15 @@ def contradictions(
             continue
         own = concerned.get(row, [])
         keys.update(own)
-        over = f"{share:.1%} of its {change.before_m2:.0f} m2 near ({change.x:.1f}, "
-        over += f"{change.y:.1f}), more than {largest_change:.0%}"
-        said = _said(account, row, "" if gone else over, own, claims)
+        over = phrase(
+            "%(share)s of its %(m2)s m2 near (%(x)s, %(y)s), more than %(most)s",
+            share=f"{share:.1%}",
+            m2=f"{change.before_m2:.0f}",
+            x=f"{change.x:.1f}",
+            y=f"{change.y:.1f}",
+            most=f"{largest_change:.0%}",
+        )
+        said = _said(account, row, None if gone else over, own, claims)
         rows.append((label, share, before_m2[row], after_m2[row], change.x, change.y, own, said))
     torn = pd.DataFrame(rows, columns=["label", *TORN]).set_index("label")
     return torn, _questions(account, claims, sorted(keys))
@@ -167,17 +181,20 @@ def _size(claims: list[Claim]) -> float:
     return fsum(claim.size_m2 for claim in claims)
 
 
-def _said(account: Account, row: int, over: str, keys: list[str], claims: Claims) -> str:
+def _said(account: Account, row: int, over: str | None, keys: list[str], claims: Claims) -> str:
     """Return the sentence about an area that is torn; without `over` it would vanish."""
     label = account.name(row)
     first = sorted(keys, key=lambda key: -_size(claims[key]))[:LISTED]
     decide = "; ".join(f"{key} ({_size(claims[key]):.2f} m2)" for key in first)
     partners = {area for key in keys for claim in claims[key] for area in claim.options}
     others = sorted(account.name(area) for area in partners - {row})
-    said = f"{label} would change by {over}: mend the source"
-    said = said if over else f"{label} lies wholly on others"
-    said += f"; it overlaps {', '.join(others[:LISTED])}" if others else ""
-    return f"{said}; decide: {decide}" if decide else said
+    said = phrase("%(area)s lies wholly on others", area=label)
+    if over is not None:
+        said = phrase("%(area)s would change by %(over)s: mend the source", area=label, over=over)
+    if others:
+        names = ", ".join(others[:LISTED])
+        said = phrase("%(said)s; it overlaps %(names)s", said=said, names=names)
+    return phrase("%(said)s; decide: %(decide)s", said=said, decide=decide) if decide else said
 
 
 def _questions(account: Account, claims: Claims, keys: list[str]) -> gpd.GeoDataFrame:

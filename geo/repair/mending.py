@@ -37,6 +37,7 @@ from geo.repair.ground import (
 )
 from geo.repair.rings import areal, sound, without_needles
 from geo.repair.snapping import Snapped, snapped
+from geo.saying import phrase
 from geo.topology import coverage_faults
 
 SNAP_M: Final = 0.01
@@ -45,14 +46,6 @@ LARGEST_CHANGE: Final = 0.05
 SUM_SLACK: Final = 1e-9
 ROUNDING_M2: Final = 1e-5
 """What rounding may leave over in one area, beside a billionth of the area."""
-
-DONE: Final = {
-    "border": "given to {keeper}, the neighbour with the longer border",
-    "inside": "left to {keeper}, which lies wholly on others",
-    "decided": "given to {keeper}, as decided",
-    "first": "given to {keeper}, the first of those that lie here",
-    "fragment": "a strip cut off from its area, given to {keeper} around it",
-}
 
 
 @dataclass(frozen=True)
@@ -228,7 +221,9 @@ def examine(
     dropped = tuple(account.labels[gone & ~np.isin(account.labels, torn.index.to_numpy())])
     left = account.close(delivered_m2, shapely.area(after))
     if left > ROUNDING_M2 + SUM_SLACK * float(shapely.area(plain).max(initial=0.0)):
-        raise TopologyError(f"The account of areas is off by {left:.2g} m2.", off_m2=left)
+        raise TopologyError(
+            phrase("The account of areas is off by %(left)s m2.", left=f"{left:.2g}"), off_m2=left
+        )
     kept = ~gone
     same = shapely.equals_identical(after, delivered)
     back = np.where(same, base, _moved(after, account.origin))
@@ -259,13 +254,20 @@ def _opened(areas: gpd.GeoSeries) -> tuple[Account, Shapes]:
     places, owner = shapely.get_coordinates(shapes, return_index=True)
     if not np.isfinite(places).all():
         wrong = np.unique(owner[~np.isfinite(places).all(axis=1)])
-        raise DeliveryError([f"{label} has corners that are no numbers" for label in labels[wrong]])
+        raise DeliveryError(
+            [
+                phrase("%(area)s has corners that are no numbers", area=label)
+                for label in labels[wrong]
+            ]
+        )
     empty = shapely.is_missing(shapes) | shapely.is_empty(shapes) | (shapely.area(shapes) == 0)
     if empty.any():
         flat_ones = shapely.get_dimensions(shapes) == 2
         empty &= ~flat_ones | shapely.is_empty(shapes) | _nothing(shapes)
     if empty.any():
-        raise DeliveryError([f"{label} has no ground" for label in labels[empty]])
+        raise DeliveryError(
+            [phrase("%(area)s has no ground", area=label) for label in labels[empty]]
+        )
     box = tuple(areas.total_bounds) if len(areas) else (0.0, 0.0, 0.0, 0.0)
     origin = np.array(local_origin(box), dtype=float)
     account = Account(labels, origin, crs)
@@ -273,9 +275,30 @@ def _opened(areas: gpd.GeoSeries) -> tuple[Account, Shapes]:
     high = shapely.has_z(shapes) | shapely.has_m(shapes)
     if high.any():
         place = shapely.point_on_surface(_moved(base[high][:1], -origin)[0])
-        done = "heights and measures left out"
-        account.defect("height", f"{int(high.sum())} areas", 0.0, done, place)
+        done = phrase("heights and measures left out")
+        account.defect("height", phrase("%(n)s areas", n=int(high.sum())), 0.0, done, place)
     return account, base
+
+
+def _together(names: list[str]) -> str:
+    """Return names as one text: a and b and c."""
+    made = names[0]
+    for name in names[1:]:
+        made = phrase("%(one)s and %(two)s", one=made, two=name)
+    return made
+
+
+def _given(why: str, keeper: str) -> str:
+    """Say who takes a face of the ground, and by which rule."""
+    return {
+        "border": phrase("given to %(area)s, the neighbour with the longer border", area=keeper),
+        "inside": phrase("left to %(area)s, which lies wholly on others", area=keeper),
+        "decided": phrase("given to %(area)s, as decided", area=keeper),
+        "first": phrase("given to %(area)s, the first of those that lie here", area=keeper),
+        "fragment": phrase(
+            "a strip cut off from its area, given to %(area)s around it", area=keeper
+        ),
+    }[why]
 
 
 def _nothing(shapes: Shapes) -> NDArray[np.bool_]:
@@ -294,12 +317,18 @@ def _gate(areas: gpd.GeoSeries, near: Shapes) -> float:
     valid = bool(shapely.is_valid(areas.to_numpy()).all())
     if not (valid and shapely.coverage_is_valid(areas.to_numpy())):
         said = coverage_faults(areas).sentences()
-        message = f"The areas cannot be made a coverage: {'; '.join(said[:5])}"
+        message = phrase(
+            "The areas cannot be made a coverage: %(names)s", names="; ".join(said[:5])
+        )
         raise TopologyError(message, faults=said[:100])
     total = fsum(shapely.area(near))
     union_m2 = float(shapely.area(shapely.coverage_union_all(near))) if len(near) else 0.0
     if abs(total - union_m2) > SUM_SLACK * max(union_m2, 1.0):
-        message = f"The areas sum up to {total:.6f} m2 and their union to {union_m2:.6f} m2."
+        message = phrase(
+            "The areas sum up to %(n)s m2 and their union to %(union_m2)s m2.",
+            n=f"{total:.6f}",
+            union_m2=f"{union_m2:.6f}",
+        )
         raise TopologyError(message, sum_m2=total, union_m2=union_m2)
     return union_m2
 
@@ -314,7 +343,7 @@ def _counted(
         return None
     value = weights.to_numpy(dtype=float)
     if len(value) != len(account.labels) or np.isnan(value).any():
-        raise InvalidInputError("There must be a count for each area.", field="weights")
+        raise InvalidInputError(phrase("There must be a count for each area."), field="weights")
     ledger = account.ledger()
     ledger = ledger[~ledger["kind"].isin(["invalid_ring", "rounding"])]
     sums = ledger.groupby("subject")[["gained_m2", "ceded_m2"]].sum().reindex(account.labels)
@@ -392,13 +421,17 @@ class _Work:
         account = self.account
         for row in np.flatnonzero([tip is not None for tip in tips]).tolist():
             count = shapely.get_num_geometries(tips[row])
-            account.defect("needle", account.name(row), 0.0, f"{count} taken off", tips[row])
+            account.defect(
+                "needle", account.name(row), 0.0, phrase("%(n)s taken off", n=count), tips[row]
+            )
         moved: dict[int, list[tuple[tuple[float, float], float]]] = {}
         for row, place, distance in joined.moved:
             moved.setdefault(row, []).append((place, distance))
         for row, moves in sorted(moved.items()):
             far = max(distance for _, distance in moves)
-            done = f"{len(moves)} vertices moved by up to {far * 1000:.2f} mm"
+            done = phrase(
+                "%(n)s vertices moved by up to %(far)s mm", n=len(moves), far=f"{far * 1000:.2f}"
+            )
             where = shapely.multipoints([place for place, _ in moves])
             account.defect("near_miss", account.name(row), self.moved_m2.get(row, 0.0), done, where)
         added: dict[int, list[tuple[float, float]]] = {}
@@ -406,7 +439,7 @@ class _Work:
             if place not in self.corners:
                 added.setdefault(row, []).append(place)
         for row, places in sorted(added.items()):
-            done = f"{len(places)} vertices of neighbours put into its border"
+            done = phrase("%(n)s vertices of neighbours put into its border", n=len(places))
             account.defect("unnoded", account.name(row), 0.0, done, shapely.multipoints(places))
 
     def _divide(self, shapes: Shapes, chosen: NDArray[Any], decisions: Mapping[str, Any]) -> None:
@@ -452,8 +485,12 @@ class _Work:
         if small:
             size = fsum(ground.area_m2[small])
             where = shapely.multipoints(shapely.point_on_surface(ground.faces[small]))
-            done = f"{len(small)} pieces smaller than {NOISE_M2:g} m2 closed"
-            self.account.defect("crumbs", "between areas", size, done, where, sliver=True)
+            done = phrase(
+                "%(n)s pieces smaller than %(least)s m2 closed",
+                n=len(small),
+                least=f"{NOISE_M2:g}",
+            )
+            self.account.defect("crumbs", phrase("between areas"), size, done, where, sliver=True)
 
     def _list_face(
         self, ground: Ground, settlement: Settlement, face: int, key: str, kind: str
@@ -461,15 +498,16 @@ class _Work:
         account, who, keeper = self.account, ground.owners[face], settlement.keeper[face]
         self.corners.update(map(tuple, shapely.get_coordinates(ground.faces[face]).tolist()))
         names = [account.name(area) for area in who]
-        subject = " and ".join(names) if names else "between areas"
+        subject = _together(names) if names else phrase("between areas")
         if kind == "gap" and keeper >= 0:
-            done = f"closed: {DONE[settlement.why[face]].format(keeper=account.name(keeper))}"
+            given = _given(settlement.why[face], account.name(keeper))
+            done: str = phrase("closed: %(given)s", given=given)
         elif kind == "gap":
             decided = settlement.why[face] == "decided"
-            why = "as decided" if decided else "wider than the limit"
-            done = f"{why}: left as it is, in no area"
+            done = phrase("wider than the limit: left as it is, in no area")
+            done = phrase("as decided: left as it is, in no area") if decided else done
         else:
-            done = DONE[settlement.why[face]].format(keeper=account.name(keeper))
+            done = _given(settlement.why[face], account.name(keeper))
         if kind == "overlap" and settlement.why[face] == "first":
             kind = "duplicate"
         account.defect(
@@ -488,7 +526,10 @@ class _Work:
         for row, line in zip(standing.tolist(), edges, strict=True):
             if not shapely.is_empty(line):
                 metres = float(shapely.length(line))
-                done = f"{metres:.2f} m along a gap open to the outside: left as it is"
+                done = phrase(
+                    "%(metres)s m along a gap open to the outside: left as it is",
+                    metres=f"{metres:.2f}",
+                )
                 self.account.defect(
                     "open_gap", self.account.name(row), 0.0, done, line, sliver=True
                 )

@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.repair.account import Account, Shapes, representable
+from geo.saying import phrase
 
 AREAL: Final = (3, 6)
 ROUNDS: Final = 3
@@ -25,7 +26,7 @@ def areal(shapes: Shapes, account: Account) -> Shapes:
     plain = shapes.copy()
     for row in np.flatnonzero(shapely.get_type_id(plain) == COLLECTION).tolist():
         whole, plain[row] = plain[row], polygonal(plain[row])
-        done = "a mixed shape: its areas kept, lines and points left out"
+        done = phrase("a mixed shape: its areas kept, lines and points left out")
         account.defect("mixed", account.name(row), 0.0, done, shapely.centroid(whole))
     return plain
 
@@ -64,7 +65,12 @@ def sound(shapes: Shapes, account: Account) -> Shapes:
         found = PLACE.search(reason)
         place = shapely.Point(*map(float, found.groups())) if found else None
         said = reason.split("[")[0].strip().lower()
-        done = f"made valid ({said}): {before:.2f} m2 by the file's corners, {after:.2f} m2 now"
+        done = phrase(
+            "made valid (%(said)s): %(before)s m2 by the file's corners, %(after)s m2 now",
+            said=said,
+            before=f"{before:.2f}",
+            after=f"{after:.2f}",
+        )
         account.defect("invalid_ring", account.name(row), abs(after - before), done, place)
         account.entry(
             row, "invalid_ring", "", max(after - before, 0), max(before - after, 0), place

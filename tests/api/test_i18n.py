@@ -28,7 +28,7 @@ SAME_IN_CHINESE = {"m", "km", "km²", "Wangge"}
 
 
 def extracted(folder: Path = API) -> dict[str, str]:
-    """Return each message of templates and code with the first place where it stands."""
+    """Return each message with the first place where it stands: pages, code, what geo says."""
     found: dict[str, str] = {}
     rows = extract_from_dir(
         folder,
@@ -40,6 +40,11 @@ def extracted(folder: Path = API) -> dict[str, str]:
     for file, line, message, _, _ in rows:
         for one in (message,) if isinstance(message, str) else message:
             found.setdefault(one, f"{file}:{line}")
+    said = extract_from_dir(
+        folder.parent / "geo", method_map=[("**.py", "python")], keywords={"phrase": None}
+    )
+    for file, line, message, _, _ in said:
+        found.setdefault(str(message), f"geo/{file}:{line}")
     return found
 
 
@@ -59,7 +64,11 @@ def faults(catalogue: Catalog, wanted: Iterable[str]) -> list[str]:
             told.append(f"other placeholders: {message.id}")
         elif HALF_WIDTH.search(text):
             told.append(f"half-width punctuation: {message.id}")
-        elif not HAN.search(text) and message.id not in SAME_IN_CHINESE:
+        elif (
+            not HAN.search(text)
+            and message.id not in SAME_IN_CHINESE
+            and re.search("[a-z]", PLACEHOLDER.sub("", str(message.id)))
+        ):
             told.append(f"no Chinese: {message.id}")
     return told
 

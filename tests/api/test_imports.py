@@ -139,6 +139,18 @@ def test_what_is_no_file_of_ours_is_refused(room: World) -> None:
     assert (card["state"], card["job"]["state"], card["file_kept"]) == ("refused", "failed", False)
     assert card["job"]["error"]["message"]
     assert not folders(room)
+    said = {
+        language: planner.get(at, headers={"Accept-Language": language}).json()["refused"]
+        for language in ("zh", "en")
+    }
+    assert said["en"][0].startswith("x.geojson: it is none of the formats that are read. What is")
+    assert said["zh"][0].startswith("x.geojson：不是可以读取的格式。可以读取的格式：")
+    listed = planner.get(BASE, headers={"Accept-Language": "zh"}).json()["items"]
+    assert (
+        next(one for one in listed if one["delivery"] == card["delivery"])["refused"] == said["zh"]
+    )
+    problem = planner.post(f"{at}/undo", headers={"Accept-Language": "zh"}).json()
+    assert problem["detail"] == f"第 {card['delivery']} 号文件已进到别的步骤，请重新载入页面。"
 
 
 def test_limits_are_by_role_and_said(room: World) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from geo.addresses import Match
 from geo.files.reading import Delivered
 from geo.findings import Finding, Findings
+from geo.saying import phrase
 from geo.store import addresses
 from geo.store.importing.plans import Task
 from geo.tables import SRID, Address, Building
@@ -48,8 +49,10 @@ def placed(task: Task, found: Findings) -> tuple[Delivered, list[dict[str, Any]]
     rows = frame.index.get_indexer(pd.Index(list(where)))
     shapes[rows] = shapely.points(np.array(list(where.values()), dtype=float).reshape(-1, 2))
     if where:
-        done = "placed by their address"
-        found.add([Finding(task.delivered.label, "by_address", f"{len(where)} rows", done)])
+        done = phrase("placed by their address")
+        found.add(
+            [Finding(task.delivered.label, "by_address", phrase("%(n)s rows", n=len(where)), done)]
+        )
     made = gpd.GeoDataFrame(frame.copy(), geometry=shapes, crs=frame.crs or SRID)
     left = {row: match for row, match in open_.items() if row not in where}
     return replace(task.delivered, frame=made), _open(task, left)

@@ -19,6 +19,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
 from geo.errors import ConflictError
+from geo.saying import phrase
 from geo.tables import Base, Delivery, DeliveryChange
 
 _NAME: Final = text("SELECT set_config('wangge.delivery', :delivery, true)")
@@ -109,7 +110,7 @@ def take_back(session: Session, city_id: int, delivery_id: int) -> None:
     row = session.get_one(Delivery, (city_id, delivery_id))
     if row.revision != revision(session):
         raise ConflictError(
-            "The program was upgraded since this import; it cannot be undone any more.",
+            phrase("The program was upgraded since this import; it cannot be undone any more."),
             reason="other_schema",
         )
     driver = cast("psycopg.Connection[Any]", session.connection().connection.dbapi_connection)
@@ -126,7 +127,10 @@ def take_back(session: Session, city_id: int, delivery_id: int) -> None:
     except psycopg.errors.IntegrityError as error:
         table = error.diag.table_name or ""
         raise ConflictError(
-            f"Rows of {table} rest on what this import made; take them back first.",
+            phrase(
+                "Rows of %(table)s rest on what this import made; take them back first.",
+                table=table,
+            ),
             reason="built_on",
             table=table,
         ) from error
@@ -182,9 +186,18 @@ def _built_on(
         .limit(1)
     )
     changed = run.rows - left
-    hint = f"undo import {later} first" if later else "somebody changed them by hand"
+    hint = (
+        phrase("undo import %(later)s first", later=later)
+        if later
+        else phrase("somebody changed them by hand")
+    )
     return ConflictError(
-        f"{changed} rows of {run.relation} are not what this import left: {hint}.",
+        phrase(
+            "%(changed)s rows of %(relation)s are not what this import left: %(hint)s.",
+            changed=changed,
+            relation=run.relation,
+            hint=hint,
+        ),
         reason="built_on",
         table=run.relation,
         rows=changed,

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, update
 from geo import joins
 from geo.findings import Finding, Findings
 from geo.importing.differences import Difference
+from geo.saying import phrase
 from geo.store import addresses
 from geo.store.importing import households, standing
 from geo.store.importing.plans import MOST_ROWS, Plan, Task, chosen
@@ -52,6 +53,8 @@ def plan(task: Task) -> Plan:
     counted = proposal.counts()
     told = there.loc[counted.index]
     before = told["households"].astype("Int64")
+    if task.wish.season is not None:
+        before = before.where(False)  # what a season says stands beside the count of the year
     same = (before == counted.astype("Int64")).fillna(False).to_numpy(dtype=bool)
     states = pd.DataFrame(
         {
@@ -83,13 +86,13 @@ def _labels(buildings: pd.DataFrame) -> list[str]:
 
 def _say(task: Task, totals: dict[str, dict[str, int]], found: Findings) -> None:
     said = {
-        "several": "may be several buildings: decide, or they are left out",
-        "none": "are no building that stands here: decide, or they are left out",
-        "invalid": "left out: no count of households",
+        "several": phrase("may be several buildings: decide, or they are left out"),
+        "none": phrase("are no building that stands here: decide, or they are left out"),
+        "invalid": phrase("left out: no count of households"),
     }
     for state, done in said.items():
         if totals[state]["rows"]:
-            subject = f"{totals[state]['rows']} rows"
+            subject = phrase("%(n)s rows", n=totals[state]["rows"])
             size = float(totals[state]["households"])
             found.add(
                 [Finding(task.delivered.label, f"match_{state}", subject, done, size, "households")]
@@ -139,6 +142,8 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     there: gpd.GeoDataFrame = made.content
     if not len(which):
         return {"changed": 0}
+    if task.wish.season is not None:
+        return _season(task, made, which)
     values = [
         {"one": int(one), "count": int(count)}
         for one, count in made.rows.loc[which, "households"].items()
@@ -154,4 +159,17 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     vintage = households.demand_vintage(session, city.city_id, task.wish.vintage, year)
     cells = there.loc[which, "cell_id"].astype(int).tolist()
     households.settle(session, city.city_id, vintage, cells)
+    return {"changed": len(which)}
+
+
+def _season(task: Task, made: Plan, which: Any) -> dict[str, int]:
+    """Write a count of a season: of cells, beside that of the year; no building changes."""
+    session, city_id = task.session, task.city.city_id
+    there: gpd.GeoDataFrame = made.content
+    assert task.wish.season is not None  # noqa: S101 - asked before
+    vintage = households.begin_season(session, city_id, task.wish.season)
+    of_year = there.loc[which, "households"].fillna(0).astype(int)
+    counted = made.rows.loc[which, "households"].astype(int)
+    cells = there.loc[which, "cell_id"].astype(int)
+    households.count_season(session, city_id, vintage, zip(cells, counted, of_year, strict=True))
     return {"changed": len(which)}

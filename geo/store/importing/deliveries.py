@@ -9,12 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
-from geo.errors import ConflictError, NotFoundError, TooManyAttemptsError
+from geo.errors import ConflictError, NotFoundError, TooManyAttemptsError, WanggeError
+from geo.saying import packed, phrase, unpacked
 from geo.store import rights
 from geo.store.importing import jobs
 from geo.tables import Delivery, DeliveryPart, UserAccount
@@ -23,12 +24,14 @@ from geo.terms import DeliveryState, JobStep
 SHAPES: Final = "shapes"
 DEFECTS: Final = "defects"
 DIFFERENCE: Final = "difference"
+MOST_REASONS: Final = 20
 OPEN: Final = (
     DeliveryState.RECEIVED.value,
     DeliveryState.UNDERSTOOD.value,
     DeliveryState.PREPARED.value,
+    DeliveryState.REFUSED.value,
 )
-"""States in which the file is still needed."""
+"""States in which the file, where it is kept, is still needed."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,11 @@ def demand_room(session: Session, viewer: Viewer, limits: Limits) -> int:
     )
     if (waits or 0) >= limits.open_files:
         raise TooManyAttemptsError(
-            f"{waits} files wait to be imported, and at most {limits.open_files} may: import or "
-            "delete some first.",
+            phrase(
+                "%(waits)s files wait to be imported, and at most %(most)s may: "
+                "import or delete some first.",
+                waits=waits, most=limits.open_files,
+            ),
             reason="many_open", most=limits.open_files, retry_after_s=60,
         )  # fmt: skip
     came = session.scalar(
@@ -101,7 +107,10 @@ def demand_room(session: Session, viewer: Viewer, limits: Limits) -> int:
     )
     if (came or 0) >= limits.hour_files:
         raise TooManyAttemptsError(
-            f"At most {limits.hour_files} files an hour are taken from one account.",
+            phrase(
+                "At most %(most)s files an hour are taken from one account.",
+                most=limits.hour_files,
+            ),
             reason="many_an_hour", most=limits.hour_files, retry_after_s=600,
         )  # fmt: skip
     return city_id
@@ -132,7 +141,7 @@ def get(session: Session, city_id: int, delivery_id: int) -> Delivery:
     """
     found = session.get(Delivery, (city_id, delivery_id), populate_existing=True)
     if found is None:
-        raise NotFoundError(f"There is no import {delivery_id}.")
+        raise NotFoundError(phrase("There is no import %(n)s.", n=delivery_id))
     return found
 
 
@@ -146,15 +155,17 @@ def demand_state(row: Delivery, *states: DeliveryState) -> None:
     """
     if row.state not in states:
         raise ConflictError(
-            f"Import {row.delivery_id} is {row.state}; this is done with one that is "
-            f"{' or '.join(states)}.",
+            phrase("Import %(n)s stands elsewhere by now; load the page again.", n=row.delivery_id),
             reason="other_state",
             state=row.state,
         )
 
 
 def change(session: Session, row: Delivery, **values: Any) -> None:
-    """Write what became of a delivery."""
+    """Write what became of a delivery; sentences keep their patterns."""
+    for name in ("understood", "report"):
+        if name in values:
+            values[name] = packed(values[name])
     session.execute(
         update(Delivery)
         .where(Delivery.city_id == row.city_id, Delivery.delivery_id == row.delivery_id)
@@ -163,14 +174,24 @@ def change(session: Session, row: Delivery, **values: Any) -> None:
     session.expire(row)
 
 
+def refuse(session: Session, row: Delivery, error: WanggeError) -> None:
+    """Write that a delivery was refused, and why; it may be wished anew while its file is kept."""
+    why = error.data.get("defects") or [error.message]
+    report = unpacked(row.report or {}) | {"refused": list(why)[:MOST_REASONS]}
+    change(session, row, state=DeliveryState.REFUSED.value, report=report)
+
+
 def keep_part(session: Session, row: Delivery, part: str, content: Any) -> None:
     """Keep a large piece of what is known of a delivery in place of an older one."""
     values = {
         "city_id": row.city_id, "delivery_id": row.delivery_id, "part": part, "content": content,
     }  # fmt: skip
+    values["content"] = packed(content)
     put = upsert(DeliveryPart).values(**values)
     keys = ["city_id", "delivery_id", "part"]
-    session.execute(put.on_conflict_do_update(index_elements=keys, set_={"content": content}))
+    session.execute(
+        put.on_conflict_do_update(index_elements=keys, set_={"content": values["content"]})
+    )
 
 
 def part(session: Session, city_id: int, delivery_id: int, name: str) -> Any:
@@ -183,7 +204,7 @@ def part(session: Session, city_id: int, delivery_id: int, name: str) -> Any:
     """
     found = session.get(DeliveryPart, (city_id, delivery_id, name), populate_existing=True)
     if found is None:
-        raise NotFoundError(f"Import {delivery_id} has no {name} yet.")
+        raise NotFoundError(phrase("Import %(n)s is not prepared yet.", n=delivery_id))
     return found.content
 
 
@@ -206,6 +227,7 @@ def _told() -> Select[Any]:
         Delivery.bytes, func.encode(Delivery.sha256, "hex").label("sha256"),
         UserAccount.display_name.label("author"), Delivery.received_at, Delivery.imported_at,
         Delivery.undone_at, Delivery.folder.is_not(None).label("file_kept"),
+        Delivery.report["refused"].label("refused"),
     ).outerjoin(
         UserAccount,
         (UserAccount.city_id == Delivery.city_id) & (UserAccount.user_id == Delivery.author_id),
@@ -244,7 +266,7 @@ def card(session: Session, city_id: int, delivery_id: int) -> dict[str, Any]:
         .one_or_none()
     )
     if row is None:
-        raise NotFoundError(f"There is no import {delivery_id}.")
+        raise NotFoundError(phrase("There is no import %(n)s.", n=delivery_id))
     last = jobs.latest(session, city_id, [delivery_id])
     return dict(row) | {"job": last.get(delivery_id)}
 
@@ -273,7 +295,9 @@ def outdated(session: Session, keep: timedelta) -> Sequence[Delivery]:
     """Return the deliveries that waited for longer than their files are kept."""
     return session.scalars(
         select(Delivery).where(
-            Delivery.state.in_(OPEN), Delivery.received_at < func.statement_timestamp() - keep
+            Delivery.state.in_(OPEN),
+            or_(Delivery.state != DeliveryState.REFUSED.value, Delivery.folder.is_not(None)),
+            Delivery.received_at < func.statement_timestamp() - keep,
         )
     ).all()
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
-from geo.errors import InvalidInputError
+from geo.errors import InvalidInputError, NotFoundError
 from geo.importing.wishes import wish_from_data
+from geo.saying import phrase
 from geo.store import rights
 from geo.store.importing import deliveries, jobs
 from geo.store.importing.deliveries import Limits, Received
@@ -19,10 +20,19 @@ from geo.terms import DeliveryState, JobStep
 PARTS: Final = (deliveries.SHAPES, deliveries.DEFECTS, deliveries.DIFFERENCE)
 _FROM: Final[Mapping[JobStep, tuple[DeliveryState, ...]]] = {
     JobStep.LOOK: (DeliveryState.RECEIVED,),
-    JobStep.PREPARE: (DeliveryState.UNDERSTOOD, DeliveryState.PREPARED),
+    JobStep.PREPARE: (
+        DeliveryState.UNDERSTOOD,
+        DeliveryState.PREPARED,
+        DeliveryState.REFUSED,
+    ),
     JobStep.IMPORT: (DeliveryState.PREPARED,),
     JobStep.UNDO: (DeliveryState.IMPORTED,),
-    JobStep.DROP: (DeliveryState.RECEIVED, DeliveryState.UNDERSTOOD, DeliveryState.PREPARED),
+    JobStep.DROP: (
+        DeliveryState.RECEIVED,
+        DeliveryState.UNDERSTOOD,
+        DeliveryState.PREPARED,
+        DeliveryState.REFUSED,
+    ),
 }
 """Where a delivery has to stand for each step."""
 
@@ -66,7 +76,7 @@ def folder_for_part(session: Session, viewer: Viewer, delivery_id: int) -> str:
     row = _own(session, viewer, delivery_id)
     deliveries.demand_state(row, DeliveryState.RECEIVED)
     if row.folder is None or jobs.latest(session, row.city_id, [delivery_id]):
-        raise InvalidInputError("This file is complete.", field="name", reason="complete")
+        raise InvalidInputError(phrase("This file is complete."), field="name", reason="complete")
     return row.folder
 
 
@@ -122,6 +132,8 @@ def ask(
     """
     row = _own(session, viewer, delivery_id)
     deliveries.demand_state(row, *_FROM[step])
+    if row.state == DeliveryState.REFUSED.value and row.folder is None:
+        raise NotFoundError(phrase("The file was deleted; deliver it again."))
     given = dict(args or {})
     if step is JobStep.PREPARE:
         given = wish_from_data(given).as_data()

@@ -18,6 +18,7 @@ from geo.grids import AREA_COLUMNS
 from geo.importing.areas import Areas, areas_of, demand_decided, demand_level
 from geo.importing.differences import Difference
 from geo.matching import match_grids
+from geo.saying import phrase
 from geo.store.importing import households, standing
 from geo.store.importing.plans import MOST_ROWS, Plan, Task
 from geo.store.nets import HOUSEHOLDS
@@ -41,13 +42,17 @@ BATCH = 20_000
 
 @dataclass(frozen=True)
 class _Draft:
-    """What a draft is made of: areas, their level, the net they are drawn on, and its cells."""
+    """What a draft is made of: areas, their level, the net they are drawn on, and its cells.
+
+    Of the areas in `recoded` nothing but the code is another one; a draft has no codes.
+    """
 
     areas: Areas
     level: int
     seq: int
     grids: pd.DataFrame
     cells: gpd.GeoDataFrame
+    recoded: frozenset[int]
 
 
 def plan(task: Task) -> Plan:
@@ -80,52 +85,80 @@ def plan(task: Task) -> Plan:
         geometry=areas.frame.geometry.to_numpy(),
         crs=cells.crs,
     )
-    matched = match_grids(there, came, cells)
+    matched = match_grids(there, came, cells, fields=("name", "code"))
     task.progress("compare", 1.0)
+    pairs, recoded = _told_codes(matched.pairs, came["code"])
     row: Any
-    for row in matched.pairs.loc[matched.pairs["how"].isin(["households", "ground"])].itertuples():
+    for row in pairs.loc[pairs["how"].isin(["households", "ground"])].itertuples():
         subject = f"{areas.called[int(row.delivered)]} = {there['name'].loc[row.standing]}"
-        done = f"taken for the same grid: they share {row.certainty:.0%} of their {row.how}"
+        share = f"{row.certainty:.0%}"
+        done = phrase("taken for the same grid: they share %(share)s of their ground", share=share)
+        if row.how == "households":
+            done = phrase(
+                "taken for the same grid: they share %(share)s of their households", share=share
+            )
         found.add([Finding(task.delivered.label, "matched", subject, done)])
+        if "code" in row.fields:
+            codes = [there["code"].loc[row.standing], came["code"].loc[int(row.delivered)]]
+            done = phrase(
+                "code %(before)s here, %(after)s in the file: a grid keeps its code until a plan "
+                "gives it another",
+                before=codes[0],
+                after=codes[1],
+            )
+            found.add([Finding(task.delivered.label, "other_code", subject, done)])
     states = pd.DataFrame(
         {"state": "new", "object_id": pd.array([pd.NA] * len(came), dtype="Int64")},
         index=came.index,
     )
-    known = matched.pairs.loc[
-        matched.pairs["delivered"].notna() & matched.pairs["standing"].notna()
-    ]
+    known = pairs.loc[pairs["delivered"].notna() & pairs["standing"].notna()]
     at = known["delivered"].astype(int).to_numpy()
     states.loc[at, "state"] = known["verdict"].to_numpy()
     states.loc[at, "object_id"] = known["standing"].astype(int).to_numpy()
-    gone = matched.pairs.loc[matched.pairs["verdict"] == "gone", "standing"].astype(int)
+    gone = pairs.loc[pairs["verdict"] == "gone", "standing"].astype(int)
     rows = areas.frame.assign(label=areas.frame["name"].fillna("").astype(str))
     return Plan(
         rows=rows,
         difference=Difference(states, np.asarray(gone, dtype=np.int64)),
         findings=found,
         figures={"level": level, "net": seq, "draft": True},
-        changes=_changes(rows, states, there, gone.tolist()),
-        content=_Draft(areas, level, seq, grids, cells),
+        changes=_changes(rows, pairs, there, gone.tolist()),
+        content=_Draft(areas, level, seq, grids, cells, recoded),
     )
 
 
+def _told_codes(pairs: pd.DataFrame, codes: pd.Series[Any]) -> tuple[pd.DataFrame, frozenset[int]]:
+    """Leave out codes that a file does not say; return the areas with another code and no more."""
+    pairs = pairs.copy()
+    unsaid = pairs["delivered"].isin(codes.index[codes.isna()])
+    pairs["fields"] = [
+        tuple(name for name in names if name != "code" or not skipped)
+        for names, skipped in zip(pairs["fields"], unsaid, strict=True)
+    ]
+    still = pairs["fields"].map(len).eq(0) & pairs["moved"].eq(0)
+    pairs.loc[unsaid & still & (pairs["verdict"] == "changed"), "verdict"] = "same"
+    recoded = pairs["fields"].map(lambda names: names == ("code",)) & pairs["moved"].eq(0)
+    return pairs, frozenset(pairs.loc[recoded, "delivered"].astype(int).tolist())
+
+
 def _changes(
-    rows: gpd.GeoDataFrame, states: pd.DataFrame, there: gpd.GeoDataFrame, gone: list[int]
+    rows: gpd.GeoDataFrame, pairs: pd.DataFrame, there: gpd.GeoDataFrame, gone: list[int]
 ) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
-    for number in rows.index[:MOST_ROWS]:
-        state, one = states.loc[number, "state"], states.loc[number, "object_id"]
-        if state == "same":
-            continue
+    row: Any
+    for row in pairs.loc[pairs["verdict"].isin(["new", "changed"])].head(MOST_ROWS).itertuples():
+        number = int(row.delivered)
         entry = {
-            "row": int(rows["row"].loc[number]), "state": state, "label": rows["label"].loc[number],
-            "object": None if pd.isna(one) else int(one),
+            "row": int(rows["row"].loc[number]), "state": row.verdict,
+            "label": rows["label"].loc[number],
+            "object": None if row.standing is None else int(row.standing),
         }  # fmt: skip
-        if state == "changed":
-            before, after = str(there["name"].loc[int(one)]), str(rows["name"].loc[number])
-            renamed = before != after
-            entry |= {"before": {"name": before} if renamed else {}, "moved": not renamed}
-            entry["after"] = {"name": after} if renamed else {}
+        if row.verdict == "changed":
+            entry |= {
+                "before": {name: str(there[name].loc[int(row.standing)]) for name in row.fields},
+                "after": {name: str(rows[name].loc[number]) for name in row.fields},
+                "moved": row.moved > 0,
+            }
         told.append(entry)
     told += [
         {"row": None, "state": "gone", "object": one, "label": str(there["name"].loc[one])}
@@ -215,13 +248,17 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     """
     draft: _Draft = made.content
     demand_decided(draft.areas.repair)
-    if made.difference.empty:
+    states = made.difference.rows["state"].drop(index=list(draft.recoded))
+    if (states == "same").all() and not len(made.difference.gone):
         return {"new": 0, "changed": 0, "gone": 0}
     session, city_id = task.session, task.city.city_id
     if task.actor_id is None:
         raise ConflictError(
-            "A later delivery of boundaries becomes a draft plan, which belongs to an account: "
-            "import it on the page /import, or say whose it is with --as LOGIN.",
+            phrase(
+                "A later delivery of boundaries becomes a draft plan, which belongs to "
+                "an account: import it on the page /import, or say whose it is with --as "
+                "LOGIN."
+            ),
             reason="no_author",
         )
     number = int(session.scalar(select(func.max(PlanRow.plan_id)).where(

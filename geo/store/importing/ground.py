@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 from sqlalchemy import func, select
 
 from geo.cells import building_cells
+from geo.errors import TopologyError
+from geo.findings import Finding, Findings
 from geo.renewal import cells_for_new_buildings
+from geo.saying import phrase
 from geo.store import cutting
 from geo.store.importing import standing
 from geo.store.importing.plans import Task
@@ -18,8 +22,12 @@ from geo.store.importing.standing import BOOKS
 from geo.tables import Cell
 from geo.terms import DeliveryKind
 
+WHY: Final = phrase("its pieces would not match what lies beside them; its buildings share it")
 
-def cut_for(task: Task, new: gpd.GeoDataFrame, there: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+
+def cut_for(
+    task: Task, new: gpd.GeoDataFrame, there: gpd.GeoDataFrame, found: Findings
+) -> gpd.GeoDataFrame:
     """Cut the cells that new buildings stand on; return the buildings with their cells.
 
     A cell without buildings is divided inside its streets, railways and waters; one with
@@ -31,11 +39,13 @@ def cut_for(task: Task, new: gpd.GeoDataFrame, there: gpd.GeoDataFrame) -> gpd.G
         Buildings that come in; column `cell_id`, metres.
     there : GeoDataFrame
         Buildings that stand, indexed by number; column `cell_id`.
+    found : Findings
+        Takes the cells that cannot be cut: they stay whole, their buildings share them.
 
     Raises
     ------
     TopologyError
-        If the ground cannot be cut there.
+        If the ground cannot be cut and it cannot be said which cells are in the way.
     """
     if not len(new):
         return new
@@ -50,13 +60,43 @@ def cut_for(task: Task, new: gpd.GeoDataFrame, there: gpd.GeoDataFrame) -> gpd.G
         return new
     frame = gpd.GeoDataFrame(pieces, geometry="geometry", crs=new.crs)
     task.progress("cut cells", 0.6)
-    done = cutting.cut(task.session, task.city.city_id, frame)
+    cell_of = _cut(task, frame, cells, found)
     piece = pd.concat([fresh[1], shared[1] + len(fresh[0])])
-    own = done.cell_of.iloc[piece.to_numpy(dtype=np.int64)].to_numpy()
+    own = cell_of.iloc[piece.to_numpy(dtype=np.int64)].to_numpy()
     cell_id = new["cell_id"].astype("int64").copy()
     cell_id.loc[piece.index] = own
     task.progress("cut cells", 1.0)
     return new.assign(cell_id=cell_id)
+
+
+def _cut(
+    task: Task, pieces: gpd.GeoDataFrame, cells: gpd.GeoSeries, found: Findings
+) -> pd.Series[int]:
+    """Cut what can be cut; return the cell that each piece is now.
+
+    Pieces that would not match what lies beside them leave their cell whole. What is in the way
+    is taken out and the rest tried again, which ends since each round takes out a cell.
+    """
+    owner = pieces["cell_id"].astype("int64")
+    whole: set[int] = set()
+    while True:
+        kept = pieces[~owner.isin(whole)]
+        try:
+            done = cutting.cut(task.session, task.city.city_id, kept)
+        except TopologyError as error:
+            more = set(error.data.get("cells", ())) - whole
+            if not more:
+                raise
+            whole |= more
+            continue
+        for cell in sorted(whole):
+            spot = shapely.point_on_surface(cells.loc[cell])
+            subject, why = phrase("cell %(n)s", n=cell), phrase("left whole: %(why)s", why=WHY)
+            size = float(shapely.area(cells.loc[cell]))
+            found.add(
+                [Finding(task.delivered.label, "uncut", subject, why, size, "m2", spot.x, spot.y)]
+            )
+        return done.cell_of.reindex(pieces.index).fillna(owner).astype("int64")
 
 
 def _cells(task: Task, which: Any) -> gpd.GeoSeries:

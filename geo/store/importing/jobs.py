@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from geo.errors import ConflictError, NotFoundError
+from geo.saying import packed, phrase
 from geo.tables import Job
 from geo.terms import JobState, JobStep
 
@@ -90,7 +91,8 @@ def queue(
             return int(made.scalar_one())
     except IntegrityError as error:
         raise ConflictError(
-            "Work on this delivery is under way; wait for it or cancel it.", reason="under_way"
+            phrase("Work on this delivery is under way; wait for it or cancel it."),
+            reason="under_way",
         ) from error
 
 
@@ -137,7 +139,7 @@ def end(
         )
         .values(
             state=state.value,
-            error=error,
+            error=packed(error),
             lease_until=None,
             ended_at=func.clock_timestamp(),
             **({"share": 1.0} if state is JobState.DONE else {}),

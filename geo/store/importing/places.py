@@ -12,9 +12,10 @@ from sqlalchemy import select
 
 from geo import addresses as texts
 from geo.errors import DeliveryError
-from geo.findings import Finding, Findings
+from geo.findings import Finding, Findings, the_rows
 from geo.importing.columns import column, some
 from geo.importing.differences import Difference
+from geo.saying import phrase
 from geo.store import addresses
 from geo.store.importing import standing
 from geo.store.importing.plans import MOST_ROWS, Plan, Task, chosen
@@ -37,14 +38,22 @@ def plan(task: Task) -> Plan:
     rows = _rows(task, found)
     rows = _placed(task, rows, found)
     if not len(rows):
-        raise DeliveryError([f"{label}: no address has a building's code or a place in the city"])
+        raise DeliveryError(
+            [
+                phrase(
+                    "%(file)s: no address has a building's code or a place in the city", file=label
+                )
+            ]
+        )
     within = addresses.area_names(session, city.city_id)
     read = [texts.read(one, within=within) for one in rows["text"]]
     known = np.array([one.known for one in read], dtype=bool)
     if (~known).any():
         said = some(rows["row"].to_numpy()[~known])
-        done = f"{int((~known).sum())} rows left out: nothing of a place is understood"
-        found.add([Finding(label, "no_address", f"rows {said}", done)])
+        done = phrase(
+            "%(n)s rows left out: nothing of a place is understood", n=int((~known).sum())
+        )
+        found.add([Finding(label, "no_address", the_rows(said), done)])
     rows = rows.loc[known].assign(key=[one.key for one in read if one.known]).reset_index(drop=True)
     there = {
         (row.key, row.building_id)
@@ -109,8 +118,17 @@ def _placed(task: Task, rows: gpd.GeoDataFrame, found: Findings) -> gpd.GeoDataF
     building = rows["code"].map(by_code).astype("Int64")
     lost = rows["code"].notna() & building.isna()
     if lost.any():
-        done = f"{int(lost.sum())} rows name a building that is not there"
-        found.add([Finding(label, "no_building", f"rows {some(rows['row'][lost])}", done)])
+        done = phrase("%(n)s rows name a building that is not there", n=int(lost.sum()))
+        found.add(
+            [
+                Finding(
+                    label,
+                    "no_building",
+                    the_rows(some(rows["row"][lost])),
+                    done,
+                )
+            ]
+        )
     shapes = rows.geometry.to_numpy().copy()
     at_home = building.notna().to_numpy()
     homes = there.loc[building[at_home].astype(int)]
@@ -124,8 +142,10 @@ def _placed(task: Task, rows: gpd.GeoDataFrame, found: Findings) -> gpd.GeoDataF
         cells[free], shapes[free] = located.cell, located.shapes
     away = cells < 0
     if away.any():
-        done = f"{int(away.sum())} rows left out: neither a building nor a place in the city"
-        found.add([Finding(label, "unplaced", f"rows {some(rows['row'][away])}", done)])
+        done = phrase(
+            "%(n)s rows left out: neither a building nor a place in the city", n=int(away.sum())
+        )
+        found.add([Finding(label, "unplaced", the_rows(some(rows["row"][away])), done)])
     rows = rows.set_geometry(gpd.GeoSeries(shapes, index=rows.index, crs=rows.crs))
     rows = rows.assign(building_id=building, cell_id=cells).loc[~away]
     return rows.drop(columns="code").reset_index(drop=True)

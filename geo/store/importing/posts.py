@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import and_, or_, select, text, true
 
-from geo import sheets
+from geo import saying, sheets
 from geo.db import Viewer
 from geo.errors import DeliveryError
 from geo.findings import Finding, Findings
 from geo.importing.columns import column
 from geo.importing.differences import Difference
+from geo.saying import phrase
 from geo.store import nets, office, roster
 from geo.store.grids import of_net
 from geo.store.importing.plans import Plan, Task
@@ -36,6 +37,25 @@ _PLACED: Final = text(
       AND g.grid_id = p.grid_id AND g.from_seq <= :seq AND g.to_seq > :seq
     """
 )
+WHY: Final = {
+    "empty": phrase("nothing stands there"),
+    "no_grid": phrase("no such grid today"),
+    "several_grids": phrase("several grids are called so"),
+    "no_worker": phrase("no such worker"),
+    "several_workers": phrase("several workers are called so"),
+    "no_role": phrase("no such role"),
+    "no_date": phrase("no date"),
+    "no_truth": phrase("neither yes nor no"),
+    "no_post": phrase("no such post"),
+    "twice": phrase("it stands in two rows"),
+    "other_grid": phrase("the post lies in another grid"),
+    "other_role": phrase("the post has another role"),
+    "other_name": phrase("the number belongs to somebody else"),
+    "dates": phrase("the end comes before the beginning"),
+    "held_already": phrase("this worker holds the post already"),
+}
+"""Why a row of posts cannot be taken."""
+OTHERWISE: Final = phrase("it does not fit")
 _FOLLOWED: Final = text(
     """
     UPDATE worker AS w SET areas = a.areas
@@ -63,8 +83,12 @@ def plan(task: Task) -> Plan:
     content = _workbook(task)
     report = _taken(task, content, write=False)
     for row in report.rejected:
-        subject = f"row {row.row - 1}, {row.column}"
-        done = f"cannot be taken ({row.reason}): '{row.value}'"
+        subject = phrase("row %(n)s, %(column)s", n=row.row - 1, column=row.column)
+        done = phrase(
+            "cannot be taken (%(reason)s): '%(value)s'",
+            reason=WHY.get(row.reason, OTHERWISE),
+            value=row.value,
+        )
         found.add([Finding(task.delivered.label, "rejected", subject, done)])
     changed = report.assigned + report.changed + report.ended
     counts = {"new": report.opened, "changed": changed, "same": report.unchanged}
@@ -152,7 +176,9 @@ def write(task: Task, made: Plan) -> dict[str, int]:
         If a row cannot be taken.
     """
     if made.figures["rejected"]:
-        raise DeliveryError([entry.line() for entry in made.findings.entries])
+        raise DeliveryError(
+            [saying.at(entry.subject, entry.done) for entry in made.findings.entries]
+        )
     report = _taken(task, made.content, write=True)
     session, at = task.session, nets.moment(task.session, task.city.city_id)
     session.flush()

@@ -15,6 +15,7 @@ from pyproj import Transformer
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from geo.importing.differences import KEY, Identity
 from geo.importing.rows import CityFacts
 from geo.profiles import load_profile
 from geo.store import loading
@@ -34,6 +35,8 @@ from geo.terms import DeliveryKind
 REACH_M: Final = 20.0
 """Points up to this far outside all cells are moved to the nearest one."""
 ROWS_ASKED: Final = 20_000
+AROUND_DEG: Final = 0.015
+"""How far the datums of Chinese maps lie apart at most, and some."""
 
 _CELL: Final = text(
     """
@@ -73,10 +76,8 @@ class Book:
         Columns of its number and of its geometry.
     columns : tuple of str
         What a delivery may say of a row.
-    keys : tuple of tuples
-        What tells that two rows are one thing; see `geo.importing.differences.compare`.
-    overlapping : bool
-        Whether things that share most of their ground are one.
+    same : Identity
+        What tells that two rows are one thing.
     located : bool
         Whether a row stores the cell it stands on.
     """
@@ -85,8 +86,7 @@ class Book:
     key: str
     shape: str
     columns: tuple[str, ...]
-    keys: tuple[tuple[str, ...], ...]
-    overlapping: bool = False
+    same: Identity
     located: bool = False
 
     @property
@@ -101,8 +101,7 @@ BOOKS: Final[Mapping[DeliveryKind, Book]] = {
         "building_id",
         "footprint",
         ("code", "name", "use", "floors", "entrances", "households"),
-        (("code",), ()),
-        overlapping=True,
+        Identity("areas", ("code",)),
         located=True,
     ),
     DeliveryKind.STATIONS: Book(
@@ -110,17 +109,21 @@ BOOKS: Final[Mapping[DeliveryKind, Book]] = {
         "station_id",
         "geom",
         ("kind", "name", "address", "opening_hours", "floor_area_m2", "capacity", "stage"),
-        (("kind", "name"), ()),
+        Identity("points", ("kind", "name"), KEY),
         located=True,
     ),
-    DeliveryKind.STREETS: Book(Street, "street_id", "geom", ("name", "kind"), ((),)),
-    DeliveryKind.BARRIERS: Book(Barrier, "barrier_id", "geom", ("kind", "name"), ((),)),
+    DeliveryKind.STREETS: Book(
+        Street, "street_id", "geom", ("name", "kind"), Identity("lines", name="name")
+    ),
+    DeliveryKind.BARRIERS: Book(
+        Barrier, "barrier_id", "geom", ("kind", "name"), Identity("lines", name="name")
+    ),
     DeliveryKind.ISSUES: Book(
         Issue,
         "issue_id",
         "geom",
         ("category", "channel", "state", "reported_at", "closed_at", "set_aside"),
-        (("category", "reported_at"),),
+        Identity("points", ("category", "reported_at"), KEY, reach_m=1000.0, same_place=False),
         located=True,
     ),
 }
@@ -184,6 +187,25 @@ def in_metres(binary: list[bytes], srid: int) -> NDArray[np.object_]:
     turn = Transformer.from_crs(SRID, srid, always_xy=True)
     shapes = shapely.from_wkb(np.asarray(binary, dtype=object))
     return np.asarray(shapely.transform(shapes, turn.transform, interleaved=False), dtype=object)
+
+
+def streets_around(
+    session: Session, city: City, shapes: NDArray[np.object_]
+) -> NDArray[np.object_]:
+    """Return the city's streets, degrees, where shapes lie or may lie on another datum."""
+    box = shapely.total_bounds(shapes)
+    if not np.isfinite(box).all():
+        return np.empty(0, dtype=object)
+    west, south, east, north = (float(value) for value in box)
+    window = func.ST_MakeEnvelope(
+        west - AROUND_DEG, south - AROUND_DEG, east + AROUND_DEG, north + AROUND_DEG, SRID
+    )
+    rows = session.scalars(
+        select(func.ST_AsBinary(Street.geom))
+        .where(Street.city_id == city.city_id, func.ST_Intersects(Street.geom, window))
+        .order_by(Street.street_id)
+    )
+    return np.asarray(shapely.from_wkb([bytes(row) for row in rows]), dtype=object)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,10 @@ from sqlalchemy.orm import Session
 
 from geo.errors import ConflictError, DeliveryError, NotFoundError
 from geo.files.facts import Understood, Wish
+from geo.importing import datum
+from geo.importing.datum import DatumGuess
 from geo.importing.wishes import SHAPES, ImportWish, wish_from_data
+from geo.saying import phrase
 from geo.store import audit, derived, loading
 from geo.store.importing import (
     boundaries,
@@ -105,8 +108,13 @@ def prepare(
     wish: ImportWish,
     hands: Hands,
     progress: Progress = lambda what, share: None,
+    *,
+    guess: bool = False,
 ) -> Plan:
     """Read a file as wished, say what is wrong with it and what it would change; keep that.
+
+    With `guess`, a datum that neither the file nor the wish says is the one that lies right on the
+    city's streets; somebody looks at the pictures of all of them before anything is stored.
 
     Raises
     ------
@@ -115,11 +123,14 @@ def prepare(
     DeliveryError
         If it cannot be taken as it is; all reasons are listed.
     """
-    ready = (DeliveryState.UNDERSTOOD, DeliveryState.PREPARED)
+    ready = (DeliveryState.UNDERSTOOD, DeliveryState.PREPARED, DeliveryState.REFUSED)
     deliveries.demand_state(row, *ready)
+    wish, asked = _with_datum(session, row, path, wish, hands) if guess else (wish, None)
     plan = _planned(session, row, path, wish, hands, progress)
     data = wish.as_data()
     report = plan.report()
+    if asked is not None:
+        report["datum"] = asked.as_data()
     before = deliveries.imported_before(session, row, data)
     if before is not None:
         report["imported_before"] = before
@@ -132,6 +143,21 @@ def prepare(
         state=DeliveryState.PREPARED.value,
     )  # fmt: skip
     return plan
+
+
+def _with_datum(
+    session: Session, row: Delivery, path: Path, wish: ImportWish, hands: Hands
+) -> tuple[ImportWish, DatumGuess | None]:
+    """Return the wish with a datum, and what the streets say, where the file does not tell it."""
+    layers = (row.understood or {}).get("layers", [])
+    layer = next((one for one in layers if wish.layer in (None, one["name"])), None)
+    if layer is None or layer["kind"] == "table" or layer["datum"]["sure"]:
+        return wish, None
+    city = session.get_one(City, row.city_id)
+    plain = replace(wish, datum="wgs84")
+    read = hands.read(path, wish.layer, _reading(session, city, plain)).frame.geometry.to_numpy()
+    asked = datum.guess(read, standing.streets_around(session, city, read))
+    return replace(wish, datum=wish.datum or asked.proposed), asked
 
 
 def _planned(
@@ -157,9 +183,22 @@ def _task(
     city = session.get_one(City, row.city_id)
     empty = loading.is_empty(session, city.city_id)
     if empty and wish.kind is not DeliveryKind.BOUNDARIES:
-        raise DeliveryError([f"The city '{city.slug}' has no grids yet: import boundaries first"])
+        raise DeliveryError(
+            [
+                phrase(
+                    "The city '%(slug)s' has no grids yet: import boundaries first", slug=city.slug
+                )
+            ]
+        )
     progress("read file", 0.0)
-    reading = Wish(
+    delivered = hands.read(path, wish.layer, _reading(session, city, wish))
+    progress("read file", 1.0)
+    who = actor or Actor()
+    return Task(session, city, row.delivery_id, wish, delivered, who.user_id, who.role, progress)
+
+
+def _reading(session: Session, city: City, wish: ImportWish) -> Wish:
+    return Wish(
         columns=dict(wish.columns),
         encoding=wish.encoding,
         crs=wish.crs,
@@ -168,10 +207,6 @@ def _task(
         kind=SHAPES.get(wish.kind),
         near=standing.middle(session, city),
     )
-    delivered = hands.read(path, wish.layer, reading)
-    progress("read file", 1.0)
-    who = actor or Actor()
-    return Task(session, city, row.delivery_id, wish, delivered, who.user_id, who.role, progress)
 
 
 def perform(
@@ -212,7 +247,7 @@ def perform(
     plan = KINDS[wish.kind].plan(task)
     if plan.digest != before.get("digest"):
         raise ConflictError(
-            "The city changed since this was prepared: look at the difference again.",
+            phrase("The city changed since this was prepared: look at the difference again."),
             reason="city_changed",
         )
     wish = replace(wish, **_chosen(choice))
@@ -224,6 +259,9 @@ def perform(
     counted = changes.counts(session, row.city_id, row.delivery_id)
     _refreshed(session, city, progress, changed=bool(counted))
     report = before | {"applied": applied, "changed_rows": counted}
+    if len(plan.findings.entries) > before.get("defects", 0):  # some are made by the writing alone
+        report |= {"defects": len(plan.findings.entries), "counts": plan.findings.counts()}
+        deliveries.keep_part(session, row, deliveries.DEFECTS, plan.defects(MOST_DEFECTS))
     deliveries.change(
         session, row, report=report, wish=wish.as_data(), state=DeliveryState.IMPORTED.value,
         imported_at=func.statement_timestamp(), revision=changes.revision(session),
@@ -262,7 +300,7 @@ def undo(
     session.refresh(row)
     deliveries.demand_state(row, DeliveryState.IMPORTED)
     if row.revision is None:
-        raise ConflictError("It is too late to undo this import.", reason="too_late")
+        raise ConflictError(phrase("It is too late to undo this import."), reason="too_late")
     progress("take back", 0.0)
     counted = changes.counts(session, row.city_id, row.delivery_id)
     if counted:
@@ -287,8 +325,7 @@ def drop(session: Session, row: Delivery, root: Path) -> None:
     ConflictError
         If it was imported.
     """
-    open_states = (DeliveryState.RECEIVED, DeliveryState.UNDERSTOOD, DeliveryState.PREPARED)
-    deliveries.demand_state(row, *open_states)
+    deliveries.demand_state(row, *(DeliveryState(state) for state in deliveries.OPEN))
     deliveries.throw_away(session, row, root, DeliveryState.DROPPED)
 
 
@@ -326,5 +363,5 @@ def path_of(row: Delivery, root: Path) -> Path:
     folder = root / row.folder if row.folder else None
     parts = sorted(folder.iterdir()) if folder and folder.is_dir() else []
     if not parts:
-        raise NotFoundError("The file was deleted; deliver it again.")
+        raise NotFoundError(phrase("The file was deleted; deliver it again."))
     return next((part for part in parts if part.suffix.lower() == ".shp"), parts[0])

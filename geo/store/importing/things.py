@@ -18,10 +18,12 @@ from scipy.spatial import cKDTree
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from geo.findings import Finding, Findings
+from geo.estimates import household_estimates
+from geo.findings import Finding, Findings, the_row
 from geo.grids import AREA_COLUMNS
-from geo.importing.differences import Difference, compare
+from geo.importing.differences import Difference, beside
 from geo.importing.rows import JOIN_M, rows_of
+from geo.saying import phrase
 from geo.store import derived, loading
 from geo.store.importing import by_address, ground, households, standing
 from geo.store.importing.plans import MOST_ROWS, Plan, Task, chosen
@@ -55,7 +57,9 @@ def plan(task: Task) -> Plan:
     if book.located:
         rows = _located(task, rows, found)
     there = standing.frame(session, task.city, book)
-    difference = compare(rows, there, book.keys, book.columns, overlapping=book.overlapping)
+    difference = beside(rows, there, book.columns, book.same)
+    if task.wish.estimate:
+        rows = _estimated(task, rows, difference, found)
     gone = np.empty(0, dtype=np.int64)
     if task.wish.kind not in NEVER_GONE:
         gone = _free(task, book, there, difference.gone, found)
@@ -73,6 +77,23 @@ def plan(task: Task) -> Plan:
     )
 
 
+def _estimated(
+    task: Task, rows: gpd.GeoDataFrame, difference: Difference, found: Findings
+) -> gpd.GeoDataFrame:
+    """Return the rows with `estimated`: households of new buildings that the file does not say."""
+    said = rows["households"] if "households" in rows else pd.Series(pd.NA, index=rows.index)
+    new = (difference.rows["state"] == "new").to_numpy() & said.isna().to_numpy()
+    table = pd.DataFrame({"footprint_m2": rows.geometry.area, "use": rows["use"]})
+    if "floors" in rows:
+        table["floors"] = rows["floors"].astype("Float64")
+    made = household_estimates(table[new], profile=task.city.profile)
+    subject = phrase("%(n)s buildings", n=len(made))
+    done = phrase("their households are estimated from footprint, floors and use, and marked so")
+    size = float(made.sum())
+    found.add([Finding(task.delivered.label, "estimated", subject, done, size, "households")])
+    return rows.assign(estimated=made.reindex(rows.index).astype("Int64"))
+
+
 def _free(
     task: Task, book: Book, there: gpd.GeoDataFrame, gone: Any, found: Findings
 ) -> NDArray[np.int64]:
@@ -85,7 +106,7 @@ def _free(
     used = np.isin(gone, sorted(kept))
     for one in gone[used]:
         place = shapely.centroid(there.geometry.loc[one])
-        done = "kept although the file does not have it: something stored rests on it"
+        done = phrase("kept although the file does not have it: something stored rests on it")
         subject = f"{book.name} {one}"
         found.add([Finding(task.delivered.label, "kept", subject, done, x=place.x, y=place.y)])
     return np.asarray(gone[~used], dtype=np.int64)
@@ -115,12 +136,18 @@ def _located(task: Task, rows: gpd.GeoDataFrame, found: Findings) -> gpd.GeoData
     outside = at.cell < 0
     for number in np.flatnonzero(outside)[:LEFT_OUT_TOLD]:
         place = shapely.centroid(at.shapes[number])
-        subject, away = f"row {rows['row'].iloc[number]}", float(at.moved_m[number])
-        done = "left out: it stands in no cell of the city"
+        subject, away = (
+            the_row(rows["row"].iloc[number]),
+            float(at.moved_m[number]),
+        )
+        done = phrase("left out: it stands in no cell of the city")
         found.add([Finding(label, "outside", subject, done, away, "m", place.x, place.y)])
     for number in np.flatnonzero(~outside & (at.moved_m > 0)):
         place, away = at.shapes[number], float(at.moved_m[number])
-        subject, done = f"row {rows['row'].iloc[number]}", "moved to the edge of the nearest cell"
+        subject, done = (
+            the_row(rows["row"].iloc[number]),
+            phrase("moved to the edge of the nearest cell"),
+        )
         found.add([Finding(label, "moved_in", subject, done, away, "m", place.x, place.y)])
     found.figures["outside"] = int(outside.sum())
     return rows.loc[~outside].reset_index(drop=True)
@@ -209,7 +236,12 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     if task.wish.kind is DeliveryKind.ISSUES:
         new, changed = _owned(session, city.city_id, new), _owned(session, city.city_id, changed)
     if task.wish.cut_cells and task.wish.kind is DeliveryKind.BUILDINGS:
-        new = ground.cut_for(task, new, there)
+        new = ground.cut_for(task, new, there, made.findings)
+    estimates = "estimated" in new and new["estimated"].notna().any()
+    if "estimated" in new:
+        said = new["households"] if "households" in new else new["estimated"]
+        new = new.assign(households=said.fillna(new["estimated"])).drop(columns="estimated")
+        changed = changed.drop(columns="estimated")
     task.progress("write", 0.1)
     first = int(session.scalar(select(func.max(getattr(book.table, book.key))).where(
         book.table.city_id == city.city_id)) or 0) + 1  # fmt: skip
@@ -222,8 +254,8 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     _update(session, city.city_id, book, changed, ids, turn)
     task.progress("write", 0.8)
     _remove(session, city.city_id, book, gone, task.wish.kind)
-    if task.wish.kind is DeliveryKind.BUILDINGS and "households" in made.rows:
-        _settle(task, new, changed, there, ids, gone)
+    if task.wish.kind is DeliveryKind.BUILDINGS and "households" in new:
+        _settle(task, new, changed, there, ids, gone, estimates=estimates)
     task.progress("write", 1.0)
     return {"new": len(new), "changed": len(changed), "gone": len(gone)}
 
@@ -293,16 +325,20 @@ def _settle(
     there: gpd.GeoDataFrame,
     ids: Any,
     gone: Any,
+    *,
+    estimates: bool,
 ) -> None:
     """Make cells' households follow from their buildings'."""
-    today = datetime.now(ZoneInfo(task.city.timezone))
-    vintage = households.demand_vintage(
-        task.session, task.city.city_id, task.wish.vintage, today.year
-    )
+    session, city_id = task.session, task.city.city_id
+    today = datetime.now(ZoneInfo(task.city.timezone)).date()
+    if estimates:
+        vintage = households.begin_estimate(session, city_id, today)
+    else:
+        vintage = households.demand_vintage(session, city_id, task.wish.vintage, today.year)
     left = there.loc[[*ids, *gone]]
     counted = left.loc[left["households"].notna(), "cell_id"].astype(int).tolist()
     cells = [*new["cell_id"].astype(int), *changed["cell_id"].astype(int), *counted]
-    households.settle(task.session, task.city.city_id, vintage, cells, counted)
+    households.settle(session, city_id, vintage, cells, counted)
 
 
 def _noded(session: Session, city_id: int, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

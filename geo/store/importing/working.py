@@ -22,16 +22,19 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from geo.db import owner_transaction
-from geo.errors import DatabaseAwayError, DeliveryError, WanggeError
+from geo.errors import DatabaseAwayError, DeliveryError, TopologyError, WanggeError
 from geo.files import reading
 from geo.files.facts import Wish
 from geo.files.limits import WEB, Limits
 from geo.importing.wishes import wish_from_data
+from geo.saying import phrase
 from geo.store.importing import changes, deliveries, jobs, steps
 from geo.store.importing.jobs import MOST_ATTEMPTS, Taken
 from geo.tables import Delivery, UserAccount
 from geo.terms import DeliveryState, JobState, JobStep
 
+REFUSING: Final = (JobStep.LOOK, JobStep.IMPORT)
+"""Steps after which a file that cannot be taken is refused; before, it may be wished otherwise."""
 BEAT_S: Final = 1.0
 """How often a job's lease is renewed and its progress written, seconds."""
 
@@ -69,7 +72,10 @@ class Worker:
         if job.cancel_asked:
             self._end(job, JobState.CANCELLED, None)
         elif job.attempts > MOST_ATTEMPTS:
-            error = {"code": "crashed", "message": "The work broke off twice; nothing was changed."}
+            error = {
+                "code": "crashed",
+                "message": phrase("The work broke off twice; nothing was changed."),
+            }
             self._end(job, JobState.FAILED, error)
         else:
             self._do(job)
@@ -104,9 +110,12 @@ class Worker:
     def _failed(self, job: Taken, error: WanggeError) -> None:
         told = {"code": error.code, "message": error.message, **error.data}
         self._end(job, JobState.FAILED, told)
-        if job.step is JobStep.LOOK and isinstance(error, DeliveryError):
-            with owner_transaction(self.engine) as session:
-                row = deliveries.get(session, job.city_id, job.delivery_id)
+        if job.step not in REFUSING or not isinstance(error, (DeliveryError, TopologyError)):
+            return
+        with owner_transaction(self.engine) as session:
+            row = deliveries.get(session, job.city_id, job.delivery_id)
+            deliveries.refuse(session, row, error)
+            if job.step is JobStep.LOOK:  # nothing can be wished of what cannot be read
                 deliveries.throw_away(session, row, self.root, DeliveryState.REFUSED)
 
     def _end(self, job: Taken, state: JobState, error: dict[str, Any] | None) -> None:
@@ -122,7 +131,7 @@ class Worker:
             steps.look(session, row, path(), hands)
         elif job.step is JobStep.PREPARE:
             wish = wish_from_data(job.args)
-            steps.prepare(session, row, path(), wish, hands, told.note)
+            steps.prepare(session, row, path(), wish, hands, told.note, guess=True)
         elif job.step is JobStep.IMPORT:
             steps.perform(
                 session, row, path(), hands, choice=job.args, actor=actor, progress=told.note
@@ -137,7 +146,9 @@ class Worker:
         """Delete files that waited too long, and what would undo imports that are too old."""
         with owner_transaction(self.engine) as session:
             for row in deliveries.outdated(session, keep):
-                deliveries.throw_away(session, row, self.root, DeliveryState.DROPPED)
+                refused = row.state == DeliveryState.REFUSED.value
+                end = DeliveryState.REFUSED if refused else DeliveryState.DROPPED
+                deliveries.throw_away(session, row, self.root, end)
             for row in deliveries.past_undoing(session, undo):
                 changes.forget(session, row.city_id, row.delivery_id)
                 deliveries.change(session, row, revision=None)
@@ -184,7 +195,10 @@ def _role(session: Session, user_id: int | None) -> str | None:
 
 
 def _named(error: Exception) -> str:
-    return f"Something unexpected went wrong ({type(error).__name__}); nothing was changed."
+    return phrase(
+        "Something unexpected went wrong (%(name)s); nothing was changed.",
+        name=type(error).__name__,
+    )
 
 
 class _Told:

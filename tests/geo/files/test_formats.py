@@ -263,7 +263,7 @@ def test_rows_of_another_kind_are_named(tmp_path: Path, read: Any, layer: Any) -
     path = write(frame, tmp_path / "a.gpkg", geometry_type="Unknown")
     assert layer(path).kind == "mixed"
     said = refused(read, path, columns=CODES, datum="wgs84", kind="areas")
-    assert "row 3 is a Point" in said
+    assert "rows 3 (Point)" in said
 
 
 def test_height_and_measure_are_left_behind(tmp_path: Path, read: Any) -> None:

@@ -41,10 +41,10 @@ const FINDINGS = () => ({
   open_gap: t("A gap open to the outside"), fragment: t("A strip beyond a neighbour"), near_miss: t("Corners that nearly meet"),
   unnoded: t("A border without its neighbour's corner"), needle: t("A needle-thin corner"), crumbs: t("Crumbs of ground"),
   height: t("Heights, left out"), mixed: t("Lines or points beside areas"),
-  matched: t("Grids known again"), by_address: t("Placed by their address"), no_address: t("Address not known"), no_building: t("Building not known"),
+  matched: t("Grids known again"), other_code: t("Another code"), by_address: t("Placed by their address"), no_address: t("Address not known"), no_building: t("Building not known"),
   no_area: t("Covers no ground"), no_name: t("Without a name"), short: t("Too short a line"), other_shape: t("Another kind of shape"),
   no_moment: t("Without a date"), missing_part: t("A part of the file is missing"), reference_system: t("Reference system"), empty: t("An empty layer"),
-  elsewhere: t("Lies nowhere in this system"), closed_lines: t("Closed lines"),
+  elsewhere: t("Lies nowhere in this system"), uncut: t("A cell left whole"), estimated: t("Households estimated"), closed_lines: t("Closed lines"),
 });
 
 const LISTED = 60;
@@ -76,6 +76,10 @@ export function failure(job) {
     h("b", {}, t("This did not work; nothing was changed.")),
     h("ul", {}, (error.defects ?? [error.message ?? error.code]).slice(0, 20).map((one) => h("li", {}, one))));
 }
+
+export const refused = (card) => h("div", { class: "notice is-bad", role: "alert" },
+  h("b", {}, t("This file was refused; nothing was changed.")),
+  h("ul", {}, card.refused.map((one) => h("li", {}, one))));
 
 // ---- understood: kind, columns, what the file does not say ----------------------------------------
 
@@ -161,7 +165,14 @@ function questions(layer, page, wish, change) {
   if (kind === "buildings") {
     asked.push(h("div", { class: "ticks" }, h("label", {}, h("input", {
       type: "checkbox", checked: Boolean(wish.cut_cells), onchange: (event) => change({ cut_cells: event.target.checked }),
-    }), t("Give each new building a cell of its own"))));
+    }), t("Give each new building a cell of its own")), h("label", {}, h("input", {
+      type: "checkbox", checked: Boolean(wish.estimate), onchange: (event) => change({ estimate: event.target.checked }),
+    }), t("Estimate households that the file does not say, marked as estimates"))));
+  }
+  if (kind === "households") {
+    asked.push(h("label", { class: "field" }, h("span", {}, t("A count of a season, taken on")),
+      h("input", { type: "date", value: wish.season ?? "", onchange: (event) => change({ season: event.target.value || null }) }),
+      h("small", { class: "quiet" }, t("Leave it empty for the count of the year. A season's stands beside it and changes no building."))));
   }
   if (wish.kind === "barriers" || (layer.proposal.subjects[0] === "barriers" && !wish.kind)) {
     const kinds = { "": "–", river: t("River"), water: t("Water"), railway: t("Railway"), wall: t("Wall") };
@@ -176,13 +187,13 @@ export function complete(layer, kind, page, wish) {
   const { needed, allowed } = page.kinds[kind];
   const known = [...needed, ...allowed];
   const columns = Object.fromEntries(Object.entries(mappingOf(layer, kind, wish)).filter(([name]) => known.includes(name) && !(name in (wish.fixed ?? {}))));
-  const unsure = layer.kind !== "table" && !layer.datum.sure;
   const made = {
     kind, layer: layer.name, columns, fixed: wish.fixed ?? {}, words: wish.words ?? {},
-    crs: wish.crs ?? (layer.crs.sure ? null : layer.crs.choices[0] ?? null), datum: wish.datum ?? (unsure ? "wgs84" : null),
+    crs: wish.crs ?? (layer.crs.sure ? null : layer.crs.choices[0] ?? null), datum: wish.datum ?? null,
     decided: wish.decided ?? {}, decisions: wish.decisions ?? {},
   };
-  if (kind === "buildings") made.cut_cells = Boolean(wish.cut_cells);
+  if (kind === "buildings") Object.assign(made, { cut_cells: Boolean(wish.cut_cells), estimate: Boolean(wish.estimate) });
+  if (kind === "households") made.season = wish.season ?? null;
   if (kind === "boundaries") made.level = wish.level ?? page.levels.at(-1)?.level ?? null;
   return made;
 }
@@ -191,10 +202,9 @@ export function complete(layer, kind, page, wish) {
 
 export function prepared(card, page, parts, on) {
   const { report } = card;
-  const layer = card.understood.layers.find((one) => one.name === card.wish.layer) ?? card.understood.layers[0];
   return [
     report.imported_before && h("p", { class: "notice" }, t("This very file was imported before (number %(n)s).", { n: report.imported_before })),
-    layer.kind !== "table" && !layer.datum.sure && datum(card, parts, on),
+    report.datum && datum(card, on),
     difference(report),
     unknown(card, page, on),
     (report.figures.questions ?? []).length > 0 && contradictions(card, on),
@@ -205,14 +215,16 @@ export function prepared(card, page, parts, on) {
   ];
 }
 
-function datum(card, parts, on) {
-  const chosen = card.wish.datum ?? "wgs84";
-  const words = { wgs84: "WGS 84 / CGCS2000", gcj02: "GCJ-02", bd09: "BD-09" };
+function datum(card, on) {
+  const { ranking, pictures, sure } = card.report.datum;
+  const compared = pictures.some((one) => one.streets.length);
   return [
     h("h3", {}, t("Which of these lies right on the streets?")),
-    chosen === "wgs84" && parts.shapes?.features.length
-      ? on.map.pictures(parts.shapes, chosen, (which) => which !== chosen && on.prepare({ datum: which }))
-      : h("p", {}, t("Read as %(name)s.", { name: words[chosen] }), " ", button(t("Choose again"), () => on.prepare({ datum: "wgs84" }))),
+    on.map.pictures(pictures, ranking, card.wish.datum, (which) => which !== card.wish.datum && on.prepare({ datum: which })),
+    h("p", { class: "quiet small" }, !compared
+      ? t("No streets stand here yet to compare with: import streets first, or ask who made the file.")
+      : sure ? t("The streets tell: the marked one is proposed. Choose another if it does not look right.")
+        : t("The streets do not tell beyond doubt: look and choose.")),
   ];
 }
 
@@ -304,7 +316,7 @@ function changes(parts) {
   return h("details", { class: "more" }, h("summary", {}, t("What would change, one by one")),
     h("ol", { class: "stack" }, list.slice(0, LISTED).map((one) => h("li", {},
       h("b", {}, one.label || `#${one.object ?? one.row}`), chip(words[one.state], one.state === "gone" ? "is-bad" : one.state === "new" ? "is-good" : "is-watch"),
-      one.before && h("small", {}, one.moved ? t("its shape") : told(one))))),
+      one.before && h("small", {}, [told(one), one.moved && t("its shape")].filter(Boolean).join(" · "))))),
     list.length > LISTED && h("p", { class: "quiet small" }, t("and %(n)s more", { n: number(list.length - LISTED) })));
 }
 
@@ -331,7 +343,7 @@ const again = (on) => button(t("Other columns"), on.back);
 
 // ---- imported and the book -------------------------------------------------------------------------
 
-export function imported(card, on) {
+export function imported(card, parts, on) {
   const { plan, ...counts } = card.report.applied ?? {};
   const applied = Object.entries(counts).filter(([, count]) => count > 0);
   const words = { ...CHANGES(), grids: t("grids"), cells: t("cells"), workers: t("workers") };
@@ -339,6 +351,7 @@ export function imported(card, on) {
     h("p", { class: "notice is-good" }, applied.length
       ? t("Imported: %(list)s.", { list: applied.map(([name, count]) => `${number(count)} ${words[name] ?? name}`).join(isChinese ? "、" : ", ") })
       : t("Imported; nothing had to be changed.")),
+    parts.defects?.length > 0 && findings(card.report, parts, on),
     plan && h("p", {}, t("A draft plan of your own was made, number %(n)s. The net stays as it is until a plan is published.", { n: plan })),
     h("div", { class: "card-actions" }, h("a", { class: "button is-main", href: `/net?city=${encodeURIComponent(on.city)}` }, t("To the map")),
       button(t("Take it back"), on.undo)),
@@ -354,7 +367,8 @@ export function book(items, chosen, onOpen) {
     h("ol", { class: "stack" }, items.map((one) => h("li", {},
       h("button", { type: "button", class: "link", "aria-current": one.delivery === chosen, onclick: () => onOpen(one.delivery) }, one.name),
       chip(words[one.state], tone[one.state]),
-      h("small", {}, [`#${one.delivery}`, one.kind && KINDS()[one.kind], when(one.received_at), one.author].filter(Boolean).join(" · "))))),
+      h("small", {}, [`#${one.delivery}`, one.kind && KINDS()[one.kind], when(one.received_at), one.author].filter(Boolean).join(" · ")),
+      one.refused && h("small", { class: "is-bad" }, one.refused[0])))),
   ];
 }
 

@@ -101,7 +101,10 @@ async function follow() {
   const settled = state.card && ["queued", "running"].includes(state.card.job?.state) && !live;
   state.card = card;
   if (!live && card.state === "prepared" && (settled || !state.parts.shapes)) await learn(card);
-  if (!live && card.state === "understood") showPlace();
+  if (!live && card.state === "imported" && !state.parts.defects && card.report?.defects) {
+    state.parts = { defects: await attempt(() => api.get(`/imports/${card.delivery}/defects`)) };
+  }
+  if (!live && (card.state === "understood" || (card.state === "refused" && card.file_kept))) showPlace();
   show();
   if (settled) await refreshBook();
   if (live) state.timer = setTimeout(follow, LOOK_AGAIN_MS);
@@ -132,8 +135,8 @@ const on = {
   map,
   city: page.city,
   prepare: (more) => {
-    const { kind, layer, columns, fixed, words, encoding, crs, datum, swap_axes: swap, level, vintage, decided, decisions, cut_cells: cut } = state.card.wish;
-    const wish = { kind, layer, columns, fixed, words, encoding, crs, datum, swap_axes: swap, level, vintage, decided, decisions, cut_cells: cut, ...more };
+    const { kind, layer, columns, fixed, words, encoding, crs, datum, swap_axes: swap, level, vintage, decided, decisions, cut_cells: cut, season, estimate } = state.card.wish;
+    const wish = { kind, layer, columns, fixed, words, encoding, crs, datum, swap_axes: swap, level, vintage, decided, decisions, cut_cells: cut, season, estimate, ...more };
     state.parts = {};
     return ask("PUT", "/wish", wish);
   },
@@ -149,17 +152,18 @@ function show() {
   if (live) {
     body.push(steps.working(card.job, () => ask("POST", "/cancel")));
   } else {
-    if (["failed", "cancelled"].includes(card.job?.state)) body.push(steps.failure(card.job));
-    if (card.state === "understood" || (card.state === "prepared" && state.mapping)) {
+    if (card.refused) body.push(steps.refused(card));
+    else if (["failed", "cancelled"].includes(card.job?.state)) body.push(steps.failure(card.job));
+    if (card.state === "understood" || (card.state === "refused" && card.file_kept) || (card.state === "prepared" && state.mapping)) {
       body.push(steps.understood(card, page, state.wish, (wish) => { state.wish = wish; showPlace(); show(); }, (wish) => { state.parts = {}; ask("PUT", "/wish", wish); }));
     } else if (card.state === "prepared") {
       body.push(steps.prepared(card, page, state.parts, on));
     } else if (card.state === "imported") {
-      body.push(steps.imported(card, on));
-    } else {
+      body.push(steps.imported(card, state.parts, on));
+    } else if (card.state !== "refused") {
       body.push(h("p", { class: "quiet" }, t("This file is %(state)s.", { state: steps.STATES()[card.state] })));
     }
-    if (["received", "understood", "prepared"].includes(card.state)) {
+    if (["received", "understood", "prepared"].includes(card.state) || (card.state === "refused" && card.file_kept)) {
       body.push(h("p", {}, h("button", { type: "button", class: "link", onclick: () => ask("DELETE", "") }, t("Throw the file away"))));
     }
   }
