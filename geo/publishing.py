@@ -323,7 +323,7 @@ def difference(old: pd.DataFrame, new: pd.DataFrame, moved: pd.DataFrame) -> Dif
 
 
 def _leaves(grids: pd.DataFrame) -> Ints:
-    own: NDArray[np.bool_] = ~grids["grid_id"].isin(grids["parent_id"].dropna()).to_numpy()
+    own: NDArray[Any] = ~grids["grid_id"].isin(grids["parent_id"].dropna()).to_numpy()
     found: Ints = grids["grid_id"].to_numpy(dtype=np.int64)[own]
     return found
 

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.orm import Session
 
-from api.commands.opening import open_database
-from api.commands.terminal import Json, answer, say, waiting
+from api.commands import plan_publish
+from api.commands.acting import As, Number, at_work
+from api.commands.terminal import Json, answer, waiting
 from geo import service
-from geo.db import Viewer, owner_transaction
 from geo.errors import InvalidInputError
-from geo.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Plans: drafts of the next net of a city.")
 
-As = Annotated[str, typer.Option("--as", help="Login of the account that does it.")]
-Number = Annotated[int, typer.Argument(help="Number of the plan.", min=1)]
-
-
-@contextmanager
-def _at_work(login: str) -> Iterator[tuple[Session, Viewer]]:
-    """Yield a transaction and the account in whose name it runs."""
-    with open_database(Settings(), say) as opened, owner_transaction(opened.engine) as session:
-        yield session, service.drafts.acting(session, login)
+app.add_typer(plan_publish.app)
 
 
 @app.command()
@@ -41,7 +29,7 @@ def new(
     as_json: Json = False,
 ) -> None:
     """Open a plan of the net of today, of another plan, or empty."""
-    with _at_work(login) as (session, viewer):
+    with at_work(login) as (session, viewer):
         at = service.Asked(viewer.city_id or 0, None, None).moment(session)
         made = service.drafts.open_plan(session, viewer, at, name, copy_of=copy_of, empty=empty)
     answer(as_json, {"plan": made}, f"Plan {made} was opened.")
@@ -50,7 +38,7 @@ def new(
 @app.command("list")
 def list_plans(login: As, as_json: Json = False) -> None:
     """List the plans that the account is a member of."""
-    with _at_work(login) as (session, viewer):
+    with at_work(login) as (session, viewer):
         page = service.list_plans(session, viewer, viewer.city_id or 0, service.Turn(1000, None))
     found = [dict(one) for one in page.items]
     lines = [f"{one['plan']:>6}  {one['state']:<10} {one['name']}" for one in found]
@@ -60,7 +48,7 @@ def list_plans(login: As, as_json: Json = False) -> None:
 @app.command()
 def show(plan: Number, login: As, as_json: Json = False) -> None:
     """Show a plan and its grids with their versions."""
-    with _at_work(login) as (session, viewer):
+    with at_work(login) as (session, viewer):
         card = service.drafts.show(session, viewer, plan)
         grids = service.drafts.grids(session, viewer, plan)
     head = f"{card['name']} ({card['state']}), edit {card['last_edit']}, base {card['base_seq']}"
@@ -89,7 +77,7 @@ def edit(
 ) -> None:
     """Redraw a plan by one edit."""
     told = _json(sys.stdin.read() if args == "-" else args, "args")
-    with _at_work(login) as (session, viewer):
+    with at_work(login) as (session, viewer):
         if versions is None:
             listed = service.drafts.grids(session, viewer, plan)
             known = {one["grid"]: one["version"] for one in listed}
@@ -102,7 +90,7 @@ def edit(
 @app.command()
 def undo(plan: Number, login: As, as_json: Json = False) -> None:
     """Take the account's own last edit back."""
-    with _at_work(login) as (session, viewer):
+    with at_work(login) as (session, viewer):
         done = service.drafts.undo(session, viewer, plan)
     _answer(as_json, done)
 
@@ -110,7 +98,7 @@ def undo(plan: Number, login: As, as_json: Json = False) -> None:
 @app.command()
 def check(plan: Number, login: As, as_json: Json = False) -> None:
     """Recompute a plan from its cells; the exit code is 1 when something is wrong."""
-    with _at_work(login) as (session, viewer), waiting("Recompute the plan"):
+    with at_work(login) as (session, viewer), waiting("Recompute the plan"):
         report = service.drafts.check(session, viewer, plan)
     lines = [f"{report['grids']} grids, {report['cells']} cells"]
     lines += [f"✗ {fault}" for fault in report["faults"]]
@@ -135,7 +123,7 @@ def compare_sides(
     from api.commands import comparing  # frames are loaded by those who compare
 
     comparing.refuse_target([], out, overwrite)
-    with _at_work(login) as (session, viewer), waiting("Compare them"):
+    with at_work(login) as (session, viewer), waiting("Compare them"):
         at, found = service.comparing.compare(
             session, viewer, old, new, level=level, vintage=vintage
         )
