@@ -6,9 +6,10 @@ order of their numbers, looks again, and only then compares versions, writes, ch
 something changed, and notes what takes it back.
 """
 
-from geo.store.drafts import comments, locks, news
+from geo.store.drafts import asking, comments, locks, news
 from geo.store.drafts.acting import acting
-from geo.store.drafts.editing import Applied, apply, return_to, undo
+from geo.store.drafts.dividing import divide
+from geo.store.drafts.editing import Applied, apply, return_to, undo, undoes_a_cut
 from geo.store.drafts.opening import delete, open_plan, set_members, set_rules
 from geo.store.drafts.sweeping import pick, redraw
 from geo.store.drafts.telling import cells, edits, grids, outlines, show, state
@@ -18,10 +19,12 @@ __all__ = [
     "Applied",
     "acting",
     "apply",
+    "asking",
     "cells",
     "check",
     "comments",
     "delete",
+    "divide",
     "edits",
     "grids",
     "locks",
@@ -36,4 +39,5 @@ __all__ = [
     "show",
     "state",
     "undo",
+    "undoes_a_cut",
 ]

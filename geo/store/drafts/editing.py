@@ -18,7 +18,7 @@ from geo.errors import (
     VersionMissingError,
 )
 from geo.redraw import rules
-from geo.redraw.edits import Named, named, redraw
+from geo.redraw.edits import SHAPED, Named, exact, named, redraw
 from geo.redraw.scene import (
     Change,
     Scene,
@@ -32,7 +32,7 @@ from geo.redraw.scene import (
 )
 from geo.store import audit
 from geo.store.cutting import hold_cells
-from geo.store.drafts import checks, locks, rows
+from geo.store.drafts import checks, lining, locks, rows
 from geo.store.drafts.rows import Draft, Held
 from geo.tables import City, PlanEdit
 
@@ -63,6 +63,8 @@ class Applied:
         How many cells changed hands.
     warnings : list of dict
         Rules that the author of the plan wishes for and that are not kept now.
+    cut : int
+        Number of the cut that it made or took back; 0 when no cell was cut.
     """
 
     n: int
@@ -70,6 +72,7 @@ class Applied:
     new: list[int]
     cells: int
     warnings: list[dict[str, Any]]
+    cut: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class _Wish:
     undoes: int | None = None
     last: int | None = None
     within: frozenset[int] | None = None
+    cut: int = 0
 
 
 def apply(
@@ -101,7 +105,8 @@ def apply(
     viewer : Viewer
         A member of the plan who may draw.
     op, args
-        See `geo.redraw.edits`.
+        See `geo.redraw.edits`. With `exact` the cells are cut along the line first: the owner's
+        work, see `geo.store.drafts.lining`.
     versions : mapping of int to int
         The version of each grid that the edit touches, as its author saw it; none is needed for
         the reserve and for grids above.
@@ -124,7 +129,11 @@ def apply(
     def make(scene: Scene) -> Change:
         return redraw(op, args, scene)
 
-    return _carry_out(session, viewer, plan_id, _Wish(op, args, wanted, make, versions))
+    number = 0
+    if op in SHAPED and exact(args):
+        number = lining.cut_along(session, viewer, plan_id, op, args)
+    wish = _Wish(op, args, wanted, make, versions, cut=number)
+    return _carry_out(session, viewer, plan_id, wish)
 
 
 def undo(session: Session, viewer: Viewer, plan_id: int) -> Applied:
@@ -137,18 +146,37 @@ def undo(session: Session, viewer: Viewer, plan_id: int) -> Applied:
     PlanNotFoundError, ForbiddenError, PlanStateError, PlanRuleError
         As for `apply`.
     """
-    hold_cells(session, viewer.city_id or 0)
+    number = undoes_a_cut(session, viewer, plan_id)
+    hold_cells(session, viewer.city_id or 0, exclusive=number > 0)
     draft = rows.drawn_on(session, viewer, plan_id)
     last = session.execute(_LAST_OWN, draft.known(user=viewer.user_id)).first()
     if last is None:
         raise ConflictError("There is no edit of yours to take back.", reason="nothing_to_undo")
+    if last.inverse.get("cut", 0) != number:
+        raise StaleEditError("You edited this plan elsewhere; look again.", newer={}, last=last.n)
     change = _standing(session, draft, of_rows(last.inverse))
     within = frozenset(last.touched)
     wish = _Wish(
         UNDO, {"n": last.n}, _named(change), lambda scene: only_real(scene, change), None,
         undoes=last.n, within=within,
     )  # fmt: skip
-    return _carry_out(session, viewer, plan_id, wish)
+    done = _carry_out(session, viewer, plan_id, wish)
+    if number and lining.uncut(session, draft, number, last.n):
+        return replace(done, cut=number)
+    return done
+
+
+def undoes_a_cut(session: Session, viewer: Viewer, plan_id: int) -> int:
+    """Return which cut the viewer's own last edit made; 0 when it made none.
+
+    Raises
+    ------
+    PlanNotFoundError
+        If the viewer is a member of no such plan.
+    """
+    draft = rows.draft_of(rows.find(session, viewer, plan_id))
+    last = session.execute(_LAST_OWN, draft.known(user=viewer.user_id)).first()
+    return int(last.inverse.get("cut", 0)) if last is not None else 0
 
 
 def return_to(session: Session, viewer: Viewer, plan_id: int, n: int, last: int | None) -> Applied:
@@ -263,7 +291,7 @@ def _carry_out(session: Session, viewer: Viewer, plan_id: int, wish: _Wish) -> A
     redrawn = _redrawn(scene, numbered, {*held, *new})
     versions = rows.age(session, draft, {*touched(scene, numbered), *redrawn}, redrawn)
     n = _note(session, viewer, draft, wish, scene, numbered)
-    return Applied(n, versions, new, len(numbered.cells), warnings)
+    return Applied(n, versions, new, len(numbered.cells), warnings, wish.cut)
 
 
 def _locked(session: Session, draft: Draft, wish: _Wish) -> tuple[Scene, Change, dict[int, Held]]:
@@ -285,7 +313,10 @@ def _locked(session: Session, draft: Draft, wish: _Wish) -> tuple[Scene, Change,
 
 def _scene(session: Session, draft: Draft, wish: _Wish) -> Scene:
     scene = rows.scene(session, draft, wish.named)
-    if wish.op == "split" and wish.args.get("keep") is None:
+    if wish.op in SHAPED:
+        srid = session.scalar(select(City.metre_srid).where(City.city_id == draft.city_id)) or 0
+        scene = replace(scene, ground=checks.ground_of(session, draft, scene.owners, srid).shapes)
+    if wish.op in ("split", "split_by_line") and wish.args.get("keep") is None:
         return replace(scene, weight=rows.households(session, draft, scene.owners))
     return scene
 
@@ -386,11 +417,12 @@ def _note(
         _demand_last(session, draft, wish.last)
     n = int(session.execute(_NEXT, draft.known()).scalar_one()) + 1
     own = sorted(touched(scene, change))
+    back = as_rows(inverse(scene, change)) | ({"cut": wish.cut} if wish.cut else {})
     session.add(
         PlanEdit(
             city_id=draft.city_id, plan_id=draft.plan_id, n=n, actor_id=viewer.user_id,
             op=wish.op, args=json.loads(json.dumps(dict(wish.args))),
-            inverse=as_rows(inverse(scene, change)), touched=own, undoes=wish.undoes,
+            inverse=back, touched=own, undoes=wish.undoes,
         )
     )  # fmt: skip
     session.flush()

@@ -1,0 +1,262 @@
+"""Drafts redrawn along lines: cells moved or cut, every plan follows, undone to the last vertex."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import shapely
+from pyproj import Transformer
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from geo.db import Viewer, owner_transaction
+from geo.errors import ConflictError, ForbiddenError, InvalidInputError, PlanNotFoundError
+from geo.store import drafts
+from geo.tables import City, UserAccount
+from geo.terms import Role
+from tests.cities import CORNER, METRE_SRID, SIDE_M
+from tests.conftest import MigratedDatabase
+from tests.geo.test_drafts import Room, at
+
+BACK = Transformer.from_crs(METRE_SRID, 4326, always_xy=True)
+
+
+class Workshop(Room):
+    """The room as the worker has it: transactions of the owner, for a cut changes every net."""
+
+    @contextmanager
+    def at_work(self, viewer: Viewer | None = None) -> Iterator[Session]:
+        with owner_transaction(self.migrated.engine) as session:
+            yield session
+
+
+@pytest.fixture
+def shop(fresh_city: MigratedDatabase) -> Iterator[Workshop]:
+    """The tiny city for one test that cuts it, its planner, and a plan."""
+    migrated = fresh_city
+    with migrated.engine.connect() as connection:
+        number = int(connection.scalar(select(City.city_id)) or 0)
+        users = {
+            row[0]: row[1]
+            for row in connection.execute(select(UserAccount.role, UserAccount.user_id))
+        }
+    door = migrated.application()
+    shop = Workshop(
+        migrated,
+        door,
+        number,
+        Viewer(Role.PLANNER, number, users["planner"]),
+        Viewer(Role.ADMINISTRATOR, number, users["administrator"]),
+    )
+    yield replace(shop, plan=shop.open())
+    door.close()
+
+
+def line(*places: tuple[float, float]) -> dict[str, Any]:
+    """Return a GeoJSON line through places of the lattice, in units of 100 m."""
+    metres = [(CORNER[0] + x * SIDE_M, CORNER[1] + y * SIDE_M) for x, y in places]
+    return {
+        "type": "LineString",
+        "coordinates": [list(BACK.transform(*place)) for place in metres],
+    }
+
+
+def whole(shop: Workshop) -> dict[str, Any]:
+    with shop.at_work() as session:
+        report = drafts.check(session, shop.planner, shop.plan)
+    assert report["faults"] == []
+    return report
+
+
+def ground(shop: Workshop) -> dict[int, bytes]:
+    """Return the standing cells as stored."""
+    with shop.at_work() as session:
+        rows = session.execute(
+            text("SELECT cell_id, ST_AsBinary(geom) FROM cell WHERE retired_by_cut IS NULL")
+        ).all()
+    return {row[0]: bytes(row[1]) for row in rows}
+
+
+def test_a_grid_is_split_along_the_borders_of_cells_near_a_line(shop: Workshop) -> None:
+    before = shop.state()
+    done = shop.edit("split_by_line", grid=121, line=line((2.5, 2.2), (4, 1.8), (5.5, 2.3)))
+    owners, facts = shop.state()
+    assert (done.cut, len(done.new)) == (0, 1)
+    south = {owners[cell] for cell in at((3, 0), (4, 0), (3, 1), (4, 1))}
+    north = {owners[cell] for cell in at((3, 2), (4, 2), (3, 3), (4, 4))}
+    assert south | north == {121, *done.new}
+    assert len(south) == len(north) == 1
+    assert facts[done.new[0]][1] == 12
+    whole(shop)
+    shop.undo()
+    assert shop.state() == before
+
+
+def test_a_grid_is_cut_exactly_and_undone_to_the_last_vertex(shop: Workshop) -> None:
+    before, stood = shop.state(), ground(shop)
+    way = line((2.5, 2.37), (4.13, 1.81), (4.6, 2.42), (5.5, 2.3))
+    done = shop.edit("split_by_line", grid=121, line=way, exact=True)
+    assert done.cut == 1
+    now = ground(shop)
+    assert len(now) == len(stood) + 4, "four cells in two pieces each"
+    report = whole(shop)
+    assert report["cells"] == len(now)
+    with shop.at_work() as session:
+        assert session.scalar(text("SELECT count(*) FROM cell_lineage")) == 8
+    back = shop.undo()
+    assert back.cut == 1
+    assert shop.state() == before
+    assert sorted(ground(shop)) == sorted(stood)
+    for cell, shape in ground(shop).items():
+        one, two = shapely.from_wkb(shape), shapely.from_wkb(stood[cell])
+        assert {tuple(p) for p in shapely.get_coordinates(two)} <= {
+            tuple(p) for p in shapely.get_coordinates(one)
+        }
+    whole(shop)
+
+
+def test_a_border_is_dragged_by_cells_and_exactly(shop: Workshop) -> None:
+    before = shop.state()
+    way = line((5, 1.2), (6.4, 1.3), (6.5, 2.8), (8, 2.9))
+    done = shop.edit("drag", grids=[212, 211], line=way)
+    owners, _ = shop.state()
+    assert done.touched == {211: 1, 212: 1}
+    assert [owners[cell] for cell in at((5, 1), (6, 2), (7, 2), (5, 2), (7, 3))] == [
+        212, 212, 211, 212, 212,
+    ]  # fmt: skip
+    whole(shop)
+    shop.undo()
+    assert shop.state() == before
+    done = shop.edit("drag", grids=[211, 212], line=way, exact=True)
+    with shop.at_work() as session:
+        shapes = drafts.outlines(session, shop.planner, shop.plan, [211, 212])
+    forth = Transformer.from_crs(4326, METRE_SRID, always_xy=True)
+    dragged = shapely.transform(
+        shapely.geometry.shape(shapes[211]), forth.transform, interleaved=False
+    )
+    wished = 100 * 100 * (1.4 * 1.25 + 0.1 * (1.3 + 2.8) / 2 + 1.5 * 2.85)
+    assert dragged.area == pytest.approx(wished, abs=5.0), "GeoJSON has seven digits"
+    assert done.cut == 1
+    whole(shop)
+
+
+def test_only_who_may_cut_cuts(shop: Workshop) -> None:
+    other = shop.administrator.user_id or 0
+    with shop.at_work() as session:
+        drafts.set_members(session, shop.planner, shop.plan, {other: ["draw"]})
+    way = line((2.5, 2.37), (5.5, 2.3))
+    stood = ground(shop)
+    with pytest.raises(ForbiddenError, match="right to cut"):
+        shop.edit("split_by_line", shop.administrator, grid=121, line=way, exact=True)
+    shop.edit("split_by_line", shop.administrator, grid=121, line=way)
+    assert ground(shop) == stood
+
+
+UNUSABLE: list[tuple[dict[str, Any], str]] = [
+    ({"line": None}, "LineString"),
+    ({"line": {"type": "LineString", "coordinates": [[1, 2]]}}, "LineString"),
+    ({"line": {"type": "LineString", "coordinates": [[1, 2], [1, 2]]}}, "LineString"),
+    ({"line": {"type": "LineString", "coordinates": [[1, 2], [999, 2]]}}, "LineString"),
+    ({"line": {"type": "LineString", "coordinates": [[1, float("nan")], [2, 2]]}}, "LineStr"),
+    ({"line": line((0, 0), (2, 1))}, "does not part"),
+    ({"line": line((2.5, 2.37), (4.5, 2.3))}, "ends inside the ground, 50 m"),
+    ({"line": line((2.5, 2.9), (4, 2.3), (4, 2.9), (2.9, 2.3))}, "crosses itself"),
+    ({"line": line((2.99, 2.37), (3.01, 2.38), (3.012, 2.42), (2.99, 2.42))}, "No border"),
+    ({"line": line((2.9, 1.99), (3.1, 2.5), (2.9, 2.51)), "exact": 1}, "'exact' is"),
+    ({"line": line((2.9, 2.4), (3.009, 2.5), (2.9, 2.6)), "exact": True}, "smaller|narrow"),
+]
+
+
+def test_a_line_that_cannot_be_used_is_refused(shop: Workshop) -> None:
+    before, stood = shop.state(), ground(shop)
+    for args, message in UNUSABLE:
+        with pytest.raises(InvalidInputError, match=message):
+            shop.edit("split_by_line", grid=121, **args)
+        assert (shop.state(), ground(shop)) == (before, stood)
+
+
+def test_a_cut_reaches_other_plans_and_stays_once_they_built_on_it(shop: Workshop) -> None:
+    other = replace(shop, plan=shop.open())
+    other.edit("move", cells=at((5, 1)), into=212)
+    shop.edit("drag", grids=[211, 212], line=line((5, 1.4), (8, 1.5)), exact=True)
+    pieces = sorted(set(ground(shop)) - set(range(1, 41)))
+    owners, _ = other.state()
+    assert sorted(cell for cell in pieces if owners[cell] == 212) == pieces[:2]
+    assert whole(other)["cells"] == 43
+    first = next(cell for cell in pieces if owners[cell] == 211)
+    other.edit("move", cells=[first], into=212)
+    back = shop.undo()
+    assert back.cut == 0, "the pieces stay, the plan stands as before"
+    assert set(shop.state()[0].values()) == set(other.state()[0].values())
+    assert sorted(ground(shop))[-6:] == pieces
+    assert {shop.state()[0][cell] for cell in pieces} == {211}
+    for plan in (shop, other):
+        whole(plan)
+
+
+def test_a_cut_is_undone_after_others_moved_pieces_and_took_it_back(shop: Workshop) -> None:
+    other = replace(shop, plan=shop.open())
+    stood = ground(shop)
+    shop.edit("drag", grids=[211, 212], line=line((5, 1.4), (8, 1.5)), exact=True)
+    pieces = sorted(set(ground(shop)) - set(stood))
+    other.edit("move", cells=pieces[:2], into=212)
+    other.undo()
+    assert shop.undo().cut == 1
+    assert sorted(ground(shop)) == sorted(stood)
+    again = shop.edit("drag", grids=[211, 212], line=line((5, 1.4), (8, 1.5)), exact=True)
+    assert again.cut == 2
+    assert min(set(ground(shop)) - set(stood)) > max(pieces), "no number is given twice"
+    with pytest.raises(ConflictError):
+        other.undo()
+
+
+def test_the_worker_cuts_for_who_may_not_write_cells(shop: Workshop) -> None:
+    door = shop.door
+    way = line((5, 1.4), (8, 1.5))
+    wish = ("drag", {"grids": [211, 212], "line": way, "exact": True}, {211: 0, 212: 0})
+    stood = ground(shop)
+    with door.transaction(shop.planner) as session:
+        assert drafts.asking.for_worker(*wish[:2])
+        task = drafts.asking.ask(session, shop.planner, shop.plan, *wish)
+    with pytest.raises(PlanNotFoundError), door.transaction(shop.administrator) as session:
+        drafts.asking.told(session, shop.administrator, shop.plan, task)
+    assert drafts.asking.work(shop.migrated.engine)
+    assert not drafts.asking.work(shop.migrated.engine)
+    with door.transaction(shop.planner) as session:
+        told = drafts.asking.told(session, shop.planner, shop.plan, task)
+        assert (told["state"], told["answer"]["cut"]) == ("done", 1)
+        again = drafts.asking.ask(session, shop.planner, shop.plan, *wish)
+        assert drafts.undoes_a_cut(session, shop.planner, shop.plan) == 1
+        back = drafts.asking.ask(session, shop.planner, shop.plan, "undo", {}, {})
+    while drafts.asking.work(shop.migrated.engine):
+        pass
+    with door.transaction(shop.planner) as session:
+        stale = drafts.asking.told(session, shop.planner, shop.plan, again)
+        assert (stale["state"], stale["error"]["code"]) == ("failed", "conflict"), (
+            "it stands like this"
+        )
+        assert drafts.asking.told(session, shop.planner, shop.plan, back)["answer"]["cut"] == 1
+    assert sorted(ground(shop)) == sorted(stood)
+
+
+def test_a_grid_is_divided_into_even_parts(shop: Workshop) -> None:
+    args = {"grid": 121, "n": 3, "names": ["甲", "乙", "丙"]}
+    known = shop.versions()
+    with shop.at_work() as session:
+        assert drafts.asking.for_worker("divide", args)
+        done = drafts.divide(session, shop.planner, shop.plan, args, known)
+    assert (len(done.new), done.cut) == (2, 0)
+    weights = dict.fromkeys((121, *done.new), 0.0)
+    with shop.at_work() as session:
+        for one in drafts.grids(session, shop.planner, shop.plan):
+            weights |= {one["grid"]: one["households"]} if one["grid"] in weights else {}
+    total = sum(weights.values())
+    assert max(weights.values()) - min(weights.values()) < total / 4
+    whole(shop)
+    for wrong in ({"n": 1}, {"n": 2, "speed": 1}, {"n": 99}, {"n": 2, "seed": -1}, {"n": True}):
+        with pytest.raises(InvalidInputError), shop.at_work() as session:
+            drafts.divide(session, shop.planner, shop.plan, {"grid": 121, **wrong}, shop.versions())
