@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query, Request
@@ -74,6 +75,17 @@ async def get_asked(
     return service.Asked(city_id, day, vintage)
 
 
+async def get_asked_of_net(
+    asked: Annotated[service.Asked, Depends(get_asked)],
+    net: Annotated[
+        int | None,
+        Query(ge=1, le=MOST_SEQ, description="Number of a net; default: the one of the day."),
+    ] = None,
+) -> service.Asked:
+    """Return the question, put to a net that is named rather than to that of the day."""
+    return replace(asked, net=net)
+
+
 async def get_turn(after: After = None, limit: Limit = 100) -> service.Turn:
     """Return which page of a list is asked for."""
     return service.Turn(limit, after)
@@ -85,5 +97,6 @@ def level_number(level: str) -> int | None:
 
 
 AskedDep = Annotated[service.Asked, Depends(get_asked)]
+NetAskedDep = Annotated[service.Asked, Depends(get_asked_of_net)]
 TurnDep = Annotated[service.Turn, Depends(get_turn)]
 KNOWN_FIELDS = Depends(only_known_fields)

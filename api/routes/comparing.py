@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from api.asking import KNOWN_FIELDS
-from api.deps import CityDep, SessionDep, StaffDep, ViewerDep
+from api.asking import KNOWN_FIELDS, NetAskedDep, Word
+from api.deps import CityDep, CityWideDep, SessionDep, StaffDep, ViewerDep, check_day
 from api.errors import responses_for
+from api.figure_schemas import Figures, GridFigures
 from api.formats import csv_file, json_answer, sheet
 from api.routes.plans import PlanPath
 from api.schemas import AsOf, Figure, Form
@@ -241,3 +242,62 @@ def show_impact(
     """
     at, found = service.comparing.impact(session, viewer, plan, vintage=vintage)
     return ComparisonCard.told(at, found)
+
+
+class RestatedItem(GridFigures):
+    """Issues of the period that lie in a grid of the net, whatever net was in force then."""
+
+    cases: int
+    households: Figure
+    per_1000_households: float | None = Field(description="Null below 50 households.")
+
+
+class Restated(Figures[RestatedItem]):
+    """Issues of any period on any net; those set aside are counted apart."""
+
+    left_out: dict[str, int]
+
+
+@router.get(
+    "/figures/restated",
+    response_model=Restated,
+    responses={
+        **responses_for(CityNotFoundError, NetNotFoundError, NotSignedInError, ForbiddenError),
+        200: {"content": {"text/csv": {}}},
+    },
+)
+def show_restated(
+    request: Request,
+    session: SessionDep,
+    viewer: CityWideDep,
+    asked: NetAskedDep,
+    level: Annotated[int, Query(ge=1, le=MAX_LEVELS, description="1 is the top.")] = 1,
+    since: Annotated[date | None, Query(alias="from", description="First day.")] = None,
+    until: Annotated[date | None, Query(alias="to", description="Last day.")] = None,
+    category: Annotated[Word | None, Query(description="With all below it.")] = None,
+    f: Annotated[Literal["json", "csv"], Query()] = "json",
+) -> Response:
+    """Show the issues of any period on the grids of any net, with the households of any vintage.
+
+    Raises
+    ------
+    NotSignedInError
+        If nobody is signed in: 401.
+    ForbiddenError
+        If the account may not read the whole city: 403.
+    NetNotFoundError
+        If there is no such net: 404.
+    """
+    period = service.comparing.Period(check_day(since), check_day(until))
+    at, days, found = service.comparing.restate(session, viewer, asked, level, period, category)
+    answer = Restated.model_validate({**found, "as_of": AsOf.of(at, days)})
+    if f == "json":
+        return json_answer(answer)
+    first, last = days or (None, None)
+    columns = [*RestatedItem.model_fields, "from", "to"]
+    rows = (
+        [*row.model_dump(mode="json").values(), str(first or ""), str(last or "")]
+        for row in (*answer.items, answer.total)
+    )
+    name = f"{request.path_params['city']}-restated-{first}-{last}-net{at.seq}"
+    return csv_file(sheet(columns, rows, answer.as_of), name)

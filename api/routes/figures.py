@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from api.asking import KNOWN_FIELDS, AskedDep, Word
+from api.asking import KNOWN_FIELDS, NetAskedDep, Word
 from api.deps import CityWideDep, SessionDep, StaffDep
 from api.errors import responses_for
 from api.figure_schemas import (
@@ -80,7 +80,7 @@ def show_coverage(
     request: Request,
     session: SessionDep,
     viewer: StaffDep,
-    asked: AskedDep,
+    asked: NetAskedDep,
     level: Level = 1,
     kind: Kinds = [],  # noqa: B006 (FastAPI copies it)
     f: FileFormat = "json",
@@ -117,7 +117,7 @@ def show_coverage_squares(
     request: Request,
     session: SessionDep,
     viewer: CityWideDep,
-    asked: AskedDep,
+    asked: NetAskedDep,
     side: Side = "125",
     kind: Kinds = [],  # noqa: B006 (FastAPI copies it)
 ) -> Response:
@@ -143,7 +143,7 @@ def show_coverage_squares(
 def show_patrol(
     request: Request,
     session: SessionDep,
-    asked: AskedDep,
+    asked: NetAskedDep,
     level: Level = 1,
     role: Annotated[Word | None, Query(description="Posts of this role alone.")] = None,
     f: FileFormat = "json",
@@ -172,7 +172,7 @@ def show_patrol(
 def show_station_density(
     request: Request,
     session: SessionDep,
-    asked: AskedDep,
+    asked: NetAskedDep,
     level: Level = 1,
     kind: Kinds = [],  # noqa: B006 (FastAPI copies it)
     f: FileFormat = "json",
@@ -204,7 +204,7 @@ def show_requests(
     request: Request,
     session: SessionDep,
     viewer: CityWideDep,
-    asked: AskedDep,
+    asked: NetAskedDep,
     side: Side = "250",
     since: Annotated[Month, Query(alias="from", description="First month, YYYY-MM.")] = None,
     until: Annotated[Month, Query(alias="to", description="Last month, YYYY-MM.")] = None,

@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 
 from geo.density import LEAST_HOUSEHOLDS, SQUARE_SIDES_M
 from geo.publishing import Difference
-from geo.store import estates, limits
+from geo.store import estates, limits, packing
 from geo.tables import Base, DensitySquare, HouseholdPlace, IssueSquare, NetCount, NetValue
 
 SQUARE_SIZES_M: Final = (125, 250, 500, 1000, 2000)
 """Sides of the squares of density."""
 MADE: Final = (
     "net_count", "net_value", "net_limit", "net_compound", "density_square", "household_place",
-    "issue_square",
+    "issue_month", "issue_square", "issue_stale",
 )  # fmt: skip
 """Tables that are made here."""
 
@@ -223,6 +223,7 @@ def refresh(session: Session, city: int, metre_srid: int) -> None:
     refresh_places(session, city, metre_srid)
     refresh_net(session, city, metre_srid)
     refresh_issue_squares(session, city, metre_srid)
+    packing.pack(session, city)
     session.execute(text(f"ANALYZE {', '.join(MADE)}"))
 
 

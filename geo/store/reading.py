@@ -47,22 +47,27 @@ class Asked:
         Default: today in the city's zone.
     vintage : str, optional
         Default: the latest taken until that day that is not seasonal.
+    net : int, optional
+        Number of a net to tell figures on, whenever it is in force; default: the day's.
     """
 
     city: int
     day: date | None = None
     vintage: str | None = None
+    net: int | None = None
 
     def moment(self, session: Session) -> Moment:
-        """Return the net in force on that day.
+        """Return the net in force on that day, or the one that is named.
 
         Raises
         ------
         NetNotFoundError
-            If the city has no net yet on that day.
+            If the city has no net yet on that day, or none of this number.
         InvalidInputError
             If the city has no such vintage.
         """
+        if self.net is not None:
+            return nets.moment_of_net(session, self.city, self.net, self.day, self.vintage)
         return nets.moment(session, self.city, self.day, self.vintage)
 
 

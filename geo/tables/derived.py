@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Date, text
+from sqlalchemy import BigInteger, Date, Identity, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.tables.base import Base, CityKey, IdKey, SeqKey, TextKey, gist, refers_to, shape
@@ -89,6 +89,36 @@ class IssueSquare(Base):
     x: Mapped[SeqKey]
     y: Mapped[SeqKey]
     issues: Mapped[int]
+
+
+class IssueMonth(Base):
+    """Issues of a month and a category by cell, packed; read by city-wide roles alone.
+
+    `cells` holds the numbers of cells in their order, 8 bytes each, `issues` how many of each, 4
+    bytes, both big-endian. `set_aside` is empty for issues that count.
+    """
+
+    __tablename__ = "issue_month"
+    __table_args__ = (refers_to("city"),)
+
+    city_id: Mapped[CityKey]
+    month: Mapped[date] = mapped_column(Date, primary_key=True)
+    category: Mapped[TextKey]
+    set_aside: Mapped[TextKey]
+    cells: Mapped[bytes] = mapped_column(LargeBinary)
+    issues: Mapped[bytes] = mapped_column(LargeBinary)
+    total: Mapped[int]
+
+
+class IssueStale(Base):
+    """A month whose issues changed since they were packed; a trigger notes it, each time anew."""
+
+    __tablename__ = "issue_stale"
+    __table_args__ = (refers_to("city"),)
+
+    city_id: Mapped[CityKey]
+    mark: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    month: Mapped[date] = mapped_column(Date)
 
 
 class NetLimit(Base):

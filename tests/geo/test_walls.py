@@ -22,7 +22,7 @@ PROTECTED = (
     "address", "app_secret", "area_grant", "audit", "audit_head", "cell_value", "delivery",
     "delivery_change", "delivery_part", "household_place", "issue", "issue_contact", "issue_event",
     "issue_second", "photo",
-    "issue_square", "job",
+    "issue_month", "issue_square", "issue_stale", "job",
     "net_compound", "outbox", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",
     "plan_post", "publication", "sign_in_attempt", "sign_in_link", "tombstone", "user_account",
     "user_session", "worker",

@@ -1,6 +1,7 @@
-"""Nets and plans laid on each other by their cells: comparison, and what a plan changes."""
+"""Nets and plans laid on each other by their cells; issues of any period on any net."""
 
 from geo.store.comparing.reckoning import compare, impact
 from geo.store.comparing.sides import side_of
+from geo.store.restating import Period, restate
 
-__all__ = ["compare", "impact", "side_of"]
+__all__ = ["Period", "compare", "impact", "restate", "side_of"]

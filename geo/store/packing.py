@@ -1,0 +1,64 @@
+"""Issues of each month counted by cell, packed into a few rows; the owner's work.
+
+A trigger marks a month whose issues change. Whoever reads counts marked months row by row, so that
+packing them again is never urgent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+_COUNTED: Final = """
+    SELECT i.city_id, date_trunc('month', i.reported_at AT TIME ZONE c.timezone)::date AS month,
+        i.category, coalesce(i.set_aside, '') AS set_aside, i.cell_id, count(*)::integer AS issues
+    FROM issue AS i JOIN city AS c ON c.city_id = i.city_id
+    WHERE i.city_id = :city AND (CAST(:months AS date[]) IS NULL OR
+        date_trunc('month', i.reported_at AT TIME ZONE c.timezone)::date = ANY (:months))
+    GROUP BY 1, 2, 3, 4, 5
+"""
+_MARKS = text("""
+    DELETE FROM issue_stale WHERE city_id = :city RETURNING month
+""")
+_MARKS_OF = text("DELETE FROM issue_stale WHERE city_id = :city AND month = ANY (:months)")
+_UNPACK = text("""
+    DELETE FROM issue_month
+    WHERE city_id = :city AND (CAST(:months AS date[]) IS NULL OR month = ANY (:months))
+""")
+_PACK = text(
+    """
+    INSERT INTO issue_month (city_id, month, category, set_aside, cells, issues, total)
+    SELECT n.city_id, n.month, n.category, n.set_aside,
+        string_agg(int8send(n.cell_id), ''::bytea ORDER BY n.cell_id),
+        string_agg(int4send(n.issues), ''::bytea ORDER BY n.cell_id), sum(n.issues)::integer
+    FROM ("""  # noqa: S608 (a constant)
+    + _COUNTED
+    + ") AS n GROUP BY 1, 2, 3, 4"
+)
+
+
+def pack(session: Session, city: int, months: Collection[date] | None = None) -> None:
+    """Count the issues of months by cell again, of all months by default; for the owner."""
+    session.execute(_MARKS if months is None else _MARKS_OF, _asked(city, months))
+    session.execute(_UNPACK, _asked(city, months))
+    session.execute(_PACK, _asked(city, months))
+
+
+def pack_stale(session: Session, city: int) -> list[date]:
+    """Count the months again whose issues changed; return them. For the owner.
+
+    What a transaction still running has changed is not seen, and neither is its mark: it stays.
+    """
+    months = sorted({row[0] for row in session.execute(_MARKS, {"city": city})})
+    if months:
+        session.execute(_UNPACK, _asked(city, months))
+        session.execute(_PACK, _asked(city, months))
+    return months
+
+
+def _asked(city: int, months: Collection[date] | None) -> dict[str, Any]:
+    return {"city": city, "months": None if months is None else list(months)}
