@@ -9,19 +9,24 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from api import streams
+from api.cli import app
 from geo import service
 from geo.db import owner_transaction
+from geo.errors import GridNotFoundError
 from geo.terms import Role
 from tests.api.conftest import HOME, World, login_of
 from tests.api.test_plans import BASE, versions_of
 from tests.cities import cell_at
+from tests.conftest import MigratedDatabase
 
 LONGEST_S = 20.0
 
@@ -275,3 +280,31 @@ def test_notices_wake_whom_they_concern() -> None:
     assert woken({"kind": "plan", "city": 1, "plan": 4}) == [1]
     assert woken({"kind": "net", "city": 1, "plan": None}) == [1]
     assert woken({"kind": "account", "city": 1, "user": 7}) == [0]
+
+
+def test_members_talk_and_keep_grids_on_the_command_line(
+    fresh_city: MigratedDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", fresh_city.app_url)
+    monkeypatch.setenv("DATABASE_OWNER_URL", fresh_city.owner_url)
+    monkeypatch.setenv("WANGGE_PROJECT_DIR", str(tmp_path))
+
+    def type_in(*words: str) -> Any:
+        done = CliRunner().invoke(app, ["plan", *words, "--as", "planner", "--json"])
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return json.loads(done.stdout)
+
+    plan = str(type_in("new", "--name", "方案甲")["plan"])
+    assert type_in("comment", plan, "这里？", "--grid", "211") == {"comment": 1}
+    assert type_in("comment", plan, "好", "--answers", "1") == {"comment": 2}
+    assert type_in("resolve", plan, "1") == {"comment": 1, "resolved": True}
+    listed = type_in("comments", plan)["items"]
+    assert [(one["text"], one["resolved_name"]) for one in listed] == [
+        ("这里？", "演示规划员"), ("好", None),
+    ]  # fmt: skip
+    assert type_in("lock", plan, "211", "212") == {"grids": [211, 212]}
+    assert [one["user_name"] for one in type_in("locks", plan)["items"]] == ["演示规划员"] * 2
+    assert type_in("unlock", plan, "211") == {"grids": [211]}
+    with pytest.raises(GridNotFoundError):
+        type_in("lock", plan, "999999")
