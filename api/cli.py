@@ -32,6 +32,7 @@ COMMANDS = {
     "cells": "api.commands.cells:cells",
     "divide": "api.commands.divide:divide",
     "assign": "api.commands.assigning:assign",
+    "merge-nets": "api.commands.merging:merge",
     "db": "api.commands.database:app",
     "backup": "api.commands.keeping:backup",
     "restore": "api.commands.keeping:restore",

@@ -297,9 +297,10 @@ def _demand_coverage(shapes: Array, owner: Ints, forth: Transformer, origin: Flo
     wrong = np.where(sound, shapely.Point(), plain)
     if sound.all():
         wrong = shapely.coverage_invalid_edges(plain)
-    spots = shapely.point_on_surface(wrong[~shapely.is_empty(wrong)])
+    wrong = wrong[~shapely.is_empty(wrong)]
+    spots = shapely.point_on_surface(wrong)
     beside = shapely.STRtree(plain[: len(owner)]).query(
-        spots, predicate="dwithin", distance=BESIDE_M
+        wrong, predicate="dwithin", distance=BESIDE_M
     )[1]
     defects = [f"near ({x:.2f}, {y:.2f})" for x, y in shapely.get_coordinates(spots) + origin]
     message = f"The pieces do not match what lies beside them: {'; '.join(defects[:3])}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +12,15 @@ from typing import Annotated, Any, Final
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 import typer
 
+from api.commands.areas_out import refuse_target, write_areas
 from api.commands.files import CHINA, parted, warn_without_walls
 from api.commands.terminal import Json, answer, progress
 from geo.cells import Cells, building_cells
 from geo.crs import WGS84_SRID, metre_srid
-from geo.errors import DeliveryError, InvalidInputError, TopologyError
+from geo.errors import DeliveryError, InvalidInputError
 from geo.files.facts import LayerFacts, Wish
 from geo.files.reading import read, understand
 from geo.repair import carried_back, each_once
@@ -29,8 +28,6 @@ from geo.repair import repair as repaired
 
 SHOWN: Final = 6
 AREAL: Final = (3, 6)
-WRITERS: Final = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
-ALL_DIGITS: Final = {"COORDINATE_PRECISION": 17}
 WALLS: Final = ("wall", "fence", "围墙", "墙")
 DEGREE_DIGITS: Final = 7
 
@@ -40,7 +37,7 @@ def cells(
     within: Annotated[
         str, typer.Option(metavar="FILE[:LAYER]", help="Areas to be cut: grids, blocks, a city.")
     ],
-    out: Annotated[Path, typer.Option(help="Where the cells go: .gpkg or .geojson.")],
+    out: Annotated[Path, typer.Option(help="Where the cells go: .gpkg, .geojson, .shp ...")],
     streets: Annotated[
         str | None, typer.Option(metavar="FILE[:LAYER]", help="Centre lines that cut.")
     ] = None,
@@ -72,7 +69,7 @@ def cells(
     paths = [
         parted(file) for file in (buildings, within, streets, barriers, walls) if file is not None
     ]
-    _refuse_target([path for path, _ in paths], out, overwrite)
+    refuse_target([path for path, _ in paths], out, overwrite=overwrite)
     warn_without_walls()
     began = _cpu_s()
     with progress() as step:
@@ -91,26 +88,13 @@ def cells(
         )
         _refuse_strangers(found)
         step("write the cells", 0.0)
-        _write(_as_delivered(found, source, mended), out)
+        write_areas(_as_delivered(found, source, mended), out, "cells")
     read = {"areas": len(mended), "buildings_mended": repaired_rows}
     read |= {"buildings_without_shape": dropped, "metre_srid": srid}
     took = {"cpu_s": round(_cpu_s() - began, 3), "peak_mb": round(_peak_mb(processes), 1)}
     made = {"out": str(out), "findings": _listed(found, srid)}
     data = {**found.figures, **read, **took, **made}
     answer(as_json, data, _told(data))
-
-
-def _refuse_target(sources: list[Path], out: Path, overwrite: bool) -> None:
-    if out.suffix.lower() not in WRITERS:
-        message = f"{out} has to end in one of {', '.join(WRITERS)}."
-        raise InvalidInputError(message, field="out")
-    if out.resolve() in [path.resolve() for path in sources]:
-        raise InvalidInputError(f"{out} is a file that is read.", field="out")
-    if out.exists() and not overwrite:
-        message = f"{out} exists; choose another name or say --overwrite."
-        raise InvalidInputError(message, field="out")
-    if not out.parent.is_dir():
-        raise InvalidInputError(f"There is no folder {out.parent}.", field="out")
 
 
 def _refuse_strangers(found: Cells) -> None:
@@ -138,7 +122,7 @@ def rows_of(
         If it is not clear which layer is meant, or it cannot be read.
     """
     path, layer = parted(file)
-    understood = understand(path, Wish(), trusted=True)
+    understood = understand(path, Wish(), layer=layer, trusted=True)
     fitting = [
         facts
         for facts in understood.layers
@@ -247,25 +231,6 @@ def _as_delivered(found: Cells, source: gpd.GeoSeries, metres: gpd.GeoSeries) ->
         geometry=shapes.to_numpy(),
         crs=WGS84_SRID,
     )
-
-
-def _write(frame: gpd.GeoDataFrame, out: Path) -> None:
-    """Write the cells, all or nothing.
-
-    Raises
-    ------
-    TopologyError
-        If what was written is no coverage.
-    """
-    driver = WRITERS[out.suffix.lower()]
-    options = ALL_DIGITS if driver == "GeoJSON" else {}
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".wangge-cells-") as folder:
-        draft = Path(folder) / out.name
-        pyogrio.write_dataframe(frame, draft, layer="cells", driver=driver, **options)
-        written = pyogrio.read_dataframe(draft, columns=[]).geometry.to_numpy()
-        if not (shapely.is_valid(written).all() and shapely.coverage_is_valid(written)):
-            raise TopologyError(f"What would be written to {out.name} is no coverage in degrees.")
-        draft.replace(out)
 
 
 def _listed(found: Cells, srid: int) -> list[dict[str, Any]]:

@@ -99,7 +99,9 @@ def examined(path: Path, layer: str | None, wish: Wish, step: Step) -> dict[str,
         If it cannot be read.
     """
     step(f"Looking at {path.name}", 0.0)
-    understood = understand(path, wish, limits=Settings().operator_limits, trusted=True)
+    understood = understand(
+        path, wish, layer=layer, limits=Settings().operator_limits, trusted=True
+    )
     try:
         chosen = (understood.layer(layer),) if layer is not None else understood.layers
     except LookupError:

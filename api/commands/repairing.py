@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 import typer
 
+from api.commands.areas_out import refuse_target, write_areas
 from api.commands.files import CHINA, parted, warn_without_walls
 from api.commands.terminal import Json, answer, progress
 from geo.crs import WGS84_SRID, metre_srid
-from geo.errors import DeliveryError, InvalidInputError, TopologyError
+from geo.errors import DeliveryError, InvalidInputError
 from geo.files.facts import DATUMS, LayerFacts, Wish
 from geo.files.reading import Delivered, read, understand
 from geo.repair import GAP_M, LARGEST_CHANGE, SNAP_M, Repair, carried_back, each_once, examine
 
 SHOWN: Final = 8
 DEGREE_DIGITS: Final = 7
-WRITERS: Final = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
 REPORTS: Final = (".geojson", ".json", ".csv")
 REPORT_COLUMNS: Final = ("kind", "subject", "size_m2", "lon", "lat", "sliver", "key", "done")
-ALL_DIGITS: Final = {"COORDINATE_PRECISION": 17}
 """GeoJSON is written with all digits: 7 would move vertices by a centimetre."""
 
 
 def repair(
     file: Annotated[str, typer.Argument(metavar="FILE[:LAYER]", help="A file with areas.")],
-    out: Annotated[Path, typer.Option(help="Where the areas go: .gpkg or .geojson.")],
+    out: Annotated[Path, typer.Option(help="Where the areas go: .gpkg, .geojson, .shp ...")],
     report: Annotated[
         Path | None, typer.Option(help="Write every defect here: .geojson or .csv.")
     ] = None,
@@ -65,7 +62,9 @@ def repair(
     if datum is not None and datum not in DATUMS:
         raise InvalidInputError(f"A datum is one of {', '.join(DATUMS)}.", field="datum")
     path, layer = parted(file)
-    _refuse_targets(path, out, report, overwrite)
+    refuse_target([path], out, overwrite=overwrite)
+    if report is not None:
+        refuse_target([path], report, REPORTS, overwrite=overwrite, field="report")
     answers = _decisions(decisions)
     warn_without_walls()
     wish = Wish(encoding=encoding, crs=crs, datum=datum, kind="areas")
@@ -87,7 +86,8 @@ def repair(
         step("Writing", 0.0)
         mended = carried_back(found.areas, metres.geometry, areas.geometry)
         result = areas.loc[mended.index].set_geometry(mended)
-        data |= {"out": str(out), "coverage_valid": _write(result, out, facts.name)}
+        write_areas(result, out, facts.name)
+        data |= {"out": str(out), "coverage_valid": True}
     answer(as_json, data, _told(data))
 
 
@@ -103,23 +103,6 @@ class UndecidedError(DeliveryError):
             "--decisions, or allow more with --largest-change."
         )
         self.data |= {"questions": data["questions"]}
-
-
-def _refuse_targets(path: Path, out: Path, report: Path | None, overwrite: bool) -> None:
-    endings = {"out": (out, tuple(WRITERS)), "report": (report, REPORTS)}
-    for field, (target, known) in endings.items():
-        if target is None:
-            continue
-        if target.suffix.lower() not in known:
-            message = f"{target} has to end in one of {', '.join(known)}."
-            raise InvalidInputError(message, field=field)
-        if target.resolve() == path.resolve():
-            raise InvalidInputError(f"{target} is the file that is read.", field=field)
-        if target.exists() and not overwrite:
-            message = f"{target} exists; choose another name or say --overwrite."
-            raise InvalidInputError(message, field=field)
-        if not target.parent.is_dir():
-            raise InvalidInputError(f"There is no folder {target.parent}.", field=field)
 
 
 def _decisions(path: Path | None) -> dict[str, Any]:
@@ -138,7 +121,7 @@ def _decisions(path: Path | None) -> dict[str, Any]:
 
 def _delivered(path: Path, layer: str | None, wish: Wish) -> tuple[LayerFacts, Delivered]:
     """Read the layer of areas with all columns that are not about persons."""
-    understood = understand(path, wish, trusted=True)
+    understood = understand(path, wish, layer=layer, trusted=True)
     areal = [
         facts
         for facts in understood.layers
@@ -243,28 +226,6 @@ def _write_report(found: Repair, report: Path) -> None:
         )
         return
     report.write_text(frame.to_json(drop_id=True, ensure_ascii=False), encoding="utf-8")
-
-
-def _write(areas: gpd.GeoDataFrame, out: Path, layer: str) -> bool:
-    """Write the areas, all or nothing; return whether what was written is a coverage.
-
-    Raises
-    ------
-    TopologyError
-        If it is none, or the place cannot be written to.
-    """
-    driver = WRITERS[out.suffix.lower()]
-    options = ALL_DIGITS if driver == "GeoJSON" else {}
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".wangge-repair-") as folder:
-        draft = Path(folder) / out.name
-        pyogrio.write_dataframe(areas, draft, layer=layer, driver=driver, **options)
-        written = pyogrio.read_dataframe(draft, columns=[]).geometry.to_numpy()
-        valid = bool(shapely.is_valid(written).all() and shapely.coverage_is_valid(written))
-        if not valid:
-            message = f"What would be written to {out.name} is no coverage in degrees."
-            raise TopologyError(message)
-        draft.replace(out)
-    return valid
 
 
 def _told(data: dict[str, Any]) -> str:

@@ -87,7 +87,7 @@ def _do(task: dict[str, Any], folder: Path) -> dict[str, Any]:
         first = folder / "open" / next(iter(task["parts"]))
         opened = open_file(first, unpacked, limits, task["label"])
         if task["do"] == "understand":
-            return {"understood": understand_opened(opened, wish).as_data()}
+            return {"understood": understand_opened(opened, wish, task["layer"]).as_data()}
         return deliver(opened, task["layer"], wish, folder / "rows.arrow", limits)
     except DeliveryError as error:
         reason = error.data["reason"] if isinstance(error, FileRefusedError) else ""

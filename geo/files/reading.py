@@ -49,6 +49,7 @@ def understand(
     path: Path,
     wish: Wish | None = None,
     *,
+    layer: str | None = None,
     limits: Limits = OPERATOR,
     trusted: bool = False,
     watch: jail.Watch | None = None,
@@ -60,6 +61,8 @@ def understand(
     path : Path
     wish : Wish, optional
         What somebody already knows: encoding, reference system, axes, where the city is.
+    layer : str, optional
+        Look at this one alone, if there is one of this name.
     limits : Limits
     trusted : bool, default False
         The operator's own file, on the command line.
@@ -73,7 +76,7 @@ def understand(
     SandboxError
         If the walls cannot be set up and the file is not `trusted`.
     """
-    task = {"do": "understand", "wish": asdict(wish or Wish())}
+    task = {"do": "understand", "wish": asdict(wish or Wish()), "layer": layer}
     with jail.run(task, path, limits, limits.understand_s, trusted=trusted, watch=watch) as (
         answer,
         _,

@@ -34,7 +34,7 @@ LONGEST_EXAMPLE: Final = 60
 _DEGREES: Final = re.compile("lon|lng|lat|经|纬", re.IGNORECASE)
 
 
-def understand_opened(opened: Opened, wish: Wish) -> Understood:
+def understand_opened(opened: Opened, wish: Wish, only: str | None = None) -> Understood:
     """Return what is known of a file and its layers.
 
     Parameters
@@ -42,9 +42,12 @@ def understand_opened(opened: Opened, wish: Wish) -> Understood:
     opened : Opened
     wish : Wish
         What somebody already knows; `columns` is not looked at.
+    only : str, optional
+        The one layer to look at, which saves time where there are many; all where it is not there.
     """
     layers, findings = [], list(opened.findings)
-    for raw in opened.layers:
+    named = [raw for raw in opened.layers if raw.name == only]
+    for raw in named or opened.layers:
         facts, remarks = facts_of(raw, wish)
         layers.append(facts)
         findings += remarks

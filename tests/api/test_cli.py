@@ -426,3 +426,26 @@ def test_the_demo_city_is_loaded_once_and_holds(database: dict[str, str], here: 
     assert "wangge city drop demo-small" in other.stdout
     checked = here("check", "--city", "demo-small", **database)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (["cells", "a.shp", "--json"], "--within"),
+        (["frobnicate", "--json"], "frobnicate"),
+        (["check", "a", "b", "--json"], "unexpected extra argument"),
+        (["import", "streets", "--json"], "Missing"),
+    ],
+)
+def test_wrong_usage_is_json_for_programs(here: Command, call: list[str], words: str) -> None:
+    done = here(*call)
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == 2
+    assert error["code"] == "usage" and words in error["message"]
+
+
+def test_an_answer_of_json_ends_well(here: Command, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("code,households\nB1,5\n")
+    done = here("check", str(path), "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["features"] == 1

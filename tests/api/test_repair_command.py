@@ -56,7 +56,7 @@ def refused(*call: object) -> WanggeError:
     return result.exception
 
 
-@pytest.mark.parametrize("ending", ["gpkg", "geojson"])
+@pytest.mark.parametrize("ending", ["gpkg", "geojson", "shp", "fgb", "parquet"])
 def test_a_clean_file_comes_out(dirty: Path, tmp_path: Path, ending: str) -> None:
     out = tmp_path / f"clean.{ending}"
     result = run(dirty, "--out", out, "--json", "--code", "code", "--weights", "people")
@@ -72,7 +72,7 @@ def test_a_clean_file_comes_out(dirty: Path, tmp_path: Path, ending: str) -> Non
     overlap = next(defect for defect in said["defects"] if defect["kind"] == "overlap")
     assert overlap["subject"] == "a and b"
     assert (overlap["lon"], overlap["lat"]) == pytest.approx((117.00101, 36.6005), abs=1e-5)
-    clean = gpd.read_file(out)
+    clean = gpd.read_parquet(out) if ending == "parquet" else gpd.read_file(out)
     assert clean["code"].tolist() == ["a", "b", "c"]
     assert shapely.coverage_is_valid(clean.geometry.to_numpy())
     old = set(map(tuple, shapely.get_coordinates(squares().geometry.to_numpy()).tolist()))
@@ -130,8 +130,8 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     there.write_bytes(b"mine")
     assert "exists" in refused(dirty, "--out", there).message
     assert there.read_bytes() == b"mine"
-    assert "has to end in" in refused(dirty, "--out", tmp_path / "clean.shp").message
-    assert "is the file that is read" in refused(dirty, "--out", dirty, "--overwrite").message
+    assert "has to end in" in refused(dirty, "--out", tmp_path / "clean.xyz").message
+    assert "is a file that is read" in refused(dirty, "--out", dirty, "--overwrite").message
     nowhere = refused(dirty, "--out", tmp_path / "no" / "clean.gpkg")
     assert isinstance(nowhere, InvalidInputError)
     assert "no column" in refused(dirty, "--out", tmp_path / "a.gpkg", "--code", "x").message

@@ -122,9 +122,12 @@ def nulls(folder: Path) -> Path:
 
 
 def swapped(folder: Path) -> Path:
-    table = frame(HOUSES)
+    return written(folder, "houses.geojson", swapped_places(frame(HOUSES)))
+
+
+def swapped_places(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     turned = table.set_geometry(table.geometry.map(lambda s: shapely.transform(s, _turn)))
-    return written(folder, "houses.geojson", turned.set_crs(4326, allow_override=True))
+    return turned.set_crs(4326, allow_override=True)
 
 
 def _turn(places: Any) -> Any:

@@ -54,7 +54,9 @@ def plan(task: Task) -> Plan:
     told = there.loc[counted.index]
     before = told["households"].astype("Int64")
     if task.wish.season is not None:
-        before = before.where(False)  # what a season says stands beside the count of the year
+        before = before.mask(
+            np.ones(len(before), dtype=bool)
+        )  # what a season says stands beside the count of the year
     same = (before == counted.astype("Int64")).fillna(False).to_numpy(dtype=bool)
     states = pd.DataFrame(
         {
