@@ -13,6 +13,7 @@ const pages = join(fixed, "js", "page");
 const MAP = ["css/tokens.css", "vendor/leaflet/leaflet.css", "css/map.css", "css/page.css"];
 const STYLES = {
   net: [...MAP, "vendor/markercluster/MarkerCluster.css"],
+  issues: [...MAP, "css/issues.css"],
   report: [...MAP, "css/report.css"],
   follow: ["css/tokens.css", "css/page.css", "css/report.css"],
   figures: [...MAP, "css/figures.css"],

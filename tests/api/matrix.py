@@ -73,6 +73,9 @@ WHOLE_CITY: Final = by_scope(
 ISSUES: Final = by_scope(
     "every every every 403", "area none area 403", "cases cases cases 403", "401 401 401 401"
 )
+OF_ONE_ISSUE: Final = by_scope(
+    "200 200 200 403", "200 404 404 403", "200 404 404 403", "401 401 401 401"
+)
 NAMES: Final = by_scope(
     "every every every consent",
     "area area area consent",
@@ -131,6 +134,30 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/issues/{issue}": by_scope(
         "every every every 403", "area 404 404 403", "cases 404 404 403", "401 401 401 401"
     ),
+    "GET /api/v1/cities/{city}/issues/{issue}/case": OF_ONE_ISSUE,
+    "GET /api/v1/cities/{city}/issues/{issue}/history": OF_ONE_ISSUE,
+    "GET /api/v1/cities/{city}/issues/{issue}/contact": {
+        **all_the_same("403"),
+        COMMUNITY: "404 404 404 403",  # nobody left one
+        PUBLIC: "401 401 401 401",
+    },
+    "POST /api/v1/cities/{city}/issues/{issue}/acts": NO_TOKEN,
+    "POST /api/v1/cities/{city}/issues/acts": NO_TOKEN,
+    "GET /api/v1/cities/{city}/desk": STAFF,  # whose rows: test_cases of the store
+    "GET /api/v1/cities/{city}/desk ?f=csv": STAFF,
+    "GET /api/v1/cities/{city}/desk ?f=geojson": STAFF,
+    "GET /api/v1/cities/{city}/desk/counts": STAFF,
+    "GET /api/v1/cities/{city}/rates": STAFF,
+    "GET /api/v1/cities/{city}/routing": STAFF,
+    "POST /api/v1/cities/{city}/reports": {
+        **all_the_same("403"),
+        PUBLIC: "422 422 422 422",
+    },
+    "GET /api/v1/cities/{city}/reports/{code}": all_the_same("422"),
+    "POST /api/v1/cities/{city}/reports/{code}": {
+        **all_the_same("403"),
+        PUBLIC: "422 422 422 422",
+    },
     # ---- figures of maps -------------------------------------------------------------------------
     "GET /api/v1/cities/{city}/figures/patrol": OPEN,
     "GET /api/v1/cities/{city}/figures/patrol ?f=csv": OPEN,
@@ -247,6 +274,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /phone/{token}": all_the_same("410"),
     "POST /phone/{token}": {**all_the_same("403"), PUBLIC: "410 410 410 410"},  # without token
     # ---- reports and their photos ----------------------------------------------------------------
+    "GET /issues": STAFF,
     "GET /report": PAGE,
     "GET /report/{code}": PAGE,
     "GET /api/v1/cities/{city}/nearby": OPEN,
@@ -297,6 +325,13 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/api/v1/cities/{city}/workers": {"as_of": DAY},
     "/api/v1/cities/{city}/issues": {"as_of": DAY, "grid": "{grid}", "limit": "1000"},
     "/api/v1/cities/{city}/issues/{issue}": {"as_of": DAY},
+    "/api/v1/cities/{city}/issues/{issue}/case": {"as_of": DAY},
+    "/api/v1/cities/{city}/desk": {"as_of": DAY},
+    "/api/v1/cities/{city}/desk/counts": {"as_of": DAY},
+    "/api/v1/cities/{city}/rates": {"as_of": DAY},
+    "/api/v1/cities/{city}/routing": {
+        "as_of": DAY, "category": "E0101", "lon": "{lon}", "lat": "{lat}",
+    },
     "/api/v1/cities/{city}/stations": {"as_of": DAY, "grid": "{grid}"},
     "/api/v1/cities/{city}/search": {"q": "第一"},
     "/api/v1/cities/{city}/events": {"follow": "false"},
@@ -313,6 +348,7 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/staff/workers": {"city": "{city}", "worker": "第"},
     "/admin": {"city": "{city}"},
     "/import": {"city": "{city}"},
+    "/issues": {"city": "{city}"},
     "/report": {"city": "{city}"},
     "/report/{code}": {"city": "{city}"},
     "/api/v1/cities/{city}/nearby": {"lon": "{lon}", "lat": "{lat}"},

@@ -180,6 +180,7 @@ async function deliver(content) {
     mine.add(own);
     await sendPhotos(own);
     thank(own);
+    return;
   } catch (error) {
     if (error instanceof SendError && (error.code === "away" || error.status >= 500)) {
       fail(t("Not sent yet. It is kept on this phone and sent when there is a connection."));

@@ -1,0 +1,147 @@
+"""The desk of issues: what is to be done, by whom, until when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from api import auth, i18n, rendering
+from api.i18n import marked
+from api.routes.pages import Blank, SightDep, Word
+from api.routes.pages_figures import require_staff
+from api.routes.pages_report import ACTS, STATES
+from geo import service
+from geo.terms import IssueAct, Role, SetAside
+from maps.views import net_frame, net_page
+
+router = APIRouter(include_in_schema=False)
+
+BOXES: Final[Mapping[str, str]] = {
+    "all": marked("all open"),
+    "overdue": marked("overdue"),
+    "due_today": marked("due today"),
+    "new": marked("new"),
+    "to_check": marked("to check"),
+    "supervised": marked("supervised"),
+    "parked": marked("parked"),
+    "suspended": marked("suspended"),
+}
+"""The boxes of a desk, what is most urgent first."""
+VERBS: Final[Mapping[IssueAct, str]] = {
+    IssueAct.ACCEPT: marked("Accept"),
+    IssueAct.VERIFY: marked("Verified"),
+    IssueAct.REGISTER: marked("Register"),
+    IssueAct.DISPATCH: marked("Dispatch"),
+    IssueAct.JOIN: marked("Call several bodies"),
+    IssueAct.RETURN: marked("Return"),
+    IssueAct.HANDLE: marked("Is handled"),
+    IssueAct.CHECK: marked("Checked"),
+    IssueAct.REWORK: marked("Have it done again"),
+    IssueAct.CLOSE: marked("Close the issue"),
+    IssueAct.POSTPONE: marked("Give more time"),
+    IssueAct.SUSPEND: marked("Suspend"),
+    IssueAct.RESUME: marked("Go on"),
+    IssueAct.PARK: marked("Park"),
+    IssueAct.TAKE_UP: marked("Take up"),
+    IssueAct.VOID: marked("Make void"),
+    IssueAct.SOLVE: marked("Solve on the spot"),
+    IssueAct.REOPEN: marked("Open it again"),
+    IssueAct.ESCALATE: marked("Pass upward"),
+    IssueAct.SUPERVISE: marked("Supervise"),
+    IssueAct.RELEASE: marked("End supervision"),
+    IssueAct.NOTE: marked("Note something"),
+    IssueAct.RECLASSIFY: marked("Change the kind"),
+    IssueAct.MERGE: marked("Merge"),
+    IssueAct.SPLIT: marked("Split off"),
+    IssueAct.SET_ASIDE: marked("Do not count"),
+    IssueAct.PUT_BACK: marked("Count again"),
+}
+"""What the buttons of acts say."""
+FURTHER: Final[Mapping[IssueAct, str]] = {
+    IssueAct.SUPERVISE: marked("Supervised"),
+    IssueAct.RELEASE: marked("Supervision ended"),
+    IssueAct.NOTE: marked("Noted"),
+    IssueAct.SET_ASIDE: marked("Set aside"),
+    IssueAct.PUT_BACK: marked("Counts again"),
+    IssueAct.WARN: marked("Warned that the limit lapses"),
+}
+"""Lines of the history that the reporter is not told."""
+ASIDE: Final[Mapping[SetAside, str]] = {
+    SetAside.DEFAULT_GEOCODE: marked("default coordinates"),
+    SetAside.DUPLICATE: marked("duplicate"),
+    SetAside.IMPOSSIBLE_TIME: marked("impossible time"),
+}
+MOST_BODIES: Final = 1000
+DEPARTMENT: Final = "department"
+Box = Annotated[
+    Literal["all", "new", "due_today", "overdue", "to_check", "supervised", "parked", "suspended"]
+    | None,
+    Blank,
+    Query(),
+]
+Day = Annotated[date | None, Blank]
+
+
+@router.get("/issues")
+def show_issues(
+    sight: SightDep,
+    box: Box = None,
+    q: Word = None,
+    category: Word = None,
+    grid: Word = None,
+    issue: Word = None,
+    since: Annotated[Day, Query(alias="from")] = None,
+    until: Annotated[Day, Query(alias="to")] = None,
+) -> Response:
+    """Show the issues on one's desk, list and map side by side."""
+    require_staff(sight)
+    session, viewer = sight.access.session, sight.access.viewer
+    city = int(sight.access.city_id or 0)
+    english = i18n.get_language(sight.request) == "en"
+    kinds = [
+        {**row, "name": (english and row["name_en"]) or row["name"]}
+        for row in service.kinds.categories(session, city)
+    ]
+    options = sight.options(packed=sight.packed, plain=True)
+    token = auth.session_token(sight.request)
+    word = i18n.translations(i18n.get_language(sight.request)).gettext
+    page = {
+        "api": net_page(sight.city, sight.net, options)["api"],
+        "lang": i18n.get_language(sight.request),
+        "csrf": auth.csrf_token(token) if token else "",
+        "mayRelease": viewer.role in service.photos.DESKS,
+        "mayContact": viewer.role is Role.COMMUNITY,
+        "kinds": [{"category": one["category"], "name": one["name"]} for one in kinds],
+        "organisations": _organisations(sight),
+        "boxes": [[name, word(text)] for name, text in BOXES.items()],
+        "words": _words(sight),
+    }
+    return sight.page(
+        "issues.html",
+        frame=sight.frame(net_frame, options),
+        page=page,
+        kinds=kinds,
+        asked={"box": box, "q": q, "category": category},
+    )
+
+
+def _words(sight: Any) -> dict[str, dict[str, str]]:
+    word = i18n.translations(i18n.get_language(sight.request)).gettext
+    return {
+        "acts": {act.value: word(text) for act, text in VERBS.items()},
+        "done": {act.value: word(text) for act, text in {**ACTS, **FURTHER}.items()},
+        "states": {state.value: word(text) for state, text in STATES.items()},
+        "aside": {one.value: word(text) for one, text in ASIDE.items()},
+        "roles": {role.value: word(text) for role, text in rendering.ROLES.items()},
+    }
+
+
+def _organisations(sight: Any) -> list[dict[str, Any]]:
+    """Return the bodies that may be sent to: departments first, then what lies nearer."""
+    narrow, turn = service.PlaceFilter(), service.Turn(MOST_BODIES, None)
+    _, found = service.list_organisations(sight.access.session, sight.asked, narrow, turn)
+    rows = sorted(found.items, key=lambda row: (row["kind"] != DEPARTMENT, row["organisation"]))
+    return [{"organisation": row["organisation"], "name": row["name"]} for row in rows]

@@ -1,0 +1,78 @@
+// One issue: where it stands, what can be done, its photos, its reporter, its history.
+
+import { h, t } from "./dom.js";
+import { actButtons } from "./issue-acts.js";
+import { photoStrip } from "./issue-photos.js";
+
+const lang = document.documentElement.lang;
+const HOUR_MS = 3_600_000;
+const NEVER = 2900;
+
+export const moment = (value) => new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" }).format(new Date(value));
+
+// How an issue stands to its limit: overdue and due today by sign and word, the rest quietly.
+export function due(one) {
+  const at = new Date(one.due_at);
+  if (at.getFullYear() > NEVER) return { tone: "", text: t("no limit runs") };
+  const late = Date.now() - at;
+  if (late > 0) {
+    const hours = Math.ceil(late / HOUR_MS);
+    return { tone: "is-bad", text: `⚠ ${hours < 48 ? t("%(n)s h overdue", { n: hours }) : t("%(n)s d overdue", { n: Math.floor(hours / 24) })}` };
+  }
+  const today = at.toDateString() === new Date().toDateString();
+  return { tone: today ? "is-watch" : "", text: `${today ? "◷ " : ""}${t("due %(when)s", { when: moment(at) })}` };
+}
+
+function line(term, value) {
+  return value === null || value === undefined || value === "" ? null : [h("dt", {}, term), h("dd", {}, value)];
+}
+
+function facts(one, page) {
+  const body = page.organisations.find((other) => other.organisation === one.organisation_id);
+  const helping = (one.assisting ?? []).map((id) => page.organisations.find((other) => other.organisation === id)?.name ?? id).join("、");
+  const times = [[t("returned"), one.returns], [t("reworked"), one.reworks], [t("reopened"), one.reopens]].filter(([, n]) => n);
+  return h("dl", { class: "issue-facts" },
+    line(t("reported"), moment(one.reported_at)),
+    line(t("address"), one.address),
+    line(t("handed to"), body?.name),
+    line(t("assisted by"), helping),
+    line(t("deadline"), one.deadline_at ? moment(one.deadline_at) : null),
+    times.map(([word, n]) => line(word, t("%(n)s times", { n }))),
+    one.satisfied === null ? null : line("", one.satisfied ? t("satisfied") : t("not satisfied")));
+}
+
+function historyList(items, page) {
+  return h("section", {}, h("h3", {}, t("History")), h("ol", { class: "issue-history" }, [...items].reverse().map((one) => h("li", {},
+    h("b", {}, page.words.done[one.act] ?? one.act), " ", h("span", { class: "quiet" }, page.words.states[one.state] ?? one.state),
+    h("small", { class: "quiet figure" }, moment(one.at), one.actor_role ? ` · ${page.words.roles[one.actor_role] ?? one.actor_role}` : ""),
+    one.reason ? h("p", {}, one.reason) : null))));
+}
+
+// What stands already is not offered again.
+function offered(one) {
+  const idle = new Set([one.set_aside ? "set_aside" : "put_back", one.supervised_until ? "supervise" : "end_supervision"]);
+  return one.acts.filter((act) => !idle.has(act));
+}
+
+export function issueCard(one, { history, photos, seconds }, page, actions) {
+  const state = due(one);
+  const kind = page.kinds.find((other) => other.category === one.category)?.name ?? one.category;
+  const contact = h("p", { class: "quiet", role: "status" });
+  return [
+    h("div", { class: "card-head" }, h("h2", { tabindex: "-1" }, kind, " ", h("small", { class: "quiet figure" }, `#${one.issue}`)),
+      h("button", { class: "icon-button", type: "button", "aria-label": t("Close"), title: `${t("Close")} (Esc)`, onclick: actions.close }, "✕")),
+    h("p", {}, h("span", { class: "chip" }, page.words.states[one.state] ?? one.state), " ", h("span", { class: `chip ${state.tone}` }, state.text)),
+    h("p", { class: "quiet small" }, one.path.map((step) => step.name).join(" › ")),
+    one.words ? h("blockquote", {}, one.words) : null,
+    seconds ? h("p", { class: "notice" }, t("%(n)s more see the same.", { n: seconds })) : null,
+    h("p", { class: "notice is-bad", id: "act-said", role: "alert", hidden: true }),
+    one.acts.length ? h("section", {}, h("h3", {}, t("What can be done")), actButtons(offered(one), page, actions.run)) : h("p", { class: "quiet" }, t("Nobody has anything to do here.")),
+    facts(one, page),
+    photoStrip(page, one.issue, photos, actions.changePhoto),
+    page.mayContact ? h("section", {}, h("h3", {}, t("Contact of the reporter")),
+      h("button", { class: "button", type: "button", onclick: async () => {
+        contact.textContent = await actions.contact();
+      } }, t("Show")), contact) : null,
+    historyList(history, page),
+  ];
+}
