@@ -11,9 +11,13 @@ import pytest
 
 from api import i18n
 from api.log_words import ACTIONS, OBJECTS, action_word, object_word
+from geo.terms import IssueAct
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN_IN_SQL = re.compile(r"append_audit\((?:[^,()]+,){3}\s*'([a-z_.]+)'")
+ACTS = frozenset(f"issue.{act.value}" for act in IssueAct)
+FAMILIES = {"f'issue.{found.act.value}'": ACTS, "f'issue.{what.value}'": ACTS}
+"""Actions that are named after an act on an issue."""
 PLACE = 2
 """Of the action among the arguments of `audit.append`."""
 
@@ -61,6 +65,8 @@ def actions_of(source: str, where: str = "") -> set[str]:
                         found.add(str(constants[one.id]))
                     elif isinstance(one, ast.Name) and one.id in names:
                         writers[function.name] = (names.index(one.id), one.id)
+                    elif ast.unparse(one) in FAMILIES:
+                        found |= FAMILIES[ast.unparse(one)]
                     else:
                         raise AssertionError(f"{where}:{node.lineno}: {ast.unparse(one)}")
     return found

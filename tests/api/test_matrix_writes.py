@@ -81,6 +81,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"POST {API}/addresses/match": Right(STAFF, _json(lines=["第一小区1号楼"])),
     f"POST {API}/addresses": Right(OFFICE, _json(text="第一小区1号楼", building=999_999)),
     f"DELETE {API}/addresses/{{address}}": Right(OFFICE, {}),
+    f"POST {API}/issues/{{issue}}/acts": Right(STAFF, _json(act="note", reason="-"), "path"),
+    f"POST {API}/issues/acts": Right(STAFF, _json(act="note", reason="-", issues=[999_999])),
     f"POST {API}/issues/{{issue}}/photos": Right(
         STAFF, {"params": {"name": "m1"}, "content": b"no photo"}, "path"
     ),

@@ -13,7 +13,8 @@ The contract for pages, API and commands (``service.cases``):
   may do now; `history(session, viewer, issue)` -> lines, the oldest first.
 - `contact(session, viewer, issue)` -> how the reporter is reached; the territory's desk alone,
   and the reading is a row of the log.
-- `explain(session, at, category, line, moment)` -> who would take it: `Route` with its steps.
+- `explain(session, at, category, line, moment)`, `explain_at` (by place) -> who would take it: a
+  `Route` with its steps.
 - `follow(session, code, secret)`, `answer(session, code, secret, satisfied, words)`,
   `reopen(session, code, secret, words)`, `near(session, lon, lat, radius_m)`: for residents, in the
   transaction of a public viewer of the city; they find nothing without the secret.
@@ -31,7 +32,7 @@ from geo.store.cases.lapsing import warn_and_escalate
 from geo.store.cases.rates import RateFilter, rates
 from geo.store.cases.reporting import Contact, Report, Reported, report
 from geo.store.cases.retaining import retain
-from geo.store.cases.routing import Route, explain
+from geo.store.cases.routing import Route, explain, explain_at
 from geo.store.cases.rules import Rules, rules_of
 from geo.store.cases.sending import send
 
@@ -52,6 +53,7 @@ __all__ = [
     "desk",
     "desk_counts",
     "explain",
+    "explain_at",
     "follow",
     "hand_over",
     "history",

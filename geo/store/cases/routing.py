@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, time
 from typing import Any
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from geo.store.cases.rules import Rules, rules_of
+from geo.store.grids import grids_at
 from geo.store.nets import Moment
 
 
@@ -64,6 +66,21 @@ def explain(
         If the city has no such category.
     """
     return route(rules_of(session, at.city_id), category, line, moment)
+
+
+def explain_at(session: Session, at: Moment, category: str, lon: float, lat: float) -> Route:
+    """Return who would take an issue of a category at a place (degrees) now, and why.
+
+    Raises
+    ------
+    OutsideCityError
+        If the place lies outside the city.
+    InvalidInputError
+        If the city has no such category.
+    """
+    _, up = grids_at(session, at, lon, lat)
+    now = session.execute(select(func.clock_timestamp())).scalar_one()
+    return explain(session, at, category, tuple(up[::-1]), now)
 
 
 def route(rules: Rules, category: str, line: tuple[int, ...], moment: datetime) -> Route:

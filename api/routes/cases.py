@@ -1,0 +1,612 @@
+"""Reports of residents and staff, the work on issues, desks, histories and rates."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import Field
+
+from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, GridQuery, Text, TurnDep, Word
+from api.deps import BboxDep, CityDep, SessionDep, StaffDep, ViewerDep
+from api.errors import responses_for
+from api.formats import LISTED, Format, json_answer, listing
+from api.routes.office import PROTECTED, Line, Number, Wish
+from api.schemas import AsOf, Form, GridStep
+from geo import service
+from geo.errors import (
+    CityNotFoundError,
+    ForbiddenError,
+    InvalidInputError,
+    IssueActError,
+    NetNotFoundError,
+    NotFoundError,
+    OutsideCityError,
+    ReportTwiceError,
+    StaleEditError,
+)
+from geo.terms import IssueAct, IssueState, SetAside
+
+router = APIRouter(prefix="/api/v1/cities/{city}", tags=["issues"], dependencies=[KNOWN_FIELDS])
+
+IssuePath = Annotated[int, Path(ge=1, le=MOST_ID)]
+Code = Annotated[str, Path(min_length=8, max_length=8, pattern=r"^[2-9A-HJKMNP-Z]+$")]
+Secret = Annotated[
+    str,
+    Header(alias="Wangge-Secret", min_length=16, max_length=64, description="Of the link."),
+]
+Words = Annotated[str, Field(max_length=2000)]
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2999, 12, 31)
+REPORTING = (
+    CityNotFoundError, NetNotFoundError, ForbiddenError, OutsideCityError, ReportTwiceError,
+)  # fmt: skip
+ACTING = (*PROTECTED, NotFoundError, IssueActError, StaleEditError)
+
+
+# ---- reports -------------------------------------------------------------------------------------
+
+
+class ContactWish(Wish):
+    """How somebody wants to be reached; seen by the desk of the territory alone."""
+
+    name: Line | None = None
+    phone: Line | None = None
+    email: Line | None = None
+
+
+class NewReport(Wish):
+    """What is wrong, and where; places are degrees (lon, lat), EPSG:4326."""
+
+    category: Annotated[str, Field(max_length=64, pattern=r"^[\w.-]+$")]
+    lon: Annotated[float, Field(ge=-180, le=180)]
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    words: Words | None = None
+    address: Line | None = None
+    channel: Line = "report"
+    client_id: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="A random UUID of the device: the same again is answered by 200."
+    )
+    contact: ContactWish | None = None
+    external: Line | None = Field(None, description="Number on another platform; of staff.")
+    reported_at: datetime | None = Field(None, description="An earlier moment; of staff.")
+
+
+class ReportedIssue(Form):
+    """The number of the issue, and what opens it: the code together with the secret."""
+
+    issue: int
+    code: str
+    secret: str
+    created: bool
+
+
+@router.post("/reports", status_code=201, responses=responses_for(*REPORTING))
+def create_report(
+    response: Response, session: SessionDep, viewer: ViewerDep, asked: AskedDep, wish: NewReport
+) -> ReportedIssue:
+    """Report an issue, with or without an account: 201, or 200 for the same one again.
+
+    Raises
+    ------
+    ReportTwiceError
+        If the client's id was used for another content: 409.
+    OutsideCityError
+        If the place lies outside the city: 404.
+    ForbiddenError
+        If a stranger uses what is for staff: 403.
+    """
+    told = wish.model_dump()
+    contact = service.cases.Contact(**told.pop("contact")) if wish.contact else None
+    told.pop("contact", None)
+    report = service.cases.Report(**told, contact=contact)
+    made = service.cases.report(session, viewer, asked.moment(session), report)
+    response.status_code = 201 if made.created else 200
+    return ReportedIssue(issue=made.issue, code=made.code, secret=made.secret, created=made.created)
+
+
+class FollowedLine(Form):
+    """A step of the own report."""
+
+    at: datetime
+    act: IssueAct
+    state: IssueState
+
+
+class FollowedIssue(Form):
+    """What a reporter may know; `may` is what can be said now."""
+
+    issue_id: int
+    code: str
+    category: str
+    category_name: str
+    category_name_en: str
+    state: IssueState
+    reported_at: datetime
+    deadline_at: datetime | None
+    closed_at: datetime | None
+    on_the_spot: bool
+    reopens: int
+    satisfied: bool | None
+    duplicate_of: int | None
+    may: list[IssueAct]
+    events: list[FollowedLine]
+
+
+class ReporterWord(Wish):
+    """What a reporter says of a closed issue: satisfied or not, or that it is to be reopened."""
+
+    act: Literal["answer", "reopen"]
+    satisfied: bool | None = None
+    words: Words | None = None
+
+
+class StateNow(Form):
+    """Where the issue stands."""
+
+    state: IssueState
+
+
+@router.get("/reports/{code}", responses=responses_for(CityNotFoundError, NotFoundError))
+def show_report(session: SessionDep, city: CityDep, code: Code, secret: Secret) -> FollowedIssue:
+    """Show the own report by its code and the secret of its link.
+
+    Raises
+    ------
+    NotFoundError
+        If they do not belong together: 404.
+    """
+    return FollowedIssue.model_validate(service.cases.follow(session, code, secret))
+
+
+@router.post(
+    "/reports/{code}", responses=responses_for(CityNotFoundError, NotFoundError, IssueActError)
+)
+def answer_report(
+    session: SessionDep, city: CityDep, code: Code, secret: Secret, wish: ReporterWord
+) -> StateNow:
+    """Say satisfied or not of the own closed report, or open it again with a reason.
+
+    Raises
+    ------
+    NotFoundError
+        If code and secret do not belong together: 404.
+    IssueActError
+        If it is not closed: 409.
+    """
+    if wish.act == "reopen":
+        state = service.cases.reopen(session, code, secret, wish.words or "")
+    elif wish.satisfied is None:
+        raise InvalidInputError("Say satisfied or not.", field="satisfied")
+    else:
+        state = service.cases.answer(session, code, secret, wish.satisfied, wish.words)
+    return StateNow(state=IssueState(state))
+
+
+# ---- desks ---------------------------------------------------------------------------------------
+
+
+class DeskItem(Form):
+    """An open issue on one's desk; `due_at` in 2999 waits for nothing."""
+
+    issue: int
+    code: str | None
+    external: str | None
+    category: str
+    category_name: str
+    category_name_en: str
+    channel: str
+    state: IssueState
+    reported_at: datetime
+    due_at: datetime
+    deadline_at: datetime | None
+    handled_at: datetime | None
+    words: str | None
+    address: str | None
+    organisation: int | None
+    organisation_name: str | None
+    assisting: list[int] | None
+    desk_level: int
+    grid: int
+    grid_name: str | None
+    returns: int
+    reworks: int
+    reopens: int
+    supervised_until: date | None
+    warned_at: datetime | None
+    version: int
+    lon: float
+    lat: float
+
+
+class DeskCounts(Form):
+    """How many issues lie in each box of the desk."""
+
+    all: int
+    new: int
+    due_today: int
+    overdue: int
+    to_check: int
+    supervised: int
+    parked: int
+    suspended: int
+
+
+Box = Literal["all", "new", "due_today", "overdue", "to_check", "supervised", "parked", "suspended"]
+
+
+@router.get(
+    "/desk",
+    response_model=None,
+    responses={**responses_for(*PROTECTED, NetNotFoundError), **LISTED},
+)
+def show_desk(
+    request: Request,
+    session: SessionDep,
+    viewer: StaffDep,
+    asked: AskedDep,
+    turn: TurnDep,
+    bbox: BboxDep,
+    box: Box = "all",
+    since: Annotated[date | None, Query(alias="from")] = None,
+    until: Annotated[date | None, Query(alias="to")] = None,
+    category: Word | None = None,
+    grid: GridQuery | None = None,
+    state: IssueState | None = None,
+    organisation: Annotated[int | None, Query(ge=1, le=MOST_ID)] = None,
+    channel: Word | None = None,
+    q: Text | None = None,
+    f: Format = "json",
+) -> Response:
+    """List the open issues on one's desk, what falls due first first.
+
+    Raises
+    ------
+    NotSignedInError
+        If nobody is signed in: 401.
+    ForbiddenError
+        If the account does not belong to the city: 403.
+    """
+    _check_days(since, until)
+    narrow = service.cases.DeskFilter(
+        box=box, since=since, until=until, category=category, grid=grid, state=state,
+        organisation=organisation, channel=channel, q=q, bbox=bbox,
+    )  # fmt: skip
+    at = asked.moment(session)
+    page = service.cases.desk(session, viewer, at, narrow, limit=turn.limit, after=turn.after)
+    period = (since, until) if since or until else None
+    dates = AsOf.of(at, period)
+    return listing(request, DeskItem, page.items, page.next, dates, key="issue", f=f)
+
+
+def _check_days(*days: date | None) -> None:
+    for day in days:
+        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
+            raise InvalidInputError("A date lies between 1900 and 2999.", field="from")
+
+
+@router.get("/desk/counts", responses=responses_for(*PROTECTED, NetNotFoundError))
+def count_desk(session: SessionDep, viewer: StaffDep, asked: AskedDep) -> DeskCounts:
+    """Count the issues in each box of one's desk."""
+    found = service.cases.desk_counts(session, viewer, asked.moment(session))
+    return DeskCounts.model_validate(found)
+
+
+# ---- one issue -----------------------------------------------------------------------------------
+
+
+class CaseCard(Form):
+    """All that staff may know of an issue; `acts` is what one may do to it now."""
+
+    issue: int
+    code: str | None
+    external: str | None
+    category: str
+    channel: str
+    state: IssueState
+    words: str | None
+    address: str | None
+    lon: float
+    lat: float
+    reported_at: datetime
+    accepted_at: datetime | None
+    register_by: datetime | None
+    registered_at: datetime | None
+    dispatched_at: datetime | None
+    deadline_at: datetime | None
+    deadlines: dict[str, datetime] | None
+    suspended_at: datetime | None
+    handled_at: datetime | None
+    closed_at: datetime | None
+    due_at: datetime
+    review_on: date | None
+    desk_level: int
+    organisation_id: int | None
+    assisting: list[int] | None
+    returns: int
+    reworks: int
+    postpones: int
+    reopens: int
+    on_the_spot: bool
+    set_aside: SetAside | None
+    duplicate_of: int | None
+    split_from: int | None
+    supervisor_id: int | None
+    supervised_until: date | None
+    warned_at: datetime | None
+    satisfied: bool | None
+    erased_at: datetime | None
+    version: int
+    path: list[GridStep]
+    relations: list[str]
+    acts: list[IssueAct]
+    as_of: AsOf
+
+
+class HistoryLine(Form):
+    """A line of the history of an issue."""
+
+    at: datetime
+    act: IssueAct
+    state: IssueState
+    actor: int | None
+    actor_role: str | None
+    reason: str | None
+    details: dict[str, Any]
+
+
+class History(Form):
+    """The history of an issue, the oldest line first."""
+
+    items: list[HistoryLine]
+
+
+class ContactCard(Form):
+    """How the reporter is reached."""
+
+    name: str | None
+    phone: str | None
+    email: str | None
+
+
+@router.get(
+    "/issues/{issue}/case",
+    response_model=CaseCard,
+    responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError),
+)
+def show_case(session: SessionDep, viewer: StaffDep, asked: AskedDep, issue: IssuePath) -> Response:
+    """Show all of an issue that one may see, and what one may do to it now.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none, or it belongs to others: 404.
+    """
+    at = asked.moment(session)
+    found = service.cases.show(session, viewer, at, issue)
+    return json_answer(CaseCard.model_validate({**found, "as_of": AsOf.of(at)}))
+
+
+@router.get("/issues/{issue}/history", responses=responses_for(*PROTECTED, NotFoundError))
+def show_history(session: SessionDep, viewer: StaffDep, issue: IssuePath) -> History:
+    """Show the history of an issue.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none, or it belongs to others: 404.
+    """
+    rows = service.cases.history(session, viewer, issue)
+    return History(items=[HistoryLine.model_validate(row) for row in rows])
+
+
+@router.get("/issues/{issue}/contact", responses=responses_for(*PROTECTED, NotFoundError))
+def show_contact(session: SessionDep, viewer: StaffDep, issue: IssuePath) -> ContactCard:
+    """Show how a reporter is reached, to the desk of the territory; a row of the log.
+
+    Raises
+    ------
+    ForbiddenError
+        If one is not that desk: 403.
+    NotFoundError
+        If nothing is kept: 404.
+    """
+    return ContactCard.model_validate(service.cases.contact(session, viewer, issue))
+
+
+class Part(Wish):
+    """An issue that is split off."""
+
+    category: Line | None = None
+    words: Words | None = None
+
+
+class ActOn(Wish):
+    """What is done, and what it needs to know; the fields of other acts are left out."""
+
+    act: IssueAct
+    reason: Annotated[str, Field(max_length=1000)] | None = None
+    organisation: Number | None = None
+    itself: bool = Field(False, description="Dispatch: the grid deals with it itself.")
+    assisting: Annotated[list[Number], Field(default_factory=list, max_length=50)]
+    deadline: datetime | None = None
+    until: date | None = None
+    owner: Number | None = None
+    category: Line | None = None
+    into: Number | None = None
+    parts: Annotated[list[Part], Field(default_factory=list, max_length=20)]
+    aside: SetAside | None = None
+    version: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
+        None, description="Of the issue that was looked at: a newer one answers 412."
+    )
+
+    def wish(self) -> service.cases.ActWish:
+        """Return it as the service takes it."""
+        told = self.model_dump(exclude={"act", "parts", "assisting"})
+        parts = tuple(one.model_dump() for one in self.parts)
+        return service.cases.ActWish(**told, parts=parts, assisting=tuple(self.assisting))
+
+
+class ActOnMany(ActOn):
+    """The same done to many issues."""
+
+    issues: Annotated[list[Number], Field(min_length=1, max_length=500)]
+
+
+class Acted(Form):
+    """Where the issue stands; `new` are issues that were split off."""
+
+    issue: int
+    state: IssueState
+    version: int
+    new: list[int]
+
+
+class DoneOfMany(Form):
+    """What became of one of many."""
+
+    issue: int
+    ok: bool
+    state: IssueState | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class DoneToMany(Form):
+    """What became of each."""
+
+    items: list[DoneOfMany]
+
+
+@router.post("/issues/{issue}/acts", responses=responses_for(*ACTING))
+def act_on_issue(session: SessionDep, viewer: StaffDep, issue: IssuePath, wish: ActOn) -> Acted:
+    """Do something to an issue: accept, dispatch, handle, check, close, return ...
+
+    Raises
+    ------
+    IssueActError
+        If it cannot be done in its state, by this account, or without a reason: 409.
+    StaleEditError
+        If somebody changed it since the version that was looked at: 412.
+    NotFoundError
+        If there is none, or it belongs to others: 404.
+    """
+    done = service.cases.act(session, viewer, issue, wish.act, wish.wish())
+    return Acted(
+        issue=done.issue, state=IssueState(done.state), version=done.version, new=list(done.new)
+    )
+
+
+@router.post("/issues/acts", responses=responses_for(*PROTECTED))
+def act_on_issues(session: SessionDep, viewer: StaffDep, wish: ActOnMany) -> DoneToMany:
+    """Do the same to up to 500 issues; each succeeds or fails by itself."""
+    more = ActOn.model_validate(wish.model_dump(exclude={"issues"})).wish()
+    done = service.cases.bulk(session, viewer, wish.issues, wish.act, more)
+    return DoneToMany(items=[DoneOfMany.model_validate(one) for one in done])
+
+
+# ---- rules and rates -----------------------------------------------------------------------------
+
+
+class RouteStep(Form):
+    """A rule that was looked at."""
+
+    name: str
+    holds: bool
+    why: str
+
+
+class RouteCard(Form):
+    """Who would take an issue, and by which rule."""
+
+    organisation: int | None
+    assisting: list[int]
+    desk_level: int
+    rule: str
+    steps: list[RouteStep]
+
+
+@router.get(
+    "/routing",
+    responses=responses_for(*PROTECTED, NetNotFoundError, OutsideCityError),
+)
+def explain_routing(
+    session: SessionDep,
+    viewer: StaffDep,
+    asked: AskedDep,
+    category: Word,
+    lon: Annotated[float, Query(ge=-180, le=180)],
+    lat: Annotated[float, Query(ge=-90, le=90)],
+) -> RouteCard:
+    """Say who would take an issue of a category at a place now, and why.
+
+    Raises
+    ------
+    OutsideCityError
+        If the place lies outside the city: 404.
+    """
+    route = service.cases.explain_at(session, asked.moment(session), category, lon, lat)
+    return RouteCard.model_validate(route.row())
+
+
+class RateItem(Form):
+    """A rate with its numerator and denominator; `share` is null over nothing."""
+
+    rate: str
+    name: str
+    name_en: str
+    over: int
+    of: int
+    share: float | None
+
+
+class RateRow(Form):
+    """The rates of a group; null where they would be about persons."""
+
+    group: str | int | None
+    name: str | None
+    name_en: str | None
+    workers: int
+    withheld: bool
+    rates: list[RateItem] | None
+
+
+class Rates(Form):
+    """Rates of a period; `set_aside` do not count."""
+
+    by: str
+    since: date
+    until: date
+    set_aside: int
+    rows: list[RateRow]
+    as_of: AsOf
+
+
+@router.get("/rates", responses=responses_for(*PROTECTED, NetNotFoundError))
+def show_rates(
+    session: SessionDep,
+    viewer: StaffDep,
+    asked: AskedDep,
+    by: Literal["none", "area", "department", "category", "month"] = "none",
+    level: Annotated[int, Query(ge=1, le=6)] = 1,
+    since: Annotated[date | None, Query(alias="from")] = None,
+    until: Annotated[date | None, Query(alias="to")] = None,
+    grid: GridQuery | None = None,
+    category: Word | None = None,
+    organisation: Annotated[int | None, Query(ge=1, le=MOST_ID)] = None,
+    export: bool = False,
+) -> Rates:
+    """Show rates by area, department, category or month, on the net of `as_of`.
+
+    A rate that rests on fewer than five workers is told to the worker and the own lead alone, and
+    never with `export`.
+    """
+    _check_days(since, until)
+    at = asked.moment(session)
+    narrow = service.cases.RateFilter(
+        since=since, until=until, by=by, level=level, grid=grid, category=category,
+        organisation=organisation, export=export,
+    )  # fmt: skip
+    found = service.cases.rates(session, viewer, at, narrow)
+    dates = AsOf.of(at, (found["since"], found["until"]))
+    return Rates.model_validate({**found, "as_of": dates})
