@@ -39,6 +39,10 @@ from geo.terms import IssueAct, IssueState, LimitUnit, MessageKind, MessageState
 
 STILL_OPEN: Final = "state NOT IN ('closed', 'void') AND set_aside IS NULL"
 """Issues on somebody's desk; the indices of the desks hold these alone."""
+STILL_NEW: Final = (
+    "state IN ('reported', 'accepted', 'verified', 'registered', 'returned') AND set_aside IS NULL"
+)
+"""Those that were not sent to anybody yet; the indices of large desks hold these alone."""
 FAR: Final = "2999-12-31 00:00:00+00"
 """`due_at` of an issue that waits for nothing."""
 
@@ -128,11 +132,11 @@ class RoutingRule(Base):
     desk_level: Mapped[SmallInt | None]
 
 
-def _open_by(name: str, *columns: str) -> Index:
+def _open_by(name: str, *columns: str, new: bool = False) -> Index:
     """Return an index of a desk: its own open issues in the order in which they fall due."""
     return Index(
-        f"ix_issue_open_{name}", "city_id", *columns, "due_at", "issue_id",
-        postgresql_where=text(STILL_OPEN),
+        f"ix_issue_{'new' if new else 'open'}_{name}", "city_id", *columns, "due_at", "issue_id",
+        postgresql_where=text(STILL_NEW if new else STILL_OPEN),
     )  # fmt: skip
 
 
@@ -172,6 +176,9 @@ class Issue(Areas, Base):
         _open_by("area_2", "area_2"),
         _open_by("area_3", "area_3"),
         _open_by("organisation", "organisation_id"),
+        _open_by("city", new=True),
+        _open_by("area_1", "area_1", new=True),
+        _open_by("organisation", "organisation_id", new=True),
         _unique_if_said("code", "code"),
         _unique_if_said("client", "client_key"),
         _unique_if_said("external", "external"),
