@@ -376,7 +376,8 @@ def codes(
     ----------
     grids : GeoDataFrame, shape (n,)
         Columns grid_id, level, parent_id, kind, code (NA = none yet), geometry in metres: those
-        that may need a code, with all their ancestors. A reserve gets none.
+        that may need a code, with all their ancestors. A reserve gets none. Optionally
+        `code_range`: a grid whose code is not of this range gets another one.
     scheme : CodeScheme
     levels : list of str
         Codes of the city's levels, from the top.
@@ -403,23 +404,48 @@ def codes(
     of_grid: dict[int, list[str]] = {}
     for code, grid in sorted(ever.items()):
         of_grid.setdefault(grid, []).append(code)
-    code_of = dict(zip(table["grid_id"].tolist(), table["code"].tolist(), strict=True))
-    for row in table.sort_values("level").itertuples():
-        grid, parent = int(row.grid_id), None if pd.isna(row.parent_id) else int(row.parent_id)
-        known = code_of[grid]
-        if parent is None or (grid not in moved and parent not in stale and not pd.isna(known)):
+    wished: dict[int, str] = {}
+    if "code_range" in table:
+        asked = table.set_index("grid_id")["code_range"].dropna()
+        wished = {int(str(grid)): str(name) for grid, name in asked.items()}
+    ids, codes_, parents = (table[name].tolist() for name in ("grid_id", "code", "parent_id"))
+    code_of = {
+        grid: None if pd.isna(code) else code for grid, code in zip(ids, codes_, strict=True)
+    }
+    above = {g: None if pd.isna(p) else int(p) for g, p in zip(ids, parents, strict=True)}
+    numbers = {place for place, one in enumerate(levels, start=1) if one in scheme.levels}
+    numbered = set(table.loc[table["level"].isin(numbers), "grid_id"].tolist())
+    shifted = set(moved)
+    for grid in table.sort_values("level")["grid_id"].tolist():
+        known, parent = code_of[grid], above[grid]
+        while parent is not None and parent in above and parent not in numbered:
+            shifted |= {grid} if parent in shifted else set()
+            parent = above[parent]
+        sound = known is not None and grid not in shifted and parent not in stale
+        sound = sound and _in_range(scheme, known, wished.get(grid))
+        if sound or grid not in numbered or parent is None:
+            continue
+        if known is not None and not scheme.valid(known):
             continue
         below = None if parent in stale else code_of.get(parent)
-        own = [known] if not pd.isna(known) else []
-        fit = [one for one in (*own, *of_grid.get(grid, [])) if _below(scheme, one, below)]
-        if not pd.isna(known) and not scheme.valid(known):
-            continue
+        own = [known, *of_grid.get(grid, [])] if known is not None else of_grid.get(grid, [])
+        fit = [one for one in own if _below(scheme, one, below)]
+        fit = [one for one in fit if _in_range(scheme, one, wished.get(grid))]
         code_of[grid] = fit[0] if fit else None
         stale |= set() if fit else {grid}
     table["code"] = table["grid_id"].map(code_of)
-    numbered = table["kind"] != GridKind.RESERVE.value
-    made = allocate_codes(table[numbered], scheme, levels, given=given, ever=ever)
+    own_code = table["kind"] != GridKind.RESERVE.value
+    made = allocate_codes(table[own_code], scheme, levels, given=given, ever=ever)
     return made.reindex(table.index)
+
+
+def _in_range(scheme: CodeScheme, code: str | None, wished: str | None) -> bool:
+    """Say whether the number of a code comes from a range; from any, where none is wished."""
+    if wished is None or code is None or not scheme.valid(code):
+        return True
+    begin, end, segment = scheme.place(scheme.parse(code).level)
+    first, last = segment.span(wished)
+    return first <= segment.read(code[begin:end]) <= last
 
 
 def _below(scheme: CodeScheme, code: str, parent: str | None) -> bool:
