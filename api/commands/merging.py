@@ -1,0 +1,309 @@
+"""`wangge merge-nets`: the nets of several departments become one, each old grid traceable."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+import typer
+
+from api.commands.files import CHINA, warn_without_walls
+from api.commands.layers import (
+    WRITERS,
+    Layer,
+    cpu_s,
+    draft,
+    layer_of,
+    peak_mb,
+    refuse_target,
+    write_coverage,
+)
+from api.commands.terminal import Json, Step, answer, progress
+from geo.crs import metre_srid
+from geo.errors import DeliveryError, InvalidInputError
+from geo.nets import Merged, Net, merge_nets, pairs
+from geo.repair import carried_back, each_once
+
+AREAL: Final = ("areas", "mixed")
+LINEAR: Final = ("lines", "areas", "mixed")
+SHOWN: Final = 8
+TOLERANCE_M: Final = 5.0
+
+
+def merge(
+    nets: Annotated[
+        list[str], typer.Argument(metavar="NET[:LAYER] NET[:LAYER] ...", help="Files with areas.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the units go: .gpkg or .geojson.")],
+    crosswalk: Annotated[Path, typer.Option(help="Where each old grid went: .csv.")],
+    tolerance_m: Annotated[
+        float, typer.Option(min=0, max=1000, help="Borders nearer than this are one.")
+    ] = TOLERANCE_M,
+    outline: Annotated[
+        str | None, typer.Option(metavar="FILE[:LAYER]", help="What is to be covered, exactly.")
+    ] = None,
+    streets: Annotated[
+        str | None, typer.Option(metavar="FILE[:LAYER]", help="Lines that borders lie on.")
+    ] = None,
+    barriers: Annotated[
+        str | None, typer.Option(metavar="FILE[:LAYER]", help="Railways, banks, walls: the same.")
+    ] = None,
+    cells: Annotated[
+        str | None, typer.Option(metavar="FILE[:LAYER]", help="Ground that is not to be cut.")
+    ] = None,
+    weight: Annotated[
+        str | None, typer.Option(help="Column with a count; the first net that has it says it.")
+    ] = None,
+    vote: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=WEIGHT", help="How much a net counts; else 1.")
+    ] = None,
+    least_m2: Annotated[float, typer.Option(min=0, help="Smaller units are given away.")] = 1.0,
+    least_weight: Annotated[float, typer.Option(min=0, help="The same by the count.")] = 0.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make one net of several that were drawn apart, and say where each old grid went.
+
+    Slivers between borders that mean the same line go where most departments agree; nothing is
+    moved, the outline stays as it came. Nothing is stored and no database is needed.
+    """
+    warn_without_walls()
+    began = cpu_s()
+    with progress() as step:
+        step("look at the files", 0.0)
+        layers = [layer_of(file, AREAL) for file in nets]
+        extra = {
+            name: layer_of(file, LINEAR if name in ("streets", "barriers") else AREAL)
+            for name, file in _named(outline, streets, barriers, cells)
+        }
+        sources = [layer.path for layer in [*layers, *extra.values()]]
+        refuse_target(sources, out, tuple(WRITERS), overwrite=overwrite)
+        refuse_target(sources, crosswalk, (".csv",), overwrite=overwrite, field="crosswalk")
+        read, source = _nets(layers, weight, vote or [], step)
+        srid = read[0].areas.crs
+        more = {name: _shapes(layer, step) for name, layer in extra.items()}
+        metres = {name: shapes.to_crs(srid) for name, shapes in more.items()}
+        step("lay the nets over each other", 0.0)
+        found = merge_nets(
+            read,
+            tolerance_m=tolerance_m,
+            outline=metres.get("outline"),
+            lines=_lines(metres),
+            cells=metres.get("cells"),
+            least_m2=least_m2,
+            least_value=least_weight,
+        )
+        step("compare them", 0.0)
+        beside = pairs(read, found.laid, tolerance_m=tolerance_m) if len(read) > 1 else None
+        step("write", 0.0)
+        source += [more[name] for name in ("outline", "cells") if name in more]
+        _write(found, source, out, crosswalk, weight)
+    data = _data(read, layers, found, beside, weight)
+    data |= {"tolerance_m": tolerance_m, "out": str(out), "crosswalk": str(crosswalk)}
+    data |= {"cpu_s": round(cpu_s() - began, 3), "peak_mb": round(peak_mb(1), 1)}
+    answer(as_json, data, _told(data))
+
+
+def _named(
+    outline: str | None, streets: str | None, barriers: str | None, cells: str | None
+) -> list[tuple[str, str]]:
+    given = {"outline": outline, "streets": streets, "barriers": barriers, "cells": cells}
+    return [(name, file) for name, file in given.items() if file is not None]
+
+
+def _nets(
+    layers: Sequence[Layer], weight: str | None, votes: Sequence[str], step: Step
+) -> tuple[list[Net], list[gpd.GeoSeries]]:
+    """Return the nets in metres, and their areas in degrees as delivered."""
+    names = _names(layers)
+    count_as = _votes(votes, names)
+    frames: list[gpd.GeoDataFrame] = []
+    for number, layer in enumerate(layers):
+        step("read the nets", number / len(layers))
+        have = [column.name for column in layer.facts.columns]
+        code = layer.facts.proposal.mappings.get("boundaries", {}).get("code")
+        wanted = [column for column in (code, weight) if column is not None and column in have]
+        frame = layer.rows("areas", columns=list(dict.fromkeys(wanted)))
+        there = ~(frame.geometry.is_empty | frame.geometry.isna())
+        labels = frame[code].astype(str) if code in wanted else frame.index.astype(str)
+        frame.index = pd.Index(each_once(np.asarray(labels, dtype=object)))
+        frames.append(frame[there.to_numpy()])
+    if weight is not None and not any(weight in frame.columns for frame in frames):
+        raise InvalidInputError(f"No net has a column '{weight}'.", field="weight")
+    box = np.array([frame.total_bounds for frame in frames])
+    lon, lat = (np.nanmin(box[:, :2], axis=0) + np.nanmax(box[:, 2:], axis=0)) / 2
+    in_china = CHINA[0] <= lon <= CHINA[2] and CHINA[1] <= lat <= CHINA[3]
+    srid = metre_srid(float(lon), float(lat), "cgcs2000" if in_china else "utm")
+    nets = [
+        Net(name, frame.geometry.to_crs(srid), count_as.get(name, 1.0), _counts(frame, weight))
+        for name, frame in zip(names, frames, strict=True)
+    ]
+    return nets, [frame.geometry for frame in frames]
+
+
+def _names(layers: Sequence[Layer]) -> list[str]:
+    """Return a name for each net: its layer's, with its file's in front where two are alike."""
+    alike = Counter(layer.facts.name for layer in layers)
+    names = [
+        layer.facts.name
+        if alike[layer.facts.name] == 1
+        else f"{layer.path.stem} {layer.facts.name}"
+        for layer in layers
+    ]
+    return [str(name) for name in each_once(np.array(names, dtype=object))]
+
+
+def _votes(votes: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for said in votes:
+        name, _, number = said.rpartition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            found[name] = -1.0
+        if name not in names or not 0.0 <= found[name] < np.inf:
+            message = f"'{said}' is no NAME=WEIGHT; the nets are {', '.join(names)}."
+            raise InvalidInputError(message, field="vote")
+    return found
+
+
+def _counts(frame: gpd.GeoDataFrame, weight: str | None) -> pd.Series[float] | None:
+    if weight is None or weight not in frame.columns:
+        return None
+    counts: pd.Series[float] = pd.to_numeric(frame[weight], errors="coerce")
+    if counts.isna().any() or (counts < 0).any():
+        raise InvalidInputError(f"'{weight}' is not a count in every row.", field="weight")
+    return counts
+
+
+def _shapes(layer: Layer, step: Step) -> gpd.GeoSeries:
+    step(f"read {layer.label}", 0.0)
+    shapes = layer.rows().geometry
+    shapes = shapes[~(shapes.is_empty | shapes.isna())]
+    if shapes.empty:
+        raise DeliveryError([f"{layer.label}: no row has a shape"])
+    return shapes
+
+
+def _lines(metres: dict[str, gpd.GeoSeries]) -> gpd.GeoSeries | None:
+    """Return streets and barriers as lines: of areas, their banks."""
+    found = [metres[name] for name in ("streets", "barriers") if name in metres]
+    if not found:
+        return None
+    shapes = shapely.make_valid(np.concatenate([each.to_numpy() for each in found]))
+    areal = np.isin(shapely.get_type_id(shapes), (3, 6))
+    shapes[areal] = shapely.boundary(shapes[areal])
+    linear = np.isin(shapely.get_type_id(shapes), (1, 2, 5))
+    return gpd.GeoSeries(shapes[linear], crs=found[0].crs)
+
+
+def _write(
+    found: Merged,
+    source: list[gpd.GeoSeries],
+    out: Path,
+    crosswalk: Path,
+    weight: str | None,
+) -> None:
+    """Write the units in degrees, old vertices as they came, and the crosswalk."""
+    degrees = gpd.GeoSeries(pd.concat(source, ignore_index=True), crs=source[0].crs)
+    metres = degrees.to_crs(found.units.crs)
+    shapes = carried_back(found.units.geometry, metres, degrees)
+    units = _weighed(found.units, weight).set_geometry(shapes)
+    write_coverage(units, out, "units")
+    table = _weighed(found.crosswalk, weight)
+    table["unit"] = table["unit"].where(table["unit"] >= 0).astype("Int64")
+    with draft(crosswalk) as place:
+        table.to_csv(place, index=False, encoding="utf-8-sig")
+
+
+def _weighed(frame: Any, weight: str | None) -> Any:
+    """Call the count as it was asked for; without one there is none."""
+    if weight is None:
+        return frame.drop(columns="value")
+    return frame.rename(columns={"value": weight})
+
+
+def _data(
+    nets: Sequence[Net],
+    layers: Sequence[Layer],
+    found: Merged,
+    beside: pd.DataFrame | None,
+    weight: str | None,
+) -> dict[str, Any]:
+    grids = found.grids
+    listed = [
+        {
+            "name": net.name,
+            "source": layer.label,
+            "grids": len(net.areas),
+            "vote": net.weight,
+            "invalid": found.laid.invalid[number],
+            "overlap_m2": float(grids.loc[grids["net"] == net.name, "overlap_m2"].sum()),
+            "outside_m2": float(grids.loc[grids["net"] == net.name, "outside_m2"].sum()),
+            "left_open_m2": float(
+                found.laid.area_m2[found.laid.inside & (found.laid.owner[number] < 0)].sum()
+            ),
+        }
+        for number, (net, layer) in enumerate(zip(nets, layers, strict=True))
+    ]
+    data = {
+        **found.figures(),
+        "metre_srid": found.units.crs.to_epsg(),
+        "nets": listed,
+        "pairs": [] if beside is None else json.loads(beside.to_json(orient="records")),
+        "grids": json.loads(grids.to_json(orient="records")),
+        "too_small": found.below.tolist(),
+    }
+    if weight is not None:
+        name, total = next(
+            (net.name, float(net.counts.sum())) for net in nets if net.counts is not None
+        )
+        data |= {
+            "weight": weight,
+            "weight_of": name,
+            "weight_total": total,
+            "weight_in_units": float(found.units["value"].sum()),
+        }
+        data["weight_outside"] = data["weight_total"] - data["weight_in_units"]
+    return data
+
+
+def _told(data: dict[str, Any]) -> str:
+    lines = [
+        (
+            f"{data['units']:,} units of {len(data['nets'])} nets; laid over each other as they "
+            f"came they were {data['faces']:,} pieces, {data['faces_under_1_m2']:,} under 1 m²"
+        ),
+        (
+            f"  {'a clean coverage' if data['coverage_valid'] else 'NO coverage'}, "
+            f"{data['outline_difference_m2']:.1g} m² off the outline; "
+            f"{data['contiguity_violations']} units torn, the narrowest {data['narrowest_m']:.1f} m"
+        ),
+        (
+            f"  old grids: {data['outside_m2']:,.0f} m² outside, {data['overlap_m2']:,.0f} m² "
+            f"doubled in their own net, account off by {data['crosswalk_residual_m2']:.1g} m²"
+        ),
+    ]
+    lines += [
+        f"  {net['name']}: {net['grids']:,} grids, {net['overlap_m2']:,.0f} m² doubled, "
+        f"{net['left_open_m2']:,.0f} m² left open, {net['invalid']} invalid"
+        for net in data["nets"]
+    ]
+    worst = sorted(data["pairs"], key=lambda pair: -pair["slivers"])
+    lines += [
+        f"  {pair['first']} and {pair['second']}: {pair['slivers']:,} slivers, "
+        f"{pair['near_border_km']:.1f} km of borders nearly the same, "
+        f"{pair['same_border_km']:.1f} km the same"
+        for pair in worst[:SHOWN]
+    ]
+    if data["too_small"]:
+        lines.append(f"  {len(data['too_small'])} units are too small and have no neighbour")
+    lines.append(f"  {data['cpu_s']:.1f} s of CPU, {data['peak_mb']:,.0f} MB at most")
+    return "\n".join([*lines, f"Written to {data['out']} and {data['crosswalk']}"])

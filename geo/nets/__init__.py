@@ -1,0 +1,9 @@
+"""Nets of several departments become one: laid over each other, compared, conflated, traced."""
+
+from __future__ import annotations
+
+from geo.nets.merging import Merged, merge_nets
+from geo.nets.overlay import Net, Overlay, overlay
+from geo.nets.pairs import pairs
+
+__all__ = ["Merged", "Net", "Overlay", "merge_nets", "overlay", "pairs"]

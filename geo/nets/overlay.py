@@ -1,0 +1,278 @@
+"""Nets laid over each other as they came: faces between all borders, and whose each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from geo.crs import local_origin, require_metres
+from geo.errors import TopologyError
+from geo.topology import shared_edges
+
+Shapes = NDArray[np.object_]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+NOBODY: Final = -1
+ROUNDS: Final = 4
+ALONG: Final = 4.0
+"""A street counts for a border where it runs beside it for so many tolerances at least."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """A department's net.
+
+    Attributes
+    ----------
+    name : str
+    areas : GeoSeries
+        Polygons, projected CRS in metres, one row per grid; the index names them.
+    weight : float, default 1.0
+        How much the department's vote counts.
+    counts : Series of float, optional
+        A count for each grid (residents, households).
+    """
+
+    name: str
+    areas: gpd.GeoSeries
+    weight: float = 1.0
+    counts: pd.Series[float] | None = None
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Faces between all borders; metres from `origin`.
+
+    Attributes
+    ----------
+    faces : ndarray of Polygon, shape (f,)
+    area_m2 : ndarray of float, shape (f,)
+    perimeter_m : ndarray of float, shape (f,)
+    inside : ndarray of bool, shape (f,)
+        Within the ground that is to be covered.
+    owner : ndarray of int, shape (nets, f)
+        Row of the grid that has the face, -1 for none. Of several the smallest has it.
+    doubled : ndarray of int, shape (m, 3)
+        Net, grid and face where a grid covers a face that another of its own net has.
+    block : ndarray of int, shape (f,)
+        Cell that the face is a piece of; without cells each face is its own.
+    left, right : ndarray of int, shape (e,)
+        Neighbouring faces, `left < right`.
+    length_m, kept_m : ndarray of float, shape (e,)
+        Length of their common border, and of its part on streets and barriers.
+    shapes : list of ndarray
+        The nets' grids, valid.
+    invalid : list of int
+        How many rings of each net were mended.
+    origin : ndarray of float, shape (2,)
+    ground : Polygon or MultiPolygon
+        What is to be covered.
+    """
+
+    faces: Shapes
+    area_m2: Floats
+    perimeter_m: Floats
+    inside: NDArray[np.bool_]
+    owner: Ints
+    doubled: Ints
+    block: Ints
+    left: Ints
+    right: Ints
+    length_m: Floats
+    kept_m: Floats
+    shapes: list[Shapes]
+    invalid: list[int]
+    origin: Floats
+    ground: Any
+
+
+def overlay(
+    nets: Sequence[Net],
+    *,
+    tolerance_m: float,
+    outline: gpd.GeoSeries | None = None,
+    lines: gpd.GeoSeries | None = None,
+    cells: gpd.GeoSeries | None = None,
+) -> Overlay:
+    """Return the faces between the borders of all nets.
+
+    Parameters
+    ----------
+    nets : sequence of Net
+        Dirty or not, one CRS in metres.
+    tolerance_m : float
+        Ground in no net that is narrower than this belongs to the whole where no outline is named;
+        streets nearer than this to borders are laid over them.
+    outline : GeoSeries, optional
+        Polygons: what is to be covered. Default: what any net or cell covers.
+    lines : GeoSeries, optional
+        Streets and barriers.
+    cells : GeoSeries, optional
+        Polygons that are not to be cut.
+
+    Returns
+    -------
+    Overlay
+
+    Raises
+    ------
+    TopologyError
+        If a CRS is missing, differs or is not in metres, or there is no ground.
+    """
+    series = [net.areas for net in nets]
+    others = [each for each in (outline, lines, cells) if each is not None]
+    if not series or len({str(require_metres(each.crs)) for each in [*series, *others]}) > 1:
+        raise TopologyError("The nets are in several reference systems, or there are none.")
+    bounds = np.array([each.total_bounds for each in series if len(each)])
+    if len(bounds) == 0 or np.isnan(bounds).all():
+        raise TopologyError("The nets have no ground.")
+    box = (*np.nanmin(bounds[:, :2], axis=0), *np.nanmax(bounds[:, 2:], axis=0))
+    origin = np.array(local_origin(box), dtype=float)
+    shapes = [_near(each, origin) for each in series]
+    invalid = [int((~shapely.is_valid(each)).sum()) for each in shapes]
+    shapes = [_sound(each) for each in shapes]
+    ground = None if outline is None else shapely.union_all(_sound(_near(outline, origin)))
+    whole = np.empty(0, dtype=object) if cells is None else _sound(_near(cells, origin))
+    borders = [shapely.boundary(each) for each in [*shapes, whole]]
+    if ground is not None:
+        borders.append(np.array([shapely.boundary(ground)], dtype=object))
+    beside = None if lines is None else _beside(_near(lines, origin), borders, tolerance_m)
+    faces = _faces(np.concatenate(borders + ([] if beside is None else [beside])), origin)
+    points = shapely.point_on_surface(faces)
+    owner, doubled = _owners(shapes, points)
+    block = _cells_of(whole, points)
+    sizes, lengths = shapely.area(faces), shapely.length(faces)
+    inside = _inside(points, ground, owner, block, 2 * sizes / lengths < tolerance_m)
+    if ground is None:
+        ground = shapely.coverage_union_all(faces[inside])
+    left, right, length, kept = _neighbours(faces, beside)
+    if cells is None:
+        block = np.arange(len(faces))
+    return Overlay(
+        faces,
+        sizes,
+        lengths,
+        inside,
+        owner,
+        doubled,
+        block,
+        left,
+        right,
+        length,
+        kept,
+        shapes,
+        invalid,
+        origin,
+        ground,
+    )
+
+
+def _near(series: gpd.GeoSeries, origin: Floats) -> Shapes:
+    there = shapely.force_2d(series.to_numpy())
+    return np.asarray(shapely.transform(there, lambda places: places - origin), dtype=object)
+
+
+def _sound(shapes: Shapes) -> Shapes:
+    """Return shapes with the invalid ones mended; what is no area becomes empty."""
+    fresh = shapes.copy()
+    fresh[shapely.is_missing(fresh)] = shapely.Polygon()
+    wrong = ~shapely.is_valid(fresh)
+    fresh[wrong] = shapely.make_valid(fresh[wrong], method="structure", keep_collapsed=False)
+    fresh[~np.isin(shapely.get_type_id(fresh), (3, 6))] = shapely.Polygon()
+    return fresh
+
+
+def _faces(lines: Shapes, origin: Floats) -> Shapes:
+    """Cut lines at their crossings and return what they enclose.
+
+    Each new vertex is rounded to where the metre CRS has a number for it, and cut again until
+    nothing changes, so that moving the faces back to the CRS moves no vertex against another.
+    """
+    noded = shapely.union_all(lines)
+    for _ in range(ROUNDS):
+        rounded = shapely.transform(noded, lambda places: (places + origin) - origin)
+        if shapely.equals_identical(rounded, noded):
+            break
+        noded = shapely.union_all(shapely.get_parts(rounded))
+    return np.asarray(shapely.get_parts(shapely.polygonize(shapely.get_parts(noded))), dtype=object)
+
+
+def _beside(lines: Shapes, borders: list[Shapes], tolerance_m: float) -> Shapes:
+    """Return the parts of lines that run beside borders, tied to them at both ends."""
+    rims = shapely.get_parts(shapely.union_all(np.concatenate(borders)))
+    tree = shapely.STRtree(rims)
+    shapes = shapely.get_parts(shapely.line_merge(shapely.union_all(lines)))
+    shapes = shapes[np.unique(tree.query(shapes, predicate="dwithin", distance=tolerance_m)[0])]
+    if len(shapes) == 0:
+        return np.empty(0, dtype=object)
+    near = np.unique(tree.query(shapes, predicate="dwithin", distance=tolerance_m)[1])
+    belt = shapely.union_all(shapely.buffer(rims[near], tolerance_m, quad_segs=4))
+    shapely.prepare(belt)
+    parts = shapely.get_parts(shapely.line_merge(shapely.intersection(shapes, belt)))
+    parts = shapely.get_parts(parts)
+    parts = parts[shapely.length(parts) >= ALONG * tolerance_m]
+    ends = np.concatenate([shapely.get_point(parts, 0), shapely.get_point(parts, -1)])
+    at = tree.nearest(ends)
+    ties = shapely.shortest_line(ends, rims[at])
+    return np.concatenate([parts, ties[shapely.length(ties) > 0]])
+
+
+def _owners(shapes: list[Shapes], points: Shapes) -> tuple[Ints, Ints]:
+    """Return which grid of each net has each face, and which others cover it too."""
+    owner = np.full((len(shapes), len(points)), NOBODY, dtype=np.int64)
+    doubled = [np.empty((0, 3), dtype=np.int64)]
+    for net, grids in enumerate(shapes):
+        face, grid = shapely.STRtree(grids).query(points, predicate="intersects")
+        order = np.lexsort((grid, shapely.area(grids)[grid], face))
+        face, grid = face[order], grid[order]
+        first = np.ones(len(face), dtype=bool)
+        first[1:] = face[1:] != face[:-1]
+        owner[net, face[first]] = grid[first]
+        more = ~first
+        number = np.full(int(more.sum()), net, dtype=np.int64)
+        doubled.append(np.column_stack([number, grid[more], face[more]]))
+    return owner, np.vstack(doubled)
+
+
+def _cells_of(cells: Shapes, points: Shapes) -> Ints:
+    found = np.full(len(points), NOBODY, dtype=np.int64)
+    if len(cells):
+        face, cell = shapely.STRtree(cells).query(points, predicate="intersects")
+        found[face[::-1]] = cell[::-1]
+    return found
+
+
+def _inside(
+    points: Shapes, ground: Any, owner: Ints, block: Ints, thin: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    if ground is None:
+        return np.asarray((owner >= 0).any(axis=0) | (block >= 0) | thin)
+    shapely.prepare(ground)
+    return np.asarray(shapely.intersects(ground, points))
+
+
+def _neighbours(faces: Shapes, beside: Shapes | None) -> tuple[Ints, Ints, Floats, Floats]:
+    """Return which faces share borders, how long these are, and how much lies on kept lines."""
+    edges = shared_edges(faces)
+    one, two = edges.owner[edges.left], edges.owner[edges.right]
+    tail, head = edges.xy[edges.tail[edges.left]], edges.xy[edges.head[edges.left]]
+    length = np.hypot(*(head - tail).T)
+    kept = np.zeros(len(length))
+    if beside is not None and len(beside):
+        middle = shapely.points((tail + head) / 2)
+        on = shapely.STRtree(beside).query(middle, predicate="dwithin", distance=1e-6)[0]
+        kept[on] = length[on]
+    key = np.minimum(one, two) * np.int64(max(len(faces), 1)) + np.maximum(one, two)
+    pairs, inverse = np.unique(key, return_inverse=True)
+    left, right = np.divmod(pairs, max(len(faces), 1))
+    length = np.bincount(inverse, weights=length, minlength=len(pairs)).astype(np.float64)
+    kept = np.bincount(inverse, weights=kept, minlength=len(pairs)).astype(np.float64)
+    return left, right, length, kept
