@@ -51,6 +51,7 @@ Op = Literal[
     "end",
     "release",
     "mark",
+    "recode",
 ]
 
 

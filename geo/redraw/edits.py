@@ -372,6 +372,18 @@ def _mark(args: Args, scene: Scene) -> Change:
     return Change({}, {grid: replace(facts, parts=parts, reason=reason)})
 
 
+def _recode(args: Args, scene: Scene) -> Change:
+    """Let the number of a grid come from another range: a village becomes a community."""
+    grid = number(args, "grid")
+    facts = _not_reserve(scene, grid)
+    told: dict[str, Any] = {"code_range": text_of(args, "code_range")}
+    if args.get("name") is not None:
+        told["name"] = text_of(args, "name")
+    if args.get("kind") is not None:
+        told["kind"] = _kind(args)
+    return Change({}, {grid: replace(facts, **told)})
+
+
 EDITS: Final[Mapping[str, Callable[[Args, Scene], Change]]] = {
     "move": _move,
     "merge": _merge,
@@ -385,6 +397,7 @@ EDITS: Final[Mapping[str, Callable[[Args, Scene], Change]]] = {
     "end": _end,
     "release": _release,
     "mark": _mark,
+    "recode": _recode,
 }
 FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "move": frozenset({"cells", "into"}),
@@ -399,6 +412,7 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "end": frozenset({"grid", "into"}),
     "release": frozenset({"cells"}),
     "mark": frozenset({"grid", "parts", "reason"}),
+    "recode": frozenset({"grid", "code_range", "name", "kind"}),
 }
 SHAPED: Final = frozenset({"split_by_line", "drag"})
 """Edits along a line: they need the shapes of the cells, and may cut them."""

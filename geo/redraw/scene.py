@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import geopandas as gpd
@@ -29,6 +29,8 @@ class GridFacts:
         How many parts it may lie in.
     reason : str, optional
         Why it may lie in several, where somebody marked it.
+    code_range : str, optional
+        Range of the code scheme from which its next code is to come.
     """
 
     level: int
@@ -38,6 +40,7 @@ class GridFacts:
     ended: bool = False
     parts: int = 1
     reason: str | None = None
+    code_range: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,12 +166,9 @@ class Change:
             return one if one is None else numbers.get(one, one)
 
         grids = {
-            number(grid): GridFacts(
-                facts.level, number(facts.parent), facts.name, facts.kind, facts.ended,
-                facts.parts, facts.reason,
-            )
+            number(grid): replace(facts, parent=number(facts.parent))
             for grid, facts in self.grids.items()
-        }  # fmt: skip
+        }
         return Change({cell: number(grid) for cell, grid in self.cells.items()}, grids)
 
 
@@ -205,9 +205,7 @@ def inverse(scene: Scene, change: Change) -> Change:
     grids = {}
     for grid, facts in change.grids.items():
         before = scene.grids.get(grid)
-        grids[grid] = before or GridFacts(
-            facts.level, facts.parent, facts.name, facts.kind, True, facts.parts, facts.reason
-        )
+        grids[grid] = before or replace(facts, ended=True)
     return Change({cell: scene.owners[cell] for cell in change.cells}, grids)
 
 
@@ -248,7 +246,7 @@ def as_rows(change: Change) -> dict[str, Any]:
     grids = {
         str(grid): [
             facts.level, facts.parent, facts.name, facts.kind, facts.ended, facts.parts,
-            facts.reason,
+            facts.reason, facts.code_range,
         ]
         for grid, facts in sorted(change.grids.items())
     }  # fmt: skip

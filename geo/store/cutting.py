@@ -50,7 +50,6 @@ from geo.tables import (
     CellLineage,
     City,
     Net,
-    NetCell,
     NetGrid,
 )
 
@@ -143,7 +142,7 @@ def cut(session: Session, city_id: int, pieces: gpd.GeoDataFrame) -> CutDone:
     frame[WEIGHT] = parts[WEIGHT].fillna(0.0).to_numpy() if WEIGHT in parts else 0.0
     moved = {table.name: _move(session, city_id, table, frame) for table in _located()}
     _share_values(session, city_id, frame)
-    nets = _follow(session, city, olds, fresh)
+    nets = _follow(session, city, parts["cell_id"].to_numpy(dtype=np.int64), fresh)
     raised = inherited.inherit(
         session, city_id, before, inherited.parts_of_owners(session, city, fresh)
     )
@@ -187,7 +186,7 @@ def uncut(session: Session, city_id: int, number: int) -> int:
         session.execute(statement, _known(city_id, olds, pieces))
     olds = first["cell"].to_numpy()
     inherited.take_back(session, city_id, number)
-    nets = _follow(session, city, pieces, olds)
+    nets = _follow(session, city, pieces, pairs["cell"].to_numpy())
     told = {"cut": number, "cells": len(olds), "pieces": len(pieces), "nets": nets}
     told |= {"highest": highest}
     audit.append(session, city_id, "cells.uncut", f"city/{city.slug}", told)
@@ -496,26 +495,61 @@ def _unite(session: Session, city_id: int, pairs: pd.DataFrame) -> None:
     _reshape(session, city_id, united)
 
 
+_COUNTED_AGAIN: Final = text("""
+    UPDATE net_count AS k SET cells = k.cells + f.more
+    FROM (
+        SELECT n.seq, a.grid_id, count(DISTINCT p.come) - count(DISTINCT p.gone) AS more
+        FROM unnest(CAST(:gone AS bigint[]), CAST(:come AS bigint[])) AS p (gone, come)
+        JOIN net_cell AS c ON c.city_id = :city AND c.cell_id = p.come
+        JOIN net AS n ON n.city_id = :city AND c.from_seq <= n.seq AND n.seq < c.to_seq
+        JOIN net_grid AS g ON g.city_id = :city AND g.grid_id = c.grid_id
+            AND g.from_seq <= n.seq AND n.seq < g.to_seq
+        CROSS JOIN LATERAL unnest(
+            ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]) AS a (grid_id)
+        WHERE a.grid_id IS NOT NULL
+        GROUP BY n.seq, a.grid_id
+    ) AS f
+    WHERE k.city_id = :city AND k.seq = f.seq AND k.grid_id = f.grid_id
+""")
+_ESTATES_NEAR: Final = text("""
+    SELECT m.compound_id FROM compound AS m WHERE m.city_id = :city AND EXISTS (
+        SELECT FROM cell AS c WHERE c.city_id = :city AND c.cell_id = ANY (:come)
+            AND c.geom && m.geom)
+    UNION
+    SELECT x.compound_id FROM net_compound AS x
+    WHERE x.city_id = :city AND x.grid_id IN (
+        SELECT a.grid_id FROM net_cell AS c
+        JOIN net_grid AS g ON g.city_id = :city AND g.grid_id = c.grid_id
+        CROSS JOIN LATERAL unnest(
+            ARRAY[g.area_1, g.area_2, g.area_3, g.area_4, g.area_5, g.area_6]) AS a (grid_id)
+        WHERE c.city_id = :city AND c.cell_id = ANY (:come))
+""")
+_PAIRS_OF_NET: Final = text("""
+    SELECT string_agg(int8send(cell_id) || int8send(grid_id), '') FROM net_cell
+    WHERE city_id = :city AND from_seq <= :seq AND :seq < to_seq
+""")
+
+
 def _follow(session: Session, city: City, gone: Ids, come: Ids) -> dict[str, list[str]]:
-    """Make again what follows from cells; return the old and the new seal of each net."""
+    """Make again what follows from cells; return the old and the new seal of each net.
+
+    Sums of figures stay what they were: `gone` and `come`, pair by pair, are the same ground.
+    """
     remove = text("DELETE FROM household_place WHERE city_id = :city AND cell_id = ANY (:cells)")
-    session.execute(remove, {"city": city.city_id, "cells": [int(cell) for cell in gone]})
-    derived.refresh_places(
-        session, city.city_id, city.metre_srid, cells=[int(cell) for cell in come]
-    )
-    derived.refresh_figures(session, city.city_id)
-    estates.refresh(session, city.city_id, city.metre_srid)
+    session.execute(remove, {"city": city.city_id, "cells": np.unique(gone).tolist()})
+    derived.refresh_places(session, city.city_id, city.metre_srid, cells=np.unique(come).tolist())
+    known = {"city": city.city_id, "gone": gone.tolist(), "come": come.tolist()}
+    session.execute(_COUNTED_AGAIN, known)
+    near = session.scalars(_ESTATES_NEAR, known).all()
+    estates.refresh(session, city.city_id, city.metre_srid, among=near)
     nets = session.scalars(select(Net).where(Net.city_id == city.city_id).order_by(Net.seq))
     return {str(net.seq): _sealed_again(session, net) for net in nets}
 
 
 def _sealed_again(session: Session, net: Net) -> list[str]:
     """Seal a net anew, whose cells have other names now; return the first digits of both seals."""
-    cells = session.execute(
-        select(NetCell.cell_id, NetCell.grid_id).where(
-            NetCell.city_id == net.city_id, NetCell.from_seq <= net.seq, net.seq < NetCell.to_seq
-        )
-    ).all()
+    told = session.scalar(_PAIRS_OF_NET, {"city": net.city_id, "seq": net.seq}) or b""
+    cells = np.frombuffer(bytes(told), dtype=">i8").reshape(-1, 2).astype(np.int64)
     grids = session.execute(
         select(*(getattr(NetGrid, name) for name in SEALED)).where(
             NetGrid.city_id == net.city_id, NetGrid.from_seq <= net.seq, net.seq < NetGrid.to_seq

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -55,7 +56,9 @@ _SHARED: Final = text(
         LEFT JOIN household_place AS p ON p.city_id = m.city_id AND p.cell_id = c.cell_id
         LEFT JOIN cell_value AS v ON v.city_id = m.city_id AND v.cell_id = c.cell_id
           AND v.measure = 'households' AND v.vintage = (SELECT vintage FROM counted)
-        WHERE m.city_id = :city AND ST_Intersects(m.geom, coalesce(
+        WHERE m.city_id = :city
+          AND (CAST(:compounds AS bigint[]) IS NULL OR m.compound_id = ANY (:compounds))
+          AND ST_Intersects(m.geom, coalesce(
             ST_Transform(ST_SetSRID(ST_MakePoint(p.x, p.y), CAST(:srid AS integer)), 4326),
             ST_PointOnSurface(c.geom)))
     ), part AS (
@@ -311,13 +314,23 @@ def summary(session: Session, at: Moment) -> dict[str, dict[str, int]]:
     return counts
 
 
-def refresh(session: Session, city: int, metre_srid: int, seq: int | None = None) -> None:
+def refresh(
+    session: Session,
+    city: int,
+    metre_srid: int,
+    seq: int | None = None,
+    among: Sequence[int] | None = None,
+) -> None:
     """Reckon again what compounds and grids have in common, on a net or on all of a city's.
+
+    Of all compounds, or of those `among` them.
 
     A cell belongs to a compound when its households stand in it: those of a cell stand at its
     buildings. It rests on the sums of the net's grids, and on where households stand.
     """
     own = delete(NetCompound).where(NetCompound.city_id == city)
-    session.execute(own if seq is None else own.where(NetCompound.seq == seq))
+    own = own if seq is None else own.where(NetCompound.seq == seq)
+    session.execute(own if among is None else own.where(NetCompound.compound_id.in_(among)))
     asked: dict[str, Any] = {"city": city, "srid": metre_srid, "seq": seq}
+    asked["compounds"] = None if among is None else list(among)
     session.execute(_SHARED, asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -14,9 +16,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
 from geo.barriers import parts_of, ways
-from geo.store import checking
 from geo.tables import SRID, Audit, Barrier, Cell, City, Net, NetCell, NetException, Street
 from geo.terms import FOREVER
+
+NEAR_DEGREES: Final = 0.002
+"""How far around cells barriers and streets are looked at."""
 
 
 def parts_of_owners(
@@ -24,9 +28,6 @@ def parts_of_owners(
 ) -> dict[int, pd.Series[int]]:
     """Count the parts, as one can walk, of the leaf grids that own some cells, by net."""
     transformer = Transformer.from_crs(SRID, city.metre_srid, always_xy=True)
-    barriers, streets = (
-        checking.series(session, city, table.geom, transformer) for table in (Barrier, Street)
-    )
     asked = literal(cells.tolist(), ARRAY(BigInteger))
     counted = {}
     for seq in session.scalars(select(Net.seq).where(Net.city_id == city.city_id)):
@@ -39,9 +40,31 @@ def parts_of_owners(
         ).all()
         shapes = shapely.from_wkb([bytes(row[1]) for row in rows])
         plain = shapely.transform(shapes, transformer.transform, interleaved=False)
-        found = ways(gpd.GeoSeries(plain, crs=city.metre_srid), barriers, streets)
+        box = shapely.total_bounds(shapes)
+        lines = [_near(session, city, table, box, transformer) for table in (Barrier, Street)]
+        found = ways(gpd.GeoSeries(plain, crs=city.metre_srid), *lines)
         counted[seq] = parts_of(pd.Series([row[0] for row in rows], dtype="int64"), found)
     return counted
+
+
+def _near(
+    session: Session, city: City, table: Any, box: NDArray[np.float64], transformer: Transformer
+) -> gpd.GeoSeries:
+    """Return the lines of a table around a box in degrees, in metres."""
+    west, south, east, north = (float(side) for side in box)
+    envelope = func.ST_MakeEnvelope(
+        west - NEAR_DEGREES, south - NEAR_DEGREES, east + NEAR_DEGREES, north + NEAR_DEGREES, SRID
+    )
+    stored = session.scalars(
+        select(func.ST_AsBinary(table.geom)).where(
+            table.city_id == city.city_id, table.geom.op("&&")(envelope)
+        )
+    ).all()
+    shapes = shapely.from_wkb([bytes(one) for one in stored])
+    plain = shapely.transform(
+        np.asarray(shapes, dtype=object), transformer.transform, interleaved=False
+    )
+    return gpd.GeoSeries(plain, crs=city.metre_srid)
 
 
 def inherit(

@@ -125,6 +125,8 @@ class PlanGrid(Base):
     """Parts that the grid may lie in: inherited, or marked with `parts_reason`."""
     parts_reason: Mapped[str | None]
     locked_by: Mapped[BigInt | None]
+    code_range: Mapped[str | None]
+    """Range of the code scheme that the next code of the grid comes from, where one said so."""
 
 
 class PlanCell(Base):

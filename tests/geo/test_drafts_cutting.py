@@ -5,22 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import shapely
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from pyproj import Transformer
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer, owner_transaction
-from geo.errors import ConflictError, ForbiddenError, InvalidInputError, PlanNotFoundError
-from geo.store import drafts
+from geo.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    PlanNotFoundError,
+    PlanRuleError,
+)
+from geo.store import cutting, drafts
 from geo.tables import City, UserAccount
 from geo.terms import Role
 from tests.cities import CORNER, METRE_SRID, SIDE_M
 from tests.conftest import MigratedDatabase
 from tests.geo.test_drafts import Room, at
+from tests.geo.test_drafts_together import Second
 
 BACK = Transformer.from_crs(METRE_SRID, 4326, always_xy=True)
 
@@ -260,3 +276,130 @@ def test_a_grid_is_divided_into_even_parts(shop: Workshop) -> None:
     for wrong in ({"n": 1}, {"n": 2, "speed": 1}, {"n": 99}, {"n": 2, "seed": -1}, {"n": True}):
         with pytest.raises(InvalidInputError), shop.at_work() as session:
             drafts.divide(session, shop.planner, shop.plan, {"grid": 121, **wrong}, shop.versions())
+
+
+def test_a_cut_waits_for_the_edit_of_another_plan_and_takes_it_along(shop: Workshop) -> None:
+    other = replace(shop, plan=shop.open())
+    known = other.versions()
+    way = line((5, 1.4), (8, 1.5))
+    with shop.door.transaction(shop.planner) as session:
+        wish = ("move", {"cells": at((5, 1)), "into": 212})
+        drafts.apply(session, shop.planner, other.plan, *wish, known)
+        cutter = Second(shop, ("drag", {"grids": [211, 212], "line": way, "exact": True}), known)
+        cutter.start()
+        assert cutter.waits(shop)
+    cutter.join(60)
+    assert cutter.outcome.cut == 1
+    pieces = sorted(set(ground(shop)) - set(range(1, 41)))
+    assert [other.state()[0][cell] for cell in pieces].count(212) == 2, "both pieces were moved"
+    for plan in (shop, other):
+        whole(plan)
+
+
+def test_an_edit_waits_for_the_cut_and_learns_that_its_cell_is_no_more(shop: Workshop) -> None:
+    other = replace(shop, plan=shop.open())
+    known = shop.versions()
+    way = line((5, 1.4), (8, 1.5))
+    with shop.at_work() as session:
+        wish = {"grids": [211, 212], "line": way, "exact": True}
+        drafts.apply(session, shop.planner, shop.plan, "drag", wish, known)
+        editor = Second(other, ("move", {"cells": at((5, 1)), "into": 212}), known)
+        editor.start()
+        assert editor.waits(shop)
+    editor.join(60)
+    assert isinstance(editor.outcome, InvalidInputError), editor.outcome
+    assert editor.outcome.data["cells"] == at((5, 1))
+    whole(other)
+
+
+def test_the_second_of_two_cuts_through_the_same_cells_finds_the_pieces(shop: Workshop) -> None:
+    other = replace(shop, plan=shop.open())
+    known = shop.versions()
+    with shop.at_work() as session:
+        wish = {"grids": [211, 212], "line": line((5, 1.4), (8, 1.5)), "exact": True}
+        drafts.apply(session, shop.planner, shop.plan, "drag", wish, known)
+        wish = {"grid": 211, "line": line((6.5, -0.1), (6.6, 2.1)), "exact": True}
+        second = Second(other, ("split_by_line", wish), known)
+        second.start()
+        assert second.waits(shop)
+    second.join(60)
+    assert second.outcome.cut == 2
+    assert len(ground(shop)) == 40 + 3 + 3, "a whole cell and two pieces of one were parted"
+    for plan in (shop, other):
+        whole(plan)
+    with pytest.raises(ConflictError, match="cut"), shop.at_work() as session:
+        cutting.uncut(session, shop.city, 1)
+
+
+class Cutting(RuleBasedStateMachine):
+    """One planner at one draft, cutting, moving and taking back; whole after each step."""
+
+    shop: ClassVar[Workshop]
+
+    @initialize()
+    def begin(self) -> None:
+        """Open a plan."""
+        self.room = replace(self.shop, plan=self.shop.open())
+        self.kept: list[Any] = []
+
+    def redraw(self, op: str, **args: Any) -> None:
+        """Try an edit; what is refused leaves everything as it was."""
+        before = (self.room.state(), ground(self.room))
+        try:
+            self.room.edit(op, **args)
+        except (PlanRuleError, InvalidInputError, ConflictError):
+            assert (self.room.state(), ground(self.room)) == before
+        else:
+            self.kept.append(before[0])
+
+    @rule(
+        grid=st.sampled_from([121, 211, 212, 1111]),
+        exact=st.booleans(),
+        places=st.lists(
+            st.tuples(st.floats(-0.5, 8.5), st.floats(-0.5, 5.5)), min_size=2, max_size=4
+        ),
+    )
+    def split(self, grid: int, exact: bool, places: list[tuple[float, float]]) -> None:
+        self.redraw("split_by_line", grid=grid, line=line(*sorted(places)), exact=exact)
+
+    @rule(
+        pair=st.sampled_from([(211, 212), (212, 213), (121, 211), (1111, 1112)]),
+        exact=st.booleans(),
+        south=st.floats(0.2, 4.5),
+        bend=st.tuples(st.floats(0.5, 7.5), st.floats(0.2, 4.8)),
+        north=st.floats(0.2, 4.5),
+    )
+    def drag(self, pair: Any, exact: bool, south: float, bend: Any, north: float) -> None:
+        way = line((-1, south), bend, (9, north))
+        self.redraw("drag", grids=list(pair), line=way, exact=exact)
+
+    @rule(share=st.floats(0, 1), into=st.sampled_from([211, 212, 121, 1112]))
+    def move(self, share: float, into: int) -> None:
+        cells = sorted(self.room.state()[0])
+        self.redraw("move", cells=[cells[int(share * (len(cells) - 1))]], into=into)
+
+    @rule()
+    def undo(self) -> None:
+        if self.kept:
+            self.room.undo()
+            now, then = self.room.state(), self.kept.pop()
+            assert now[1] == then[1]
+            assert {cell: leaf for cell, leaf in now[0].items() if cell in then[0]} == then[0]
+
+    @invariant()
+    def holds(self) -> None:
+        whole(self.room)
+
+
+def test_any_sequence_of_cuts_edits_and_undos_leaves_a_whole_net(shop: Workshop) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        type("Bound", (Cutting,), {"shop": shop}),
+        settings=settings(
+            max_examples=2,
+            stateful_step_count=6,
+            deadline=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

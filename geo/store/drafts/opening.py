@@ -34,9 +34,9 @@ _FROM_NET = text("""
 """)
 _GRIDS_OF_PLAN = text("""
     INSERT INTO plan_grid (city_id, plan_id, grid_id, level, parent_id, name, kind, ended, version,
-        boundary, boundary_from, parts, parts_reason)
+        boundary, boundary_from, parts, parts_reason, code_range)
     SELECT city_id, :plan, grid_id, level, parent_id, name, kind, ended, version, boundary,
-        boundary_from, parts, parts_reason
+        boundary_from, parts, parts_reason, code_range
     FROM plan_grid WHERE city_id = :city AND plan_id = :other
 """)
 _CELLS_OF_PLAN = text("""

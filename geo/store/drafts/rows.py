@@ -39,7 +39,8 @@ _NAMED = text("""
         JOIN plan_grid AS g ON g.city_id = :city AND g.plan_id = :plan AND g.grid_id = a.grid_id
         WHERE g.parent_id IS NOT NULL
     )
-    SELECT g.grid_id, g.level, g.parent_id, g.name, g.kind, g.ended, g.parts, g.parts_reason
+    SELECT g.grid_id, g.level, g.parent_id, g.name, g.kind, g.ended, g.parts, g.parts_reason,
+        g.code_range
     FROM plan_grid AS g WHERE g.city_id = :city AND g.plan_id = :plan AND g.grid_id IN (
         SELECT grid_id FROM below UNION SELECT grid_id FROM above)
 """)
@@ -104,11 +105,12 @@ _NUMBERED = text("""
 """)
 _PUT_GRID = text("""
     INSERT INTO plan_grid (city_id, plan_id, grid_id, level, parent_id, name, kind, ended, parts,
-        parts_reason)
-    VALUES (:city, :plan, :grid, :level, :parent, :name, :kind, :ended, :parts, :reason)
+        parts_reason, code_range)
+    VALUES (:city, :plan, :grid, :level, :parent, :name, :kind, :ended, :parts, :reason, :range)
     ON CONFLICT (city_id, plan_id, grid_id) DO UPDATE SET parent_id = excluded.parent_id,
         name = excluded.name, kind = excluded.kind, ended = excluded.ended,
-        parts = excluded.parts, parts_reason = excluded.parts_reason
+        parts = excluded.parts, parts_reason = excluded.parts_reason,
+        code_range = excluded.code_range
 """)
 _AGED = text("""
     UPDATE plan_grid SET version = version + 1,
@@ -300,6 +302,7 @@ def write(session: Session, draft: Draft, change: Change, reserve: int | None) -
         told = {
             "grid": grid, "level": facts.level, "parent": facts.parent, "name": facts.name,
             "kind": facts.kind, "ended": facts.ended, "parts": facts.parts, "reason": facts.reason,
+            "range": facts.code_range,
         }  # fmt: skip
         session.execute(_PUT_GRID, draft.known(**told))
     if not change.cells:

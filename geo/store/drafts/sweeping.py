@@ -15,7 +15,7 @@ from geo.errors import InvalidInputError
 from geo.redraw import sweep
 from geo.redraw.edits import MOST_CELLS, MOST_GRIDS, numbers
 from geo.store.cutting import hold_cells
-from geo.store.drafts import checks, editing, rows
+from geo.store.drafts import checks, dividing, editing, rows
 from geo.store.drafts.editing import Applied, Versions
 from geo.store.drafts.rows import Draft
 from geo.tables import SRID, City
@@ -76,6 +76,8 @@ def redraw(
         As for `apply`.
     """
     asked = {name: args[name] for name in sweep.FIELDS if name in args}
+    if op == dividing.DIVIDE:
+        return dividing.divide(session, viewer, plan_id, args, versions)
     if not asked:
         return editing.apply(session, viewer, plan_id, op, args, versions)
     if op not in BY_AREA or "cells" in args:

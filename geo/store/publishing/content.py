@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from geo.store.drafts.rows import Draft
 
 _GRIDS: Final = text("""
-    SELECT grid_id, level, parent_id, name, kind, ended, parts, parts_reason FROM plan_grid
+    SELECT grid_id, level, parent_id, name, kind, ended, parts, parts_reason, code_range
+    FROM plan_grid
     WHERE city_id = :city AND plan_id = :plan ORDER BY grid_id
 """)
 _CELLS: Final = text("""

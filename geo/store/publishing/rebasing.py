@@ -56,8 +56,8 @@ _OF_NET: Final = text("""
     WHERE g.city_id = :city AND g.from_seq <= :seq AND :seq < g.to_seq
 """)
 _OF_PLAN: Final = text("""
-    SELECT grid_id, level, parent_id, name, kind, ended, parts, parts_reason FROM plan_grid
-    WHERE city_id = :city AND plan_id = :plan
+    SELECT grid_id, level, parent_id, name, kind, ended, parts, parts_reason, code_range
+    FROM plan_grid WHERE city_id = :city AND plan_id = :plan
 """)
 _LAST: Final = text("SELECT max(seq) FROM net WHERE city_id = :city AND cancelled_at IS NULL")
 _LAST_EDIT: Final = text(

@@ -61,7 +61,8 @@ _MOVED: Final = text("""
     ORDER BY m.cell_id
 """)
 _GRIDS_OF_PLAN: Final = text("""
-    SELECT g.grid_id, g.level, g.parent_id, g.name, g.kind, g.parts, g.parts_reason
+    SELECT g.grid_id, g.level, g.parent_id, g.name, g.kind, g.parts, g.parts_reason,
+        g.code_range
     FROM plan_grid AS g
     WHERE g.city_id = :city AND g.plan_id = :plan AND NOT g.ended AND (
         g.kind <> 'reserve'
@@ -296,7 +297,7 @@ def _grids_of_net(session: Session, city: City, seq: int) -> pd.DataFrame:
 
 def _grids_of_plan(session: Session, draft: Draft) -> pd.DataFrame:
     """Return the grids of the net to be: those of the plan, a reserve only if it holds anything."""
-    names = ["grid_id", "level", "parent_id", "name", "kind", "parts", "reason"]
+    names = ["grid_id", "level", "parent_id", "name", "kind", "parts", "reason", "code_range"]
     found = session.execute(_GRIDS_OF_PLAN, draft.known()).all()
     frame = pd.DataFrame([tuple(row) for row in found], columns=names)
     return frame.astype({"parent_id": "Int64"})
@@ -323,7 +324,7 @@ def _codes(
     if scheme is None:
         return pd.Series(known, index=new.index, dtype="object")
     drawn = new["grid_id"].isin(net.index)
-    own = new.loc[drawn, ["grid_id", "level", "parent_id", "kind"]]
+    own = new.loc[drawn, ["grid_id", "level", "parent_id", "kind", "code_range"]]
     table = gpd.GeoDataFrame(
         own.assign(code=known[drawn.to_numpy()]),
         geometry=net.geometry.loc[own["grid_id"]].to_numpy(), crs=city.metre_srid,
