@@ -6,17 +6,13 @@ Only the columns that the recipe names are read.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
-import pyogrio
 import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
@@ -24,8 +20,7 @@ from pyproj.exceptions import CRSError
 from geo.crs import WGS84_SRID, require_metres
 from geo.errors import DeliveryError
 from geo.files import guard
-from geo.files.limits import OPERATOR
-from geo.files.sources import Batch, RawLayer, batches, open_file
+from geo.files.reading import Raw, read_raw
 from geo.findings import Finding
 from geo.recipes import BarrierPart, LevelPart, Recipe, Source
 from geo.terms import BarrierKind
@@ -33,12 +28,17 @@ from geo.terms import BarrierKind
 AREAL: Final = ("Polygon", "MultiPolygon")
 LINEAR: Final = ("LineString", "MultiLineString")
 POINTS: Final = ("Point",)
-DEAD_PROXY: Final = "127.0.0.1:9"
 WATERY: Final = (BarrierKind.RIVER, BarrierKind.WATER)
 
 #: Slack around a reference system's area of use, in degrees.
 AREA_SLACK_DEG: Final = 0.5
 EXAMPLES: Final = 5
+
+
+Reader = Callable[[Path, str | None, Mapping[str, str], str | None], Raw]
+"""Reads a layer as it is; see `geo.files.reading.read_raw`."""
+READER: Reader = read_raw
+"""Behind walls; tests of what is read put one without them in its place."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def read_delivery(
     levels = [
         reader.read(part, _level_columns(part, recipe, weights), AREAL) for part in recipe.levels
     ]
-    values = [reader.read(part, part.columns, AREAL) for part in recipe.values]  # noqa: PD011
+    values = [reader.read(part, part.columns, AREAL) for part in recipe.values]
     barriers = [
         reader.read(part, _barrier_columns(part), AREAL if part.kind in WATERY else LINEAR)
         for part in recipe.barriers
@@ -145,7 +145,11 @@ def _barrier_columns(part: BarrierPart) -> dict[str, str]:
 
 
 def read_layer(
-    folder: Path, source: Source, columns: dict[str, str], geometry: Sequence[str]
+    folder: Path,
+    source: Source,
+    columns: dict[str, str],
+    geometry: Sequence[str],
+    reader: Reader | None = None,
 ) -> Delivered:
     """Read one layer of one file.
 
@@ -158,6 +162,8 @@ def read_layer(
         Name in the answer -> column of the file; others are not read.
     geometry : sequence of str
         Types that are accepted.
+    reader : callable, optional
+        In place of the one behind walls.
 
     Returns
     -------
@@ -172,40 +178,25 @@ def read_layer(
         contradicts the recipe's, or rows have another geometry; with all reasons at once.
     """
     path = _path(folder, source)
-    with _opened(path, source) as (raw, encoding):
-        crs, defects = _crs(raw.crs, source)
-        present = list(raw.columns)
-        defects += [
-            f"{source.label}: no column '{name}'{_nearest(name, present)}; it has {present}"
-            for name in dict.fromkeys(columns.values())
-            if name not in present
-        ]
-        if defects:
-            raise DeliveryError(defects)
-        wanted = sorted(set(columns.values()))
-        frames = [_frame(batch, columns) for batch in batches(raw, wanted, encoding)]
-    if not frames:
+    read = (reader or READER)(path, source.layer, columns, source.encoding)
+    if source.layer is not None and source.layer not in read.layers:
+        nearest = _nearest(source.layer, read.layers)
+        message = f"{source.label}: no such layer{nearest}; it has {read.layers}"
+        raise DeliveryError([message])
+    crs, defects = _crs(read.crs, source)
+    defects += [
+        f"{source.label}: no column '{name}'{_nearest(name, read.columns)}; it has {read.columns}"
+        for name in dict.fromkeys(columns.values())
+        if name not in read.columns
+    ]
+    if defects:
+        raise DeliveryError(defects)
+    if read.frame is None or read.frame.empty:
         raise DeliveryError([f"{source.label}: the layer is empty"])
-    whole = pd.concat(frames, ignore_index=True)
-    frame = gpd.GeoDataFrame(whole, geometry="geometry", crs=crs)
-    frame.index += 1
+    frame = read.frame.set_crs(crs)
     _refuse_persons(frame, source, columns)
-    remarks = [replace(found, source=source.label) for found in raw.findings]
+    remarks = [replace(found, source=source.label) for found in read.findings]
     return _with_shapes(frame, source, geometry, remarks)
-
-
-@contextmanager
-def _opened(path: Path, source: Source) -> Iterator[tuple[RawLayer, str]]:
-    """Yield a layer that can be read, and the encoding of its texts."""
-    with TemporaryDirectory(prefix="wangge-recipe-") as folder, _without_network():
-        opened = open_file(path, Path(folder), OPERATOR, source.file)
-        names = [layer.name for layer in opened.layers]
-        if source.layer is not None and source.layer not in names:
-            nearest = _nearest(source.layer, names)
-            message = f"{source.label}: no such layer{nearest}; it has {names}"
-            raise DeliveryError([message])
-        raw = opened.layer(source.layer)
-        yield raw, source.encoding or raw.encoding.used
 
 
 def _refuse_persons(frame: gpd.GeoDataFrame, source: Source, columns: dict[str, str]) -> None:
@@ -217,12 +208,6 @@ def _refuse_persons(frame: gpd.GeoDataFrame, source: Source, columns: dict[str, 
     }
     if why := [f"{source.label}: {said}" for said in found.values() if said]:
         raise DeliveryError(why)
-
-
-def _frame(batch: Batch, columns: dict[str, str]) -> pd.DataFrame:
-    read = {name: batch.columns[column].to_pandas() for name, column in columns.items()}
-    shapes = batch.shapes if batch.shapes is not None else np.full(batch.rows, None, dtype=object)
-    return pd.DataFrame({**read, "geometry": shapes})
 
 
 def in_metres(delivered: Delivered, metre_srid: int, *, strays: bool = False) -> Delivered:
@@ -374,14 +359,3 @@ def _rows(chosen: Any) -> str:
     rows = (np.flatnonzero(chosen) + 1).tolist()
     more = f" and {len(rows) - EXAMPLES} more" if len(rows) > EXAMPLES else ""
     return f"rows {', '.join(map(str, rows[:EXAMPLES]))}{more}"
-
-
-@contextmanager
-def _without_network() -> Iterator[None]:
-    """Keep GDAL from the network."""
-    before = pyogrio.get_gdal_config_option("GDAL_HTTP_PROXY")
-    pyogrio.set_gdal_config_options({"GDAL_HTTP_PROXY": DEAD_PROXY})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"GDAL_HTTP_PROXY": before})

@@ -299,9 +299,10 @@ def _demand_coverage(shapes: Array, owner: Ints, forth: Transformer, origin: Flo
         wrong = shapely.coverage_invalid_edges(plain)
     wrong = wrong[~shapely.is_empty(wrong)]
     spots = shapely.point_on_surface(wrong)
-    beside = shapely.STRtree(plain[: len(owner)]).query(
-        wrong, predicate="dwithin", distance=BESIDE_M
-    )[1]
+    pieces = shapely.STRtree(plain[: len(owner)])
+    beside = pieces.query(spots, predicate="dwithin", distance=BESIDE_M)[1]
+    if not len(beside):  # a long border of which a piece touches another part
+        beside = pieces.query(wrong, predicate="dwithin", distance=BESIDE_M)[1]
     defects = [f"near ({x:.2f}, {y:.2f})" for x, y in shapely.get_coordinates(spots) + origin]
     message = f"The pieces do not match what lies beside them: {'; '.join(defects[:3])}"
     cells = np.unique(owner[beside]).tolist()

@@ -10,13 +10,20 @@ Two wards of 100 x 200 m side by side, four blocks of 100 x 100 m; the outline o
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import geopandas as gpd
 import pyogrio
 import shapely
 from shapely import LineString, MultiLineString, Point, box
+
+from geo.files.deliver import deliver_raw
+from geo.files.limits import OPERATOR
+from geo.files.reading import Raw, raw_of
+from geo.files.sources import open_file
 
 METRE_SRID: Final = 26986
 CORNER: Final = (232_000.0, 902_000.0)
@@ -162,3 +169,15 @@ def bow_tie(x: float, y: float, side: float) -> Any:
     """Return an area whose ring crosses itself."""
     corners = [at(x, y), at(x + side, y + side), at(x + side, y), at(x, y + side)]
     return shapely.Polygon(corners)
+
+
+def read_here(
+    path: Path, layer: str | None, columns: Mapping[str, str], encoding: str | None
+) -> Raw:
+    """Read a layer of a recipe without a process of its own: what is read, not the walls."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = folder / "rows.arrow"
+        opened = open_file(path, folder, OPERATOR, path.name)
+        answer = deliver_raw(opened, layer, columns, encoding, rows, OPERATOR)
+        return raw_of(answer, rows, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -62,13 +62,93 @@ def deliver(
     writer = _Writer(label, raw, facts, wish, limits)
     with pa.OSFile(str(target), "wb") as sink:
         writer.write(sink)
-    said = [finding for finding in findings if finding.kind != "no_shape"]
+    mapped = set(wish.columns.values())  # what is taken all the same, such as a worker's name
+    said = [
+        finding
+        for finding in findings
+        if finding.kind != "no_shape"
+        and not (finding.kind == "about_person" and finding.subject in mapped)
+    ]
     return {
         "label": label,
         "layer": asdict(facts),
         "rows": writer.rows,
         "findings": [asdict(finding) for finding in (*said, *writer.findings())],
     }
+
+
+def deliver_raw(
+    opened: Opened,
+    name: str | None,
+    columns: Mapping[str, str],
+    encoding: str | None,
+    target: Path,
+    limits: Limits,
+) -> dict[str, Any]:
+    """Write a layer's rows as they are, in the numbers of the file, and return what it says.
+
+    Nothing is worked out: whoever asks knows what the file has to say, as a recipe does.
+
+    Parameters
+    ----------
+    opened : Opened
+    name : str, optional
+        Layer; None: the only one.
+    columns : mapping of str to str
+        The program's name -> column of the file; where one is missing, no rows are written.
+    encoding : str, optional
+        In place of what was found out.
+    target : Path
+        Columns `row`, `geometry` (WKB) and the program's names.
+    limits : Limits
+
+    Raises
+    ------
+    FileRefusedError
+        If there are several layers and none is named, or too many rows.
+    """
+    names = [layer.name for layer in opened.layers]
+    if name is not None and name not in names:
+        return {"layers": names, "rows": None}
+    raw = opened.layer(name)
+    told = {
+        "layers": names,
+        "columns": list(raw.columns),
+        "crs": raw.crs,
+        "findings": [asdict(finding) for finding in raw.findings],
+    }
+    if not set(columns.values()) <= set(raw.columns):
+        return {**told, "rows": None}
+    rows = 0
+    stream: Any = None
+    schema: Any = None
+    with pa.OSFile(str(target), "wb") as sink:
+        wanted = sorted(set(columns.values()))
+        for batch in batches(raw, wanted, encoding or raw.encoding.used):
+            numbers = np.arange(rows + 1, rows + batch.rows + 1, dtype=np.int64)
+            found = {ROW: pa.array(numbers)}
+            found |= {ours: _plain(batch.columns[column]) for ours, column in columns.items()}
+            shapes = batch.shapes
+            empty = pa.nulls(batch.rows, pa.binary())
+            found[SHAPE] = (
+                empty if shapes is None else pa.array(shapely.to_wkb(shapes), pa.binary())
+            )
+            table = pa.table(found)
+            if stream is None:
+                schema = table.schema
+                stream = pa.ipc.new_stream(sink, schema)
+            stream.write_table(table.cast(schema))
+            rows += batch.rows
+            if rows > limits.features:
+                said = phrase(
+                    "%(file)s: it has more than %(most)s rows",
+                    file=opened.label,
+                    most=f"{limits.features:,}",
+                )
+                raise FileRefusedError("too_large", [said])
+        if stream is not None:
+            stream.close()
+    return {**told, "rows": rows}
 
 
 def _placed_as_wished(raw: RawLayer, wish: Wish) -> RawLayer:

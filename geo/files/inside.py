@@ -72,7 +72,7 @@ def _limit(task: dict[str, Any]) -> None:
 
 def _do(task: dict[str, Any], folder: Path) -> dict[str, Any]:
     from geo.errors import DeliveryError, FileRefusedError
-    from geo.files.deliver import deliver
+    from geo.files.deliver import deliver, deliver_raw
     from geo.files.facts import Wish
     from geo.files.limits import Limits
     from geo.files.sources import open_file
@@ -88,7 +88,10 @@ def _do(task: dict[str, Any], folder: Path) -> dict[str, Any]:
         opened = open_file(first, unpacked, limits, task["label"])
         if task["do"] == "understand":
             return {"understood": understand_opened(opened, wish, task["layer"]).as_data()}
-        return deliver(opened, task["layer"], wish, folder / "rows.arrow", limits)
+        rows = folder / "rows.arrow"
+        if task["do"] == "raw":
+            return deliver_raw(opened, task["layer"], wish.columns, wish.encoding, rows, limits)
+        return deliver(opened, task["layer"], wish, rows, limits)
     except DeliveryError as error:
         reason = error.data["reason"] if isinstance(error, FileRefusedError) else ""
         said = [_said(task["label"], defect) for defect in error.data["defects"]]

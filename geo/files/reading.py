@@ -172,6 +172,75 @@ def stream(
         yield Streamed(label, _frames(folder / jail.ROWS, path), rows, findings, facts, spent)
 
 
+@dataclass(frozen=True)
+class Raw:
+    """A layer as its file has it.
+
+    Attributes
+    ----------
+    layers : list of str
+        All layers of the file.
+    columns : list of str
+        Of the layer; empty where there is none of this name.
+    crs : str or None
+        As the file says.
+    frame : GeoDataFrame or None
+        The mapped columns, in the numbers of the file, without a CRS, indexed by row number; None
+        where the layer or a column is not there.
+    findings : tuple of Finding
+    """
+
+    layers: list[str]
+    columns: list[str]
+    crs: str | None
+    frame: gpd.GeoDataFrame | None
+    findings: tuple[Finding, ...] = ()
+
+
+def read_raw(
+    path: Path, layer: str | None, columns: Mapping[str, str], encoding: str | None = None
+) -> Raw:
+    """Return a layer of the operator's own file as it is, read behind the walls.
+
+    Parameters
+    ----------
+    path : Path
+    layer : str, optional
+        None: the only one.
+    columns : mapping of str to str
+        The program's name -> column of the file.
+    encoding : str, optional
+        In place of what is found out.
+
+    Raises
+    ------
+    DeliveryError, FileRefusedError
+        If it cannot be read, or has several layers and none is named.
+    """
+    wish = Wish(columns=dict(columns), encoding=encoding)
+    task = {"do": "raw", "layer": layer, "wish": _plain(wish)}
+    with jail.run(task, path, OPERATOR, OPERATOR.read_s, trusted=True) as (answer, folder):
+        return raw_of(unpacked(answer), folder / jail.ROWS, path)
+
+
+def raw_of(answer: Mapping[str, Any], rows: Path, path: Path) -> Raw:
+    """Return what `geo.files.deliver.deliver_raw` answered and wrote."""
+    try:
+        names = [str(name) for name in answer["layers"]]
+        columns = [str(name) for name in answer.get("columns", [])]
+        crs = answer.get("crs")
+        found = tuple(finding_from_data(one) for one in answer.get("findings", []))
+        count = answer["rows"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unclear(path) from error
+    frame = None
+    if count is not None:
+        parts = list(_frames(rows, path)) if count else []
+        frame = gpd.pd.concat(parts) if parts else gpd.GeoDataFrame(geometry=[])
+        frame = frame.set_crs(None, allow_override=True)
+    return Raw(names, columns, None if crs is None else str(crs), frame, found)
+
+
 def _plain(wish: Wish) -> dict[str, Any]:
     return {**asdict(wish), "columns": dict(wish.columns)}
 

@@ -89,6 +89,11 @@ LAT: Final = (
 )
 WKT: Final = ("wkt", "geom", "geometry", "thegeom", "wktgeom", "shape", "几何", "图形")
 BOTH: Final = ("坐标", "经纬度", "location", "coordinates", "lonlat", "lnglat")
+#: What stands beside "longitude" in headings to say the datum; `reference.DATUM_WORDS` reads it.
+_OF_A_DATUM: Final = re.compile(
+    r"wgs\s?84|wgs|gcj-?02|gcj|bd-?09|(?<![a-z])bd|cgcs\s?2000|baidu|amap|gaode|tencent|gps"
+    r"|百度|高德|腾讯|火星|国家2000"
+)
 _PAIR: Final = re.compile(
     r"\s*[(\[]?\s*(-?\d+(?:\.\d+)?)\s*[,， ;；]\s*(-?\d+(?:\.\d+)?)\s*[)\]]?\s*"
 )
@@ -209,10 +214,17 @@ def coordinate_columns(
     --------
     >>> coordinate_columns(["名称", "经度(°)", "纬度(°)"])
     ('经度(°)', '纬度(°)')
+    >>> coordinate_columns(["名称", "经度_wgs84", "高德纬度"])
+    ('经度_wgs84', '高德纬度')
     >>> coordinate_columns(["name", "households"])
     ()
     """
     plain = {_plain(heading): heading for heading in reversed(headings)}
+    plain |= {
+        short: heading
+        for name, heading in plain.items()
+        if (short := _OF_A_DATUM.sub("", name)) and short not in plain
+    }
     lons, lats = ([plain[word] for word in words if word in plain] for words in (LON, LAT))
     if lons and lats:
         return lons[0], lats[0]
@@ -257,7 +269,7 @@ def number(value: Any) -> float:
 
     Examples
     --------
-    >>> number("121.5"), number(" 31°14′24″N "), number("—"), number(None)
+    >>> number("121.5"), round(number(" 31°14′24″N "), 9), number("—"), number(None)
     (121.5, 31.24, nan, nan)
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -19,7 +19,7 @@ SURE: Final = 0.9
 """Certainty from which the best datum is proposed."""
 DRAWN: Final = 40
 """Shapes of a picture."""
-SPAN_DEG: Final = 0.006
+SPAN_DEG: Final = 0.004
 """Height of a picture, degrees of latitude."""
 MOST_STREETS: Final = 400
 FINE_DEG: Final = 2e-6

@@ -164,6 +164,9 @@ def rows_of(delivered: Delivered, wish: ImportWish, city: CityFacts, found: Find
     if not len(shaped):
         texts = (f"{name} {some(f'{text!r}' for text in odd)}" for name, odd in unknown.items())
         said = phrase("no row can be taken")
+        if len(frame):
+            said = phrase("no row has a place: map longitude and latitude, or an address")
+            raise DeliveryError([at(delivered.label, said)])
         if unknown:
             said = phrase(
                 "no row can be taken; say what these are: %(texts)s", texts="; ".join(texts)

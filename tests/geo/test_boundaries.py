@@ -15,6 +15,7 @@ import pytest
 import shapely
 from shapely import Point, Polygon
 
+from geo import boundaries
 from geo.boundaries import AREAL, LINEAR, POINTS, in_metres, read_delivery, read_layer
 from geo.errors import DeliveryError, TopologyError
 from geo.recipes import Source, recipe_from_tables
@@ -22,6 +23,12 @@ from tests import deliveries
 from tests.deliveries import METRE_SRID, blocks, deliver, write
 
 CODES = {"code": "id"}
+
+
+@pytest.fixture(autouse=True)
+def without_walls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read is tried here; the walls are in test_jail."""
+    monkeypatch.setattr(boundaries, "READER", deliveries.read_here)
 
 
 def refused(

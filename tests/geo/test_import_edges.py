@@ -184,13 +184,18 @@ def values(session: Any, vintage: str) -> dict[int, float]:
     return {int(row[0]): float(row[1]) for row in rows}
 
 
+def latest(session: Any) -> str:
+    wanted = "SELECT vintage FROM vintage WHERE NOT seasonal ORDER BY taken_on DESC LIMIT 1"
+    return str(session.scalar(text(wanted)))
+
+
 def test_a_count_of_a_season_stands_beside_that_of_the_year(fresh_city: MigratedDatabase) -> None:
     with owner(fresh_city) as session:
         code, cell, had = session.execute(
             text("SELECT code, cell_id, households FROM building WHERE code IS NOT NULL LIMIT 1")
         ).one()
         before = everything(session)
-        base = session.scalar(text("SELECT vintage FROM vintage WHERE NOT seasonal"))
+        base = latest(session)
         of_year = values(session, base)
         rows = [{"building_code": code, "households": had + 30, "geometry": None}]
         wanted = wish(
@@ -214,9 +219,7 @@ def test_a_count_of_a_season_stands_beside_that_of_the_year(fresh_city: Migrated
 def test_estimates_are_a_count_of_their_own_and_marked(fresh_city: MigratedDatabase) -> None:
     with owner(fresh_city) as session:
         before = everything(session)
-        base = session.scalar(
-            text("SELECT vintage FROM vintage WHERE NOT seasonal ORDER BY taken_on DESC LIMIT 1")
-        )
+        base = latest(session)
         counted = sum(values(session, base).values())
         wanted = wish(DeliveryKind.BUILDINGS, ("code",), estimate=True)
         row, _ = imported(session, HOUSES, wanted)

@@ -14,7 +14,7 @@ from shapely import MultiLineString, Point, box
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from geo import service
+from geo import boundaries, service
 from geo.boundaries import read_delivery
 from geo.dataset import CityDataset
 from geo.errors import DeliveryError, RecipeError, WanggeError
@@ -26,6 +26,12 @@ from tests import deliveries
 from tests.deliveries import area, blocks, bow_tie, deliver, recipe_tables, stations, wards
 
 Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture(autouse=True)
+def without_walls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read is tried here; the walls are in test_jail."""
+    monkeypatch.setattr(boundaries, "READER", deliveries.read_here)
 
 
 def imported(

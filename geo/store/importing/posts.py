@@ -55,6 +55,18 @@ WHY: Final = {
     "held_already": phrase("this worker holds the post already"),
 }
 """Why a row of posts cannot be taken."""
+CALLED: Final = {
+    "grid": phrase("Grid code"),
+    "role": phrase("Role"),
+    "post": phrase("Post number"),
+    "worker": phrase("Worker's name"),
+    "name": phrase("Worker's name"),
+    "duty_number": phrase("Duty number"),
+    "part_time": phrase("Part-time"),
+    "valid_from": phrase("From"),
+    "last_day": phrase("Until"),
+}
+"""What the columns of a roster are called."""
 OTHERWISE: Final = phrase("it does not fit")
 _FOLLOWED: Final = text(
     """
@@ -83,7 +95,9 @@ def plan(task: Task) -> Plan:
     content = _workbook(task)
     report = _taken(task, content, write=False)
     for row in report.rejected:
-        subject = phrase("row %(n)s, %(column)s", n=row.row - 1, column=row.column)
+        subject = phrase(
+            "row %(n)s, %(column)s", n=row.row - 1, column=CALLED.get(row.column, row.column)
+        )
         done = phrase(
             "cannot be taken (%(reason)s): '%(value)s'",
             reason=WHY.get(row.reason, OTHERWISE),

@@ -112,7 +112,7 @@ function widened([west, south, east, north]) {
   return [west - 0.008, south - 0.008, east + 0.008, north + 0.008];
 }
 
-const SPAN = 0.006;
+const SPAN = 0.004;
 
 function picture({ at, shapes, streets }) {
   const NS = "http://www.w3.org/2000/svg";

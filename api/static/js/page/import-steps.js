@@ -91,7 +91,7 @@ export function understood(card, page, wish, onWish, onPrepare) {
   const change = (more) => onWish({ ...wish, layer: layer.name, kind, ...more });
   const kinds = [...new Set([...proposed, ...Object.keys(page.kinds)])];
   return [
-    facts(card, layer),
+    facts(card, layer, kind === "posts" ? Object.values(mappingOf(layer, kind, wish)) : []),
     layers.length > 1 && h("label", { class: "field" }, h("span", {}, t("Layer")),
       h("select", { onchange: (event) => onWish({ layer: event.target.value }) }, layers.map((one) =>
         option(one.name, t("%(name)s (%(n)s rows)", { name: one.name, n: number(one.features) }), layer.name)))),
@@ -106,8 +106,8 @@ export function understood(card, page, wish, onWish, onPrepare) {
   ];
 }
 
-function facts(card, layer) {
-  const persons = layer.columns.filter((one) => one.about_person);
+function facts(card, layer, taken) {
+  const persons = layer.columns.filter((one) => one.about_person && !taken.includes(one.name));
   const rows = [
     [t("Format"), card.understood.format],
     [t("Rows"), number(layer.features)],
@@ -325,6 +325,10 @@ function confirmation(card, on) {
   const counts = card.report.difference;
   const ticked = new Set(["new", "changed"].filter((one) => counts[one] > 0));
   const nothing = !["new", "changed", "gone"].some((one) => counts[one] > 0);
+  if (card.report.figures.rejected > 0) {
+    return [h("p", { class: "notice is-bad" }, t("%(n)s rows cannot be taken, so nothing of this file is: correct them and deliver it again.", { n: number(card.report.figures.rejected) })), again(on)];
+  }
+  if (nothing && counts.same === 0) return [h("p", { class: "notice" }, t("Nothing of this file can be imported as it is: see what was found.")), again(on)];
   if (nothing) return [h("p", { class: "notice is-good" }, t("Everything stands already; there is nothing to import.")), again(on)];
   const go = button(t("Import"), () => on.confirm([...ticked]), true);
   const tick = (one) => h("label", {}, h("input", {
