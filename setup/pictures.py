@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import re
 import shutil
 import sys
@@ -16,9 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import shapely
 from PIL import Image, ImageChops
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, FilePayload, Page, sync_playwright
 
+from geo.datums import shapes_from_wgs84
 from geo.service import DEMO_PASSWORD
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
@@ -123,6 +127,31 @@ def fill_notice(page: Page) -> None:
     page.fill(".office-side [name=body]", "更换阀门。请提前储水。")
 
 
+def drop_buildings(page: Page) -> None:
+    """Drop buildings as a web map has them, and look at what would come of it."""
+    found = page.evaluate(
+        "(city) => fetch(`/api/v1/cities/${city}/buildings?f=geojson&limit=400`)"
+        ".then(r => r.json())",
+        CITY,
+    )
+    shapes = [shapely.geometry.shape(one["geometry"]) for one in found["features"]]
+    moved = shapes_from_wgs84(np.array(shapes, dtype=object), "gcj02")
+    rows = [
+        {
+            "type": "Feature",
+            "properties": {"楼栋编码": f"A{number:04d}", "户主姓名": "张伟"},
+            "geometry": shapely.geometry.mapping(shape),
+        }
+        for number, shape in enumerate(moved, 1)
+    ]
+    content = json.dumps({"type": "FeatureCollection", "features": rows}).encode()
+    file = FilePayload(name="楼栋.geojson", mimeType="application/geo+json", buffer=content)
+    page.set_input_files("#file", file)
+    page.locator("#card .card-actions .is-main").click()
+    page.locator("#card .pictures").wait_for()
+    page.locator("#card .pictures").scroll_into_view_if_needed()
+
+
 PICTURES = (
     Picture("net", None, "/net", ready=True, step=show_card),
     Picture("net-phone", None, "/net", phone=True, ready=True),
@@ -136,6 +165,7 @@ PICTURES = (
     Picture("department-home", "department", "/"),
     Picture("planner-home", "planner", "/"),
     Picture("planner-roster", "planner", "/staff?tab=roster"),
+    Picture("planner-import", "planner", "/import", ready=True, step=drop_buildings),
     Picture("leader-home", "leader", "/"),
     Picture("leader-requests", "leader", "/heat", ready=True),
     Picture("leader-coverage", "leader", "/stations", ready=True),

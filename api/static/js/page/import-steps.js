@@ -302,7 +302,7 @@ function findings(report, parts, on) {
         ? h("span", {}, words[one.kind] ?? one.kind)
         : h("button", { type: "button", class: "link", onclick: () => on.map.showDefect(one) }, words[one.kind] ?? one.kind),
       h("span", { class: "far" }, size(one)),
-      h("small", {}, `${one.subject} · ${one.done}`),
+      h("small", {}, `${one.kind === "no_word" ? FIELDS()[one.subject] ?? one.subject : one.subject} · ${one.done}`),
       one.before && h("span", { class: "defect-ways" },
         button(t("before"), () => on.map.showDefect(one, "before")), button(t("after"), () => on.map.showDefect(one, "after")))))),
     list.length > LISTED && h("p", { class: "quiet small" }, t("and %(n)s more", { n: number(report.defects - LISTED) })));
