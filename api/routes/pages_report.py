@@ -25,7 +25,7 @@ STATES: Final[Mapping[IssueState, str]] = {
     IssueState.DISPATCHED: marked("being handled"),
     IssueState.HANDLED: marked("handled, to be checked"),
     IssueState.CHECKED: marked("checked on site"),
-    IssueState.CLOSED: marked("closed"),
+    IssueState.CLOSED: marked("case closed"),
     IssueState.RETURNED: marked("being sent to somebody else"),
     IssueState.REWORKED: marked("being done again"),
     IssueState.POSTPONED: marked("given more time"),

@@ -37,6 +37,9 @@ Name = Annotated[
 ]  # fmt: skip
 Pixels = Annotated[bytes, Body(media_type="application/octet-stream")]
 Thumbnail = Annotated[bool, Query(description="The small one.")]
+Version = Annotated[
+    str | None, Query(max_length=40, description="Any text: the address differs when it does.")
+]
 SEEN = (*PROTECTED, NotFoundError)
 PICTURE = {200: {"content": {JPEG: {}}, "description": "The photo."}}
 
@@ -271,6 +274,7 @@ def show_issue_photo(
     issue: IssuePath,
     photo: PhotoPath,
     thumbnail: Thumbnail = False,
+    v: Version = None,
 ) -> Response:
     """Show a photo to those who may see its issue; looking at a private one is logged."""
     return _picture(service.photos.pixels(session, viewer, issue, photo, thumbnail=thumbnail))

@@ -65,16 +65,17 @@ async function locate() {
 }
 
 async function tellPlace() {
+  if (!byId("place")) return; // it was reported
   const turn = ++asked;
   const { lat, lng } = map.getCenter();
   try {
     const answer = await ask(page, `/where?${new URLSearchParams({ lon: lng.toFixed(7), lat: lat.toFixed(7) })}`);
-    if (turn !== asked) return;
+    if (turn !== asked || !byId("place")) return;
     state.outside = false;
     const path = answer.path ?? answer.grid?.path ?? [];
     byId("place").textContent = path.map((one) => one.name).join(" › ");
   } catch (error) {
-    if (turn !== asked) return;
+    if (turn !== asked || !byId("place")) return;
     state.outside = error.code === "outside_city";
     byId("place").textContent = state.outside ? t("The place is outside the city. Move the map.") : error.message;
   }
@@ -83,14 +84,14 @@ async function tellPlace() {
 }
 
 async function tellNear(turn, lon, lat) {
-  const box = byId("near");
   let items = [];
   try {
     items = (await ask(page, `/nearby?${new URLSearchParams({ lon: lon.toFixed(7), lat: lat.toFixed(7) })}`)).items ?? [];
   } catch {
     // Offering what is known is a help, not a condition.
   }
-  if (turn !== asked) return;
+  if (turn !== asked || !byId("place")) return;
+  const box = byId("near");
   const chosen = byId("category").value;
   const alike = items.filter((one) => !chosen || one.category === chosen).slice(0, 3);
   box.hidden = !alike.length;
