@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -26,6 +27,7 @@ from geo.errors import DeliveryError, InvalidInputError
 from geo.files.facts import LayerFacts, Wish
 
 if TYPE_CHECKING:
+    from geo.dossier.content import Lang
     from geo.service import Moment
 
 SHOWN: Final = 8
@@ -451,3 +453,52 @@ def told_of_sides(found: dict[str, Any]) -> str:
             f"{even['tolerance']:.0%} of {target}{shape}"
         )
     return "\n".join(lines)
+
+
+def language(lang: str) -> Lang:
+    """Return a language that pages are written in.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is another one.
+    """
+    if lang == "zh":
+        return "zh"
+    if lang == "en":
+        return "en"
+    raise InvalidInputError("A dossier is written in zh or en.", field="lang")
+
+
+def refuse_place(out: Path, overwrite: bool) -> None:
+    """Refuse a place for a dossier that is taken, or lies in no folder.
+
+    Raises
+    ------
+    InvalidInputError
+        With what to do.
+    """
+    if not out.parent.is_dir():
+        raise InvalidInputError(f"There is no folder {out.parent}.", field="out")
+    taken = out.is_file() or (out.is_dir() and any(out.iterdir()))
+    if out.suffix.lower() == ".zip" and out.is_dir():
+        raise InvalidInputError(f"{out} is a folder.", field="out")
+    if taken and not overwrite:
+        message = f"{out} is not empty; choose another place or say --overwrite."
+        raise InvalidInputError(message, field="out")
+
+
+def write_dossier(files: Mapping[str, bytes], out: Path) -> list[dict[str, Any]]:
+    """Write a dossier into a folder or a ZIP file; return its files with their hashes."""
+    from geo.dossier import bundle  # loads what draws and prints
+
+    if out.suffix.lower() == ".zip":
+        out.write_bytes(bundle(files))
+    else:
+        out.mkdir(exist_ok=True)
+        for name, content in files.items():
+            (out / name).write_bytes(content)
+    return [
+        {"name": name, "bytes": len(files[name]), "sha256": sha256(files[name]).hexdigest()}
+        for name in sorted(files)
+    ]

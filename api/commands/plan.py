@@ -133,6 +133,28 @@ def compare_sides(
     answer(as_json, comparing.dated(at, found), comparing.told_of_sides(found))
 
 
+@app.command()
+def dossier(
+    plan: Number,
+    login: As,
+    out: Annotated[Path, typer.Option(help="A folder, or a file that ends in .zip.")],
+    lang: Annotated[str, typer.Option(help="zh or en: language of the pages.")] = "zh",
+    vintage: Annotated[str | None, typer.Option(help="Households of this one.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the dossier of a plan: manifest, page, print, maps and tables; the same bytes again."""
+    from api.commands import comparing  # frames are loaded by those who compare
+
+    comparing.refuse_place(out, overwrite)
+    tongue = comparing.language(lang)
+    with at_work(login) as (session, viewer), waiting("Gather the dossier"):
+        files = service.comparing.dossier(session, viewer, plan, lang=tongue, vintage=vintage)
+    told = comparing.write_dossier(files, out)
+    lines = [f"{one['name']}: {one['bytes']:,} bytes, SHA-256 {one['sha256']}" for one in told]
+    answer(as_json, {"out": str(out), "parts": told}, "\n".join([*lines, f"Written to {out}"]))
+
+
 def _answer(as_json: bool, done: service.drafts.Applied) -> None:
     data = {
         "n": done.n, "touched": done.touched, "new": done.new, "cells": done.cells,

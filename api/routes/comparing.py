@@ -12,7 +12,7 @@ from api.asking import KNOWN_FIELDS, NetAskedDep, Word
 from api.deps import CityDep, CityWideDep, SessionDep, StaffDep, ViewerDep, check_day
 from api.errors import responses_for
 from api.figure_schemas import Figures, GridFigures
-from api.formats import csv_file, json_answer, sheet
+from api.formats import PRIVATE, csv_file, json_answer, sheet
 from api.routes.plans import PlanPath
 from api.schemas import AsOf, Figure, Form
 from geo import service
@@ -30,6 +30,7 @@ router = APIRouter(prefix="/api/v1/cities/{city}", tags=["compare"], dependencie
 STAFF = (
     CityNotFoundError, NetNotFoundError, PlanNotFoundError, NotSignedInError, ForbiddenError,
 )  # fmt: skip
+ZIP = "application/zip"
 SideQuery = Annotated[
     str,
     Query(
@@ -242,6 +243,36 @@ def show_impact(
     """
     at, found = service.comparing.impact(session, viewer, plan, vintage=vintage)
     return ComparisonCard.told(at, found)
+
+
+@router.get(
+    "/plans/{plan}/dossier",
+    response_class=Response,
+    responses={
+        **responses_for(CityNotFoundError, NetNotFoundError, PlanNotFoundError),
+        200: {"content": {ZIP: {}}},
+    },
+)
+def show_dossier(
+    request: Request,
+    session: SessionDep,
+    viewer: ViewerDep,
+    city_id: CityDep,
+    plan: PlanPath,
+    vintage: Vintage = None,
+    lang: Annotated[Literal["zh", "en"], Query(description="Of the pages.")] = "zh",
+) -> Response:
+    """Hand out the dossier of a plan: manifest, pages, maps, tables; the same bytes again.
+
+    Raises
+    ------
+    PlanNotFoundError
+        If one is a member of no such plan: 404.
+    """
+    made = service.comparing.archive(session, viewer, plan, lang=lang, vintage=vintage)
+    name = f"{request.path_params['city']}-plan-{plan}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": PRIVATE}
+    return Response(made, media_type=ZIP, headers=headers)
 
 
 class RestatedItem(GridFigures):

@@ -41,7 +41,7 @@ def refresh(session: Session, city: int, metre_srid: int, seq: int | None = None
     numbers = session.scalars(wanted).all()
     if not numbers:
         return
-    lines = _lines(session, city, metre_srid)
+    lines = lines_of(session, city, metre_srid)
     name = session.scalar(select(City.name).where(City.city_id == city)) or ""
     for number in numbers:
         grids = _grids(session, city, metre_srid, number)
@@ -86,7 +86,7 @@ def follow(
     if not len(again):
         return
     name = session.scalar(select(City.name).where(City.city_id == city)) or ""
-    told = limits(grids.iloc[around], _lines(session, city, metre_srid), city=name)
+    told = limits(grids.iloc[around], lines_of(session, city, metre_srid), city=name)
     rows = [
         {"city_id": city, "seq": seq, "grid_id": int(ids[row]), "zh": zh, "en": en}
         for row, zh, en in zip(again, told["zh"].loc[again], told["en"].loc[again], strict=True)
@@ -116,8 +116,8 @@ def _grids(session: Session, city: int, metre_srid: int, seq: int) -> gpd.GeoDat
     return _located(frame, [row[4] for row in rows], metre_srid)
 
 
-def _lines(session: Session, city: int, metre_srid: int) -> gpd.GeoDataFrame:
-    """Return named streets, waters and railways of a city."""
+def lines_of(session: Session, city: int, metre_srid: int) -> gpd.GeoDataFrame:
+    """Return named streets, waters and railways of a city: name, kind, metres."""
     rows = [
         tuple(row)
         for table, shape in ((Street, Street.geom), (Barrier, Barrier.geom))

@@ -202,6 +202,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/plans/{plan}/impact": all_the_same("404"),
     "GET /api/v1/cities/{city}/figures/restated": WHOLE_CITY,
     "GET /api/v1/cities/{city}/figures/restated ?f=csv": WHOLE_CITY,
+    "GET /api/v1/cities/{city}/plans/{plan}/dossier": all_the_same("404"),
     "GET /api/v1/cities/{city}/compare": STAFF,
     "GET /api/v1/cities/{city}/compare ?f=csv": STAFF,
     "GET /api/v1/cities/{city}/plans/{plan}/comments": all_the_same("404"),

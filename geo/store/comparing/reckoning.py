@@ -106,7 +106,11 @@ def lay(session: Session, old: Side, new: Side, at: Moment, level: int | None) -
     asked = {"city": at.city_id, "vintage": at.vintage, "measure": HOUSEHOLDS}
     ids, area, value = session.execute(_GROUND, asked).one()
     cells = np.frombuffer(ids or b"", ">i8").astype(np.int64)
-    area_m2, households = (np.frombuffer(one or b"", ">f8").astype(float) for one in (area, value))
+    order = np.argsort(cells, kind="stable")
+    cells = cells[order]
+    area_m2, households = (
+        np.frombuffer(one or b"", ">f8").astype(float)[order] for one in (area, value)
+    )
     before, after = (_looked_up(side, cells, side.at_level(level)) for side in (old, new))
     pieces = pd.DataFrame(
         {
