@@ -179,6 +179,7 @@ UNUSABLE: list[tuple[dict[str, Any], str]] = [
     ({"line": {"type": "LineString", "coordinates": [[1, 2], [999, 2]]}}, "LineString"),
     ({"line": {"type": "LineString", "coordinates": [[1, float("nan")], [2, 2]]}}, "LineStr"),
     ({"line": line((0, 0), (2, 1))}, "does not part"),
+    ({"line": line((0, 0), (2, 1)), "exact": True}, "does not part"),
     ({"line": line((2.5, 2.37), (4.5, 2.3))}, "ends inside the ground, 50 m"),
     ({"line": line((2.5, 2.9), (4, 2.3), (4, 2.9), (2.9, 2.3))}, "crosses itself"),
     ({"line": line((2.99, 2.37), (3.01, 2.38), (3.012, 2.42), (2.99, 2.42))}, "No border"),

@@ -56,6 +56,8 @@ def cut_along(
     ground = checks.ground_of(session, draft, held, srid).shapes
     way = lines.reaching(ground, lines.line_of(args.get("line"), ground.crs))
     near = ground.index[shapely.dwithin(ground.to_numpy(), way, cutline.DELTA_M)]
+    if near.empty:
+        return 0
     stored = cutting.around(session, city_id, near.to_numpy())
     shapes = checks.turned(stored.to_numpy(), srid)
     try:
