@@ -23,21 +23,23 @@ JOIN_GOAL, ROWS_GOAL = 10.0, 3.0
 # Each issue lies well inside its cell; the second net gives every ninth cell to the grid beside it.
 _PREPARE = (
     """
-    INSERT INTO category (city_id, category, name, name_en, parent)
-    SELECT c.city_id, v.code, v.code, v.code, v.parent
+    INSERT INTO category (city_id, category, name, name_en, parent, root)
+    SELECT c.city_id, v.code, v.code, v.code, v.parent, 'event'
     FROM city AS c CROSS JOIN (VALUES ('E01', NULL), ('E02', NULL), ('E0101', 'E01'),
         ('E0102', 'E01'), ('E0201', 'E02')) AS v (code, parent)
     WHERE c.slug = 'cells-6562' ON CONFLICT DO NOTHING
     """,
     (
-        "CREATE TEMP TABLE place AS SELECT c.city_id, c.cell_id, row_number() OVER () AS n,"
-        " ST_PointOnSurface(c.geom) AS geom FROM cell AS c JOIN city USING (city_id)"
+        "CREATE TEMP TABLE place AS SELECT c.city_id, c.cell_id, n.grid_id,"
+        " row_number() OVER () AS n, ST_PointOnSurface(c.geom) AS geom"
+        " FROM cell AS c JOIN net_cell AS n USING (city_id, cell_id) JOIN city USING (city_id)"
         " WHERE slug = 'cells-6562'"
     ),
     "CREATE INDEX ON place (n)",
     """
-    INSERT INTO issue (city_id, issue_id, geom, cell_id, category, channel, state, reported_at)
-    SELECT p.city_id, i.n, p.geom, p.cell_id,
+    INSERT INTO issue (city_id, issue_id, geom, cell_id, owner_grid, category, channel, state,
+        reported_at)
+    SELECT p.city_id, i.n, p.geom, p.cell_id, p.grid_id,
         (ARRAY['E0101', 'E0102', 'E0201'])[1 + i.n % 3], 'worker', 'closed',
         timestamptz '2024-01-01 00:00+00' + (i.n * 7919 % (700 * 1440)) * interval '1 minute'
     FROM generate_series(1, 2700000) AS i (n)
