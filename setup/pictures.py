@@ -152,12 +152,36 @@ def drop_buildings(page: Page) -> None:
     page.locator("#card .pictures").scroll_into_view_if_needed()
 
 
+def write_report(page: Page) -> None:
+    """Fill in a report; it is not sent."""
+    page.select_option("#category", "C0101")
+    page.fill("#words", "路灯三天没亮了")
+
+
+def send_report(page: Page) -> None:
+    """Send a report and open what follows it."""
+    write_report(page)
+    page.click("#send")
+    page.locator(".report-done a.is-main").click()
+    page.wait_for_selector(READY)
+
+
+def open_issue(page: Page) -> None:
+    """Open the first issue of the desk."""
+    page.locator(".issue-row").first.click()
+    page.locator("#panel-body h2").wait_for()
+
+
 PICTURES = (
     Picture("net", None, "/net", ready=True, step=show_card),
     Picture("net-phone", None, "/net", phone=True, ready=True),
     Picture("door", "worker", "/patrol", phone=True, ready=True, step=show_door),
     Picture("worker-link", "community", "/staff?tab=phones", phone=True, step=open_link),
     Picture("worker-zone", "worker", "/patrol", phone=True, ready=True),
+    Picture("report-phone", None, "/report", phone=True, ready=True, step=write_report),
+    Picture("report-follow", None, "/report", phone=True, ready=True, step=send_report),
+    Picture("office-issues", "community", "/issues", ready=True, step=open_issue),
+    Picture("department-issues", "department", "/issues", ready=True, step=open_issue),
     Picture("office-home", "community", "/"),
     Picture("office-posts", "community", "/staff?tab=posts", step=open_team),
     Picture("office-code", "community", "/staff?tab=phones", step=show_code),

@@ -62,6 +62,8 @@ ACTS: Final[Mapping[IssueAct, str]] = {
     IssueAct.HAND_OVER: marked("Handed over to the new grid"),
 }
 """What an act is called to residents."""
+NEAR_DEG: Final = 0.004
+"""Half of the first view: some hundred metres, so that a pin can be set."""
 Code = Annotated[str, Path(min_length=4, max_length=16, pattern=r"^[0-9A-Z]+$")]
 
 
@@ -94,7 +96,8 @@ def _first_view(sight: Sight) -> tuple[float, float, float, float]:
     """Return the middle of the city, near enough to see streets."""
     west, south, east, north = sight.city["bbox"]
     middle = ((west + east) / 2, (south + north) / 2)
-    wide, high = (east - west) / 8, (north - south) / 8
+    wide = min((east - west) / 8, NEAR_DEG)
+    high = min((north - south) / 8, NEAR_DEG)
     return (middle[0] - wide, middle[1] - high, middle[0] + wide, middle[1] + high)
 
 
