@@ -134,8 +134,11 @@ def test_the_page_fits_a_phone_in_english(open_page: Callable[..., Page], tmp_pa
     broken = tmp_path / "broken.gpkg"
     broken.write_bytes(b"SQLite format 3\0 and nothing else")
     page.set_input_files("#file", broken)
-    expect(page.get_by_text("This did not work; nothing was changed.")).to_be_visible(
+    expect(page.get_by_text("This file was refused; nothing was changed.")).to_be_visible(
         timeout=WORK_MS
     )
-    expect(page.get_by_text("This file is refused.")).to_be_visible()
+    expect(page.get_by_text("broken.gpkg: it is damaged or cut off").first).to_be_visible()
+    page.goto("/import?city=tiny&lang=zh")
+    page.wait_for_selector("body[data-ready]", timeout=WORK_MS)
+    expect(page.get_by_text("broken.gpkg：文件已损坏或不完整").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

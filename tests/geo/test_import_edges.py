@@ -16,7 +16,7 @@ from sqlalchemy import text
 from geo.datums import shapes_from_wgs84
 from geo.errors import DeliveryError, TopologyError
 from geo.importing import datum
-from geo.saying import phrase
+from geo.saying import Said, phrase
 from geo.store.importing import deliveries, ground, steps
 from geo.terms import DeliveryKind, DeliveryState
 from tests.cities import square
@@ -129,6 +129,20 @@ def test_a_grid_with_a_new_code_is_told_and_makes_no_plan(fresh_city: MigratedDa
         assert plan.findings.counts()["other_code"] == 1
         applied = steps.perform(session, row, Path("a.gpkg"), hands)
         assert applied == {"new": 0, "changed": 0, "gone": 0}
+
+
+def test_a_later_delivery_that_contradicts_itself_is_asked(fresh_city: MigratedDatabase) -> None:
+    areas = [
+        {"code": "A", "name": "甲", "geometry": square(5, 2, 3, 1)},
+        {"code": "B", "name": "乙", "geometry": square(6, 2, 3, 1)},
+    ]
+    wanted = wish(DeliveryKind.BOUNDARIES, ("code", "name"), level=3)
+    with owner(fresh_city) as session:
+        row, plan, hands = prepared(session, areas, wanted)
+        assert plan.figures["questions"][0]["shape"]
+        assert all(isinstance(one, Said) for one in plan.figures["undecided"])
+        with pytest.raises(DeliveryError, match="decide"):
+            steps.perform(session, row, Path("a.gpkg"), hands)
 
 
 def town(seed: int = 4) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.addresses import Gazetteer, read
@@ -108,6 +108,7 @@ def test_columns_are_needed() -> None:
         proposed({"building_code": "B1"})
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

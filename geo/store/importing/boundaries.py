@@ -43,7 +43,7 @@ def plan(task: Task) -> Plan:
     """
     session, city = task.session, task.city
     if not loading.is_empty(session, city.city_id):
-        return drafts.plan(task)
+        return _with_questions(drafts.plan(task), city.metre_srid)
     found = Findings(city.metre_srid)
     levels = _levels(session, city)
     level = demand_level(task.wish.level, len(levels))
@@ -74,6 +74,17 @@ def plan(task: Task) -> Plan:
         content=(areas, level),
         drawn=_drawn(areas, city.metre_srid, len(found.entries)),
     )
+
+
+def _with_questions(made: Plan, srid: int) -> Plan:
+    """Return a draft's plan with what somebody has to decide, and the shapes of what was mended."""
+    areas: Areas = made.content.areas
+    mended = sum(one.kind not in drafts.TOLD_LAST for one in made.findings.entries)
+    asked = {
+        "questions": _questions(areas, srid),
+        "undecided": areas.repair.torn["said"].tolist()[:MOST_QUESTIONS],
+    }
+    return replace(made, figures={**made.figures, **asked}, drawn=_drawn(areas, srid, mended))
 
 
 def _levels(session: Session, city: City) -> list[dict[str, Any]]:

@@ -255,6 +255,8 @@ def card(session: Session, city_id: int, delivery_id: int) -> dict[str, Any]:
     NotFoundError
         If the city has none of this number.
     """
+    # The job comes first: one that ends in between is told as running, and is asked for again.
+    last = jobs.latest(session, city_id, [delivery_id])
     columns = (Delivery.understood, Delivery.wish, Delivery.report)
     row = (
         session.execute(
@@ -267,7 +269,6 @@ def card(session: Session, city_id: int, delivery_id: int) -> dict[str, Any]:
     )
     if row is None:
         raise NotFoundError(phrase("There is no import %(n)s.", n=delivery_id))
-    last = jobs.latest(session, city_id, [delivery_id])
     return dict(row) | {"job": last.get(delivery_id)}
 
 

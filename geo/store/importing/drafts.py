@@ -38,6 +38,8 @@ from geo.tables import Plan as PlanRow
 from geo.terms import GridKind
 
 BATCH = 20_000
+TOLD_LAST = ("matched", "other_code")
+"""Findings that come after those of mending."""
 
 
 @dataclass(frozen=True)

@@ -328,6 +328,9 @@ function confirmation(card, on) {
   if (card.report.figures.rejected > 0) {
     return [h("p", { class: "notice is-bad" }, t("%(n)s rows cannot be taken, so nothing of this file is: correct them and deliver it again.", { n: number(card.report.figures.rejected) })), again(on)];
   }
+  if ((card.report.figures.undecided ?? []).length > 0) {
+    return [h("p", { class: "notice is-bad" }, t("Areas contradict each other: decide above who takes the ground, or mend the source.")), again(on)];
+  }
   if (nothing && counts.same === 0) return [h("p", { class: "notice" }, t("Nothing of this file can be imported as it is: see what was found.")), again(on)];
   if (nothing) return [h("p", { class: "notice is-good" }, t("Everything stands already; there is nothing to import.")), again(on)];
   const go = button(t("Import"), () => on.confirm([...ticked]), true);

@@ -101,7 +101,7 @@ async function follow() {
   const settled = state.card && ["queued", "running"].includes(state.card.job?.state) && !live;
   state.card = card;
   if (!live && card.state === "prepared" && (settled || !state.parts.shapes)) await learn(card);
-  if (!live && card.state === "imported" && !state.parts.defects && card.report?.defects) {
+  if (!live && card.state === "imported" && card.report?.defects && (settled || !state.parts.defects)) {
     state.parts = { defects: await attempt(() => api.get(`/imports/${card.delivery}/defects`)) };
   }
   if (!live && (card.state === "understood" || (card.state === "refused" && card.file_kept))) showPlace();
