@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyproj import Transformer
 from typer.testing import CliRunner
 
 from api.cli import app
 from geo.errors import InvalidInputError, StaleEditError
+from geo.store.drafts import asking
 from geo.terms import Role
 from tests.api.conftest import HOME, World, login_of
-from tests.cities import cell_at
+from tests.cities import CORNER, METRE_SRID, cell_at
 from tests.conftest import MigratedDatabase
 
+BACK = Transformer.from_crs(METRE_SRID, 4326, always_xy=True)
 BASE = f"/api/v1/cities/{HOME}/plans"
 
 
@@ -117,3 +120,43 @@ def test_the_command_line_redraws_in_the_name_of_an_account(
     assert type_in("check", plan)["ok"]
     assert type_in("undo", plan)["n"] == 2
     assert type_in("show", plan)["cells_changed"] == 0
+
+
+def test_what_cuts_cells_is_asked_of_the_worker(own_world: World) -> None:
+    planner = own_world.sign_in(login_of(Role.PLANNER, HOME))
+    other = own_world.sign_in(login_of(Role.ADMINISTRATOR, HOME))
+    made = planner.post(BASE, json={"name": "方案甲"}).json()["plan"]
+    at = f"{BASE}/{made}"
+    line = {
+        "type": "LineString",
+        "coordinates": [
+            list(BACK.transform(CORNER[0] + x, CORNER[1] + y)) for x, y in ((490, 140), (810, 150))
+        ],
+    }
+    edit = {
+        "op": "drag", "args": {"grids": [211, 212], "line": line, "exact": True},
+        "versions": {"211": 0, "212": 0},
+    }  # fmt: skip
+    asked = planner.post(f"{at}/edits", json=edit)
+    assert asked.status_code == 202, asked.text
+    task = f"{at}/tasks/{asked.json()['task']}"
+    assert planner.get(task).json()["state"] == "queued"
+    assert other.get(task).status_code == 404
+    assert planner.get(f"{at}/tasks/999999").status_code == 404
+    assert asking.work(own_world.migrated.engine)
+    done = planner.get(task).json()
+    assert (done["state"], done["error"], done["answer"]["cut"]) == ("done", None, 1)
+    assert done["answer"]["touched"] == {"211": 1, "212": 1}
+    back = planner.post(f"{at}/undo")
+    assert back.status_code == 202, back.text
+    assert asking.work(own_world.migrated.engine)
+    assert planner.get(f"{at}/tasks/{back.json()['task']}").json()["answer"]["cut"] == 1
+    assert planner.get(f"{at}/cells").json() == {"grids": {}}
+    by_cells = {
+        **edit,
+        "args": {**edit["args"], "exact": False},
+        "versions": versions_of(planner, made),
+    }
+    assert planner.post(f"{at}/edits", json=by_cells).status_code == 201
+    wrong = {**edit, "op": "divide", "args": {"grid": 211, "n": 1}}
+    assert planner.post(f"{at}/edits", json=wrong).status_code == 422
