@@ -172,6 +172,12 @@ class PhotoRefusedError(InvalidInputError):
         super().__init__(message, field="photo", reason=reason)
 
 
+class DivisionError(InvalidInputError):
+    """A division that is wished for cannot be made; the message says which rule forbids it."""
+
+    code = "cannot_divide"
+
+
 class DatasetError(WanggeError):
     """A city handed to the loader has defects; `defects` lists them all.
 

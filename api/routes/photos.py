@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Path, Query, Response
 from pydantic import Field
@@ -41,7 +41,9 @@ Version = Annotated[
     str | None, Query(max_length=40, description="Any text: the address differs when it does.")
 ]
 SEEN = (*PROTECTED, NotFoundError)
-PICTURE = {200: {"content": {JPEG: {}}, "description": "The photo."}}
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {JPEG: {}}, "description": "The photo."}
+}
 
 
 class AddedPhoto(Form):

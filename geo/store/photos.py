@@ -26,6 +26,22 @@ from geo.store.cases.reporting import hash_of
 from geo.tables import Issue, IssueSecond, Photo
 from geo.terms import Role
 
+__all__ = [
+    "DESKS",
+    "Added",
+    "Stroke",
+    "add_as_reporter",
+    "add_as_staff",
+    "cover",
+    "of_issue",
+    "of_report",
+    "pixels",
+    "release",
+    "second",
+    "seconds",
+    "shown",
+]
+
 MOST: Final = 4
 """Photos of one report by its reporter; the function of the database counts them."""
 MOST_OF_STAFF: Final = 12

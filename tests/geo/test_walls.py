@@ -24,8 +24,8 @@ PROTECTED = (
     "issue_second", "photo",
     "issue_month", "issue_square", "issue_stale", "job",
     "net_compound", "outbox", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",
-    "plan_post", "publication", "sign_in_attempt", "sign_in_link", "tombstone", "user_account",
-    "user_session", "worker",
+    "plan_post", "plan_task", "publication", "sign_in_attempt", "sign_in_link", "tombstone",
+    "user_account", "user_session", "worker",
 )  # fmt: skip
 READ_BY_ALL = (
     "category", "compound_body", "erratum", "grid", "level", "limit_rule", "net_value", "notice",
@@ -47,7 +47,8 @@ WRITTEN = {
     ("plan_cell", "UPDATE"), ("plan_comment", "INSERT"), ("plan_comment", "UPDATE"),
     ("plan_edit", "INSERT"), ("plan_grid", "INSERT"),
     ("plan_grid", "UPDATE"), ("plan_post", "DELETE"), ("plan_post", "INSERT"),
-    ("plan_post", "UPDATE"), ("publication", "INSERT"), ("post", "INSERT"), ("post", "UPDATE"),
+    ("plan_post", "UPDATE"), ("plan_task", "INSERT"), ("publication", "INSERT"),
+    ("post", "INSERT"), ("post", "UPDATE"),
     ("sign_in_link", "INSERT"),
     ("station_kind", "INSERT"), ("station_kind", "UPDATE"), ("user_account", "INSERT"),
     ("user_account", "UPDATE"), ("user_session", "UPDATE"), ("worker", "INSERT"),
