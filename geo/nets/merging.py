@@ -23,8 +23,9 @@ import shapely
 
 from geo.apportion import shared_exactly
 from geo.errors import TopologyError
-from geo.nets.overlay import Floats, Ints, Net, Overlay, overlay
+from geo.nets.overlay import Floats, Ints, Net, Overlay, Shapes, overlay
 from geo.terms import JOINING_BORDER_M
+from geo.topology import shared_edges
 
 LEAST_M2: Final = 1.0
 MARGIN: Final = 1.002
@@ -142,7 +143,7 @@ def merge_nets(
     if not tolerance_m >= 0.0:
         raise TopologyError("The tolerance is a width in metres.", tolerance_m=tolerance_m)
     laid = overlay(nets, tolerance_m=tolerance_m, outline=outline, lines=lines, cells=cells)
-    if not laid.inside.any():
+    if not (laid.inside & (laid.owner >= 0).any(axis=0)).any():
         raise TopologyError("No net lies within the outline.")
     values = _values(nets, laid)
     votes = _Votes(laid, np.array([net.weight for net in nets], dtype=float), values)
@@ -311,8 +312,9 @@ def _units(
     near = np.empty(len(keys), dtype=object)
     for number, key in enumerate(keys):
         near[number] = shapely.coverage_union_all(laid.faces[votes.units[key].faces])
+    near = _without_marks(near, laid.corners)
     middle = shapely.get_coordinates(shapely.centroid(near))
-    order = np.lexsort((middle[:, 0], -middle[:, 1])).tolist()
+    order = np.lexsort((middle[:, 0], -np.round(middle[:, 1]))).tolist()
     unit_of = np.full(len(laid.faces), -1, dtype=np.int64)
     for number, place in enumerate(order, start=1):
         unit_of[votes.units[keys[place]].faces] = number
@@ -329,6 +331,39 @@ def _units(
         table[net.name] = [names[row[number]] if row[number] >= 0 else None for row in labels]
     back = shapely.transform(near[order], lambda places: places + laid.origin)
     return gpd.GeoDataFrame(table, geometry=back, crs=nets[0].areas.crs), unit_of
+
+
+def _without_marks(shapes: Shapes, corners: Floats) -> Shapes:
+    """Return units without the vertices that vanished borders left on the named outline.
+
+    An edge of the outline that one unit has alone is as it came again. A straight line in one
+    system is not quite straight in another, so marks on it would move the outline there.
+    """
+    edges = shared_edges(shapes)
+    outer = np.zeros(len(edges.xy), dtype=bool)
+    outer[edges.tail[edges.single]] = True
+    pairs = np.unique(np.column_stack([edges.tail, edges.owner]), axis=0)
+    alone = np.bincount(pairs[:, 0], minlength=len(edges.xy)) == 1
+    own = np.isin(_numbers(edges.xy), _numbers(corners))
+    marks = _numbers(edges.xy[outer & alone & ~own])
+    if len(corners) == 0 or len(marks) == 0:
+        return shapes
+    fresh = shapes.copy()
+    for row in np.unique(pairs[np.isin(pairs[:, 0], np.flatnonzero(outer & alone & ~own)), 1]):
+        parts = []
+        for part in shapely.get_parts(shapes[row]):
+            rings = []
+            for ring in shapely.get_rings(part):
+                places = shapely.get_coordinates(ring)[:-1]
+                kept = places[~np.isin(_numbers(places), marks)]
+                rings.append(kept if len(kept) > 2 else places)
+            parts.append(shapely.Polygon(rings[0], rings[1:]))
+        fresh[row] = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+    return fresh
+
+
+def _numbers(places: Floats) -> Any:
+    return np.ascontiguousarray(places + 0.0).view(np.complex128).ravel()
 
 
 def _crosswalk(

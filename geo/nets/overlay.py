@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geo.crs import local_origin, require_metres
 from geo.errors import TopologyError
+from geo.repair.snapping import snapped
 from geo.topology import shared_edges
 
 Shapes = NDArray[np.object_]
@@ -22,6 +23,8 @@ Floats = NDArray[np.float64]
 
 NOBODY: Final = -1
 ROUNDS: Final = 4
+NOISE_M: Final = 1e-5
+"""Vertices and borders nearer than this differ by rounding alone."""
 ALONG: Final = 4.0
 """A street counts for a border where it runs beside it for so many tolerances at least."""
 
@@ -75,6 +78,8 @@ class Overlay:
     origin : ndarray of float, shape (2,)
     ground : Polygon or MultiPolygon
         What is to be covered.
+    corners : ndarray of float, shape (k, 2)
+        Vertices of the outline that was named.
     """
 
     faces: Shapes
@@ -92,6 +97,7 @@ class Overlay:
     invalid: list[int]
     origin: Floats
     ground: Any
+    corners: Floats
 
 
 def overlay(
@@ -138,9 +144,11 @@ def overlay(
     origin = np.array(local_origin(box), dtype=float)
     shapes = [_near(each, origin) for each in series]
     invalid = [int((~shapely.is_valid(each)).sum()) for each in shapes]
-    shapes = [_sound(each) for each in shapes]
-    ground = None if outline is None else shapely.union_all(_sound(_near(outline, origin)))
-    whole = np.empty(0, dtype=object) if cells is None else _sound(_near(cells, origin))
+    nothing = np.empty(0, dtype=object)
+    bound = [nothing if outline is None else np.array([_one(_near(outline, origin))], dtype=object)]
+    bound.append(nothing if cells is None else _sound(_near(cells, origin)))
+    *shapes, rim, whole = _fitted([*[_sound(each) for each in shapes], *bound], origin)
+    ground = None if outline is None else rim[0]
     borders = [shapely.boundary(each) for each in [*shapes, whole]]
     if ground is not None:
         borders.append(np.array([shapely.boundary(ground)], dtype=object))
@@ -172,6 +180,7 @@ def overlay(
         invalid,
         origin,
         ground,
+        shapely.get_coordinates(bound[0]),
     )
 
 
@@ -188,6 +197,22 @@ def _sound(shapes: Shapes) -> Shapes:
     fresh[wrong] = shapely.make_valid(fresh[wrong], method="structure", keep_collapsed=False)
     fresh[~np.isin(shapely.get_type_id(fresh), (3, 6))] = shapely.Polygon()
     return fresh
+
+
+def _one(shapes: Shapes) -> Any:
+    return shapely.union_all(_sound(shapes))
+
+
+def _fitted(groups: list[Shapes], origin: Floats) -> list[Shapes]:
+    """Return shapes with vertices and borders that are one but for rounding made one.
+
+    Lines that differ by their last digits enclose faces that no other system has room for.
+    """
+    sizes = np.cumsum([len(group) for group in groups])[:-1]
+    joined = np.concatenate(groups)
+    there = np.flatnonzero(~shapely.is_empty(joined))
+    joined = snapped(joined, there, NOISE_M, origin).shapes
+    return np.split(joined, sizes)
 
 
 def _faces(lines: Shapes, origin: Floats) -> Shapes:

@@ -1,0 +1,107 @@
+"""`wangge merge-nets`: files of nets in, one net and a crosswalk out; refusals in words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from shapely import box
+from typer.testing import CliRunner
+
+from api.cli import app
+from geo.errors import InvalidInputError, WanggeError
+
+SRID = 4549
+CORNER = (540_000.0, 4_165_000.0)
+
+
+def halves(at: float, low: float = 0.0) -> list[shapely.Geometry]:
+    shapes = np.array([box(low, 0, at, 100), box(at, 0, 200, 100)])
+    return list(shapely.transform(shapes, lambda xy: np.add(xy, CORNER)))
+
+
+def written(path: Path, layer: str, shapes: list[shapely.Geometry], **columns: Any) -> None:
+    frame = gpd.GeoDataFrame(columns, geometry=shapes, crs=SRID).to_crs(4326)
+    frame.to_file(path, layer=layer, driver="GPKG")
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> Path:
+    path = tmp_path / "nets.gpkg"
+    written(path, "fire", halves(100, low=-3.0), code=["F1", "F2"], people=[40, 60])
+    written(path, "police", halves(103), code=["P1", "P2"])
+    written(path, "city", [shapely.union_all(halves(100))], name=["city"])
+    return path
+
+
+def run(nets: Path, *more: str) -> Any:
+    out, table = nets.parent / "units.gpkg", nets.parent / "rows.csv"
+    words = ["merge-nets", f"{nets}:fire", f"{nets}:police", "--out", str(out)]
+    return CliRunner().invoke(app, [*words, "--crosswalk", str(table), *more])
+
+
+def test_units_crosswalk_and_account(nets: Path) -> None:
+    result = run(nets, "--outline", f"{nets}:city", "--weight", "people", "--json")
+    assert result.exit_code == 0, result.exception
+    data = json.loads(result.stdout)
+    assert (data["units"], data["coverage_valid"], data["contiguity_violations"]) == (2, True, 0)
+    assert data["pieces_under_1_m2"] == 0
+    assert data["area_difference_m2"] < 1e-6
+    assert data["crosswalk_residual_m2"] < 1e-6
+    assert (data["weight_of"], data["weight_total"]) == ("fire", 100.0)
+    assert [pair["slivers"] for pair in data["pairs"]] == [2]
+    assert 0 < data["polsby_popper"] <= 1
+    assert data["cpu_s"] > 0
+    assert data["peak_mb"] > 0
+
+    units = gpd.read_file(nets.parent / "units.gpkg")
+    assert sorted(units["unit"]) == [1, 2]
+    assert units["people"].sum() == 100 - data["weight_outside"]
+    assert set(units["fire"]) == {"F1", "F2"}
+    city = gpd.read_file(nets, layer="city").to_crs(SRID).geometry
+    both = units.to_crs(SRID).union_all().symmetric_difference(city.iloc[0])
+    assert both.area < 1e-5
+
+    rows = pd.read_csv(nets.parent / "rows.csv")
+    assert set(rows["kind"]) == {"unit", "outside"}
+    whole = rows.groupby(["net", "grid"])["area_m2"].sum()
+    assert whole["fire", "F1"] == pytest.approx(10_300, rel=1e-3)
+    assert rows.groupby(["net", "grid"])["share"].sum().tolist() == pytest.approx([1.0] * 4)
+    assert rows.loc[rows["kind"] == "outside", "unit"].isna().all()
+
+
+def test_a_vote_decides_whose_border_stays(nets: Path) -> None:
+    result = run(nets, "--vote", "police=3", "--tolerance-m", "6")
+    assert result.exit_code == 0, result.exception
+    units = gpd.read_file(nets.parent / "units.gpkg").to_crs(SRID)
+    assert units.total_bounds[0] == pytest.approx(CORNER[0] - 3, abs=1e-6)
+    assert units.bounds["maxx"].min() == pytest.approx(CORNER[0] + 103, abs=1e-6)
+    assert "2 units of 2 nets" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--vote", "police"], "is no NAME=WEIGHT; the nets are fire, police"),
+        (["--weight", "dogs"], "No net has a column 'dogs'"),
+    ],
+)
+def test_what_cannot_be_is_refused(nets: Path, words: list[str], said: str) -> None:
+    found = run(nets, *words).exception
+    assert isinstance(found, InvalidInputError)
+    assert said in found.message
+
+
+def test_targets_are_not_replaced_unasked(nets: Path) -> None:
+    (nets.parent / "rows.csv").write_text("mine")
+    found = run(nets).exception
+    assert isinstance(found, WanggeError)
+    assert found.data["field"] == "crosswalk"
+    assert (nets.parent / "rows.csv").read_text() == "mine"
+    assert not (nets.parent / "units.gpkg").exists()
