@@ -164,7 +164,7 @@ class InvalidInputError(WanggeError):
 
 
 class PhotoRefusedError(InvalidInputError):
-    """A photo cannot be kept; `reason` is `bytes`, `kind`, `pixels`, `small`, `broken` or `brush`."""
+    """A photo cannot be kept; `reason`: `bytes`, `kind`, `pixels`, `small`, `broken`, `brush`."""
 
     code = "photo_refused"
 
