@@ -113,7 +113,7 @@ def stand(
             connection.exec_driver_sql("VACUUM ANALYZE")
         engine.dispose()
 
-    with _server() as (server, pids):
+    with private_server() as (server, pids):
         name = server.template(purpose, fingerprint(*made_from), fill)
         engine = owner_engine(server.owner_url(name))
         database = Database(server.app_url(name), context_key(engine))
@@ -125,7 +125,7 @@ def stand(
 
 
 @contextmanager
-def _server() -> Iterator[tuple[Server, Callable[[], tuple[int, ...]]]]:
+def private_server() -> Iterator[tuple[Server, Callable[[], tuple[int, ...]]]]:
     """Yield a server for databases and how to find its process: one's own, or a private one.
 
     The CPU time of the server that `DATABASE_URL` names is not counted.
