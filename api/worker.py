@@ -1,6 +1,7 @@
 """The worker: waits for jobs, does one after the other, stops when told, never works by halves.
 
-It also publishes plans when that was asked for, and hands over what is open when a net begins.
+It also publishes plans when that was asked for, and hands over what is open when a net begins; now
+and again it counts months anew whose issues changed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from sqlalchemy import Engine
 
 from geo.errors import DatabaseAwayError
 from geo.settings import Settings
+from geo.store import packing
+from geo.store.cases import do_chores
 from geo.store.drafts import asking
 from geo.store.importing.jobs import CHANNEL
 from geo.store.importing.working import Worker
@@ -35,6 +38,8 @@ log = logging.getLogger("wangge.worker")
 IDLE_S = 5.0
 """Longest wait between two looks at the queue, seconds: a call of the database ends it earlier."""
 SWEEP_S = 3600.0
+CHORES_S = 300.0
+"""How often issues are looked after: deadlines, nets that have begun, messages; seconds."""
 AWAY_S = 3.0
 STOP_S = 15.0
 """How long a worker that was told to stop may take, seconds."""
@@ -70,6 +75,7 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
     keep = timedelta(days=settings.import_keep_days)
     undo = timedelta(days=settings.import_undo_days)
     swept_s = -SWEEP_S
+    cared_s = time.monotonic() - CHORES_S / 2  # after what somebody waits for
     calls = _Calls(worker.engine)
     while not worker.stopping.is_set():
         if parent is not None and os.getppid() != parent:
@@ -77,7 +83,11 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
         try:
             if time.monotonic() - swept_s > SWEEP_S:
                 worker.sweep(keep, undo)
+                packing.pack_all(worker.engine)
                 swept_s = time.monotonic()
+            if time.monotonic() - cared_s > CHORES_S:
+                cared_s = time.monotonic()
+                do_chores(worker.engine, settings.import_dir.parent / "outbox")
             if worker.work() is None and not asking.work(worker.engine):
                 calls.wait(IDLE_S, worker.stopping)
         except (DatabaseAwayError, psycopg.OperationalError):

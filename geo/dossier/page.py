@@ -15,7 +15,7 @@ STYLE: Final = (
     "h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}"
     "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
     "th,td{border-bottom:1px solid #d9dee5;padding:.3rem .5rem;text-align:left;vertical-align:top;"
-    "overflow-wrap:anywhere}th{color:#5b6776;font-weight:600}td.n{text-align:right}"
+    "overflow-wrap:break-word}th{color:#5b6776;font-weight:600}td.n{white-space:nowrap}"
     "td.w{white-space:pre-wrap;min-width:14rem}.maps{display:flex;flex-wrap:wrap;gap:1rem}"
     "figure{margin:0;flex:1 1 320px}svg{width:100%;height:auto;border:1px solid #d9dee5}"
     ".t{overflow-x:auto}p{color:#5b6776}"

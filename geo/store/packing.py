@@ -10,8 +10,10 @@ from collections.abc import Collection
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
+
+from geo.db import owner_transaction
 
 _COUNTED: Final = """
     SELECT i.city_id, date_trunc('month', i.reported_at AT TIME ZONE c.timezone)::date AS month,
@@ -29,6 +31,7 @@ _UNPACK = text("""
     DELETE FROM issue_month
     WHERE city_id = :city AND (CAST(:months AS date[]) IS NULL OR month = ANY (:months))
 """)
+_CITIES = text("SELECT DISTINCT city_id FROM issue_stale ORDER BY 1")
 _PACK = text(
     """
     INSERT INTO issue_month (city_id, month, category, set_aside, cells, issues, total)
@@ -58,6 +61,17 @@ def pack_stale(session: Session, city: int) -> list[date]:
         session.execute(_UNPACK, _asked(city, months))
         session.execute(_PACK, _asked(city, months))
     return months
+
+
+def pack_all(engine: Engine) -> dict[int, list[date]]:
+    """Count the marked months of all cities again, each city in a transaction of its own."""
+    with owner_transaction(engine) as session:
+        cities = session.scalars(_CITIES).all()
+    packed = {}
+    for city in cities:
+        with owner_transaction(engine) as session:
+            packed[int(city)] = pack_stale(session, city)
+    return packed
 
 
 def _asked(city: int, months: Collection[date] | None) -> dict[str, Any]:

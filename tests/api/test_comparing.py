@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,16 @@ def test_a_plan_is_compared_by_its_members_alone(own_world: World) -> None:
         "name": f"plan:{plan}", "plan": plan, "version": 2, "seq": 1, "effective_from": None,
     }  # fmt: skip
     assert set(found["as_of"]) >= {"period", "day", "net", "vintage"}
+    kept = [planner.get(f"{CITY}/plans/{plan}/dossier") for _ in range(2)]
+    assert kept[0].headers["content-type"] == "application/zip"
+    assert kept[0].content == kept[1].content
+    assert leader.get(f"{CITY}/plans/{plan}/dossier").status_code == 404
+    restated = leader.get(f"{CITY}/figures/restated?level=3&net=1&from=2026-01-01&to=2026-06-30")
+    assert restated.json()["as_of"]["period"] == ["2026-01-01", "2026-06-30"]
+    assert (
+        sum(one["cases"] for one in restated.json()["items"]) == restated.json()["total"]["cases"]
+    )
+    assert leader.get(f"{CITY}/figures/stations?net=9").status_code == 404
     sides = {"old": "net:1", "new": f"plan:{plan}"}
     again = planner.get(f"{CITY}/compare", params=sides).json()
     assert again["crosswalk"] == found["crosswalk"]
@@ -97,3 +109,16 @@ def test_the_command_line(
     assert isinstance(again.exception, InvalidInputError)
     stranger = run("compare", "net:1", f"plan:{plan}", "--as", "leader")
     assert isinstance(stranger.exception, PlanNotFoundError)
+
+    place = tmp_path / "dossier.zip"
+    told = run("dossier", plan, *planner, "--out", place, "--json")
+    assert told.exit_code == 0, told.exception
+    with zipfile.ZipFile(place) as archive:
+        for one in json.loads(told.stdout)["parts"]:
+            assert sha256(archive.read(one["name"])).hexdigest() == one["sha256"]
+    taken = run("dossier", plan, *planner, "--out", place)
+    assert isinstance(taken.exception, InvalidInputError)
+    assert (
+        run("dossier", plan, *planner, "--out", tmp_path / "folder", "--lang", "en").exit_code == 0
+    )
+    assert (tmp_path / "folder" / "manifest.json").is_file()

@@ -131,6 +131,11 @@ def test_what_changes_is_marked_and_counted_at_once(city: tuple[MigratedDatabase
         assert packing.pack_stale(session, number) == marked
         assert stale(session) == []
         assert stored(session, number, 2, Period()) == read_all(session, number, 2, Period())
+        session.execute(text("UPDATE issue SET reported_at = reported_at + interval '99 days'"))
+    assert set(packing.pack_all(migrated.engine)) == {number}
+    assert packing.pack_all(migrated.engine) == {}
+    with owner_transaction(migrated.engine) as session:
+        assert stored(session, number, 2, Period()) == read_all(session, number, 2, Period())
         packing.pack(session, number)
         session.execute(text("UPDATE issue SET state = state"))
         assert stale(session) == [], "what does not change a count is not marked"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
@@ -230,3 +232,35 @@ def test_what_is_not_there(city: Room) -> None:
         city.compare("net:99", "net:1")
     with pytest.raises(PlanNotFoundError):
         city.compare("net:1", "plan:999999")
+
+
+def test_the_dossier_of_a_plan_is_the_same_bytes_again(room: Room, tmp_path: Path) -> None:
+    room.edit("move", cells=at((5, 1), (6, 1)), into=212)
+    room.edit("merge", grids=[1111, 1112], into=1112)
+    with room.at_work() as session:
+        first = drafts.comments.add(session, room.planner, room.plan, "为什么？<b>", grid=212)
+        drafts.comments.add(session, room.planner, room.plan, "因为", answers=first)
+    made = []
+    for _ in range(2):
+        with room.at_work() as session:
+            made.append(comparing.dossier(session, room.planner, room.plan))
+    assert made[0] == made[1]
+    facts = json.loads(made[0]["facts.json"])
+    assert facts["impact"]["crosswalk"] == room.impact()["crosswalk"]
+    assert set(facts["limits"]) == {"211", "212", "1111", "1112"}
+    assert facts["limits"]["212"]["after"]["zh"] != facts["limits"]["212"]["before"]["zh"]
+    assert facts["limits"]["1111"]["after"] is None
+    page = made[0]["dossier.html"].decode()
+    assert "为什么？&lt;b&gt;" in page
+    assert page.index("为什么") < page.index("因为")
+    file = tmp_path / "dossier.gpkg"
+    file.write_bytes(made[0]["dossier.gpkg"])
+    moved = gpd.read_file(file, layer="moved").set_index(["old", "new"]).to_crs(METRE_SRID)
+    assert set(moved.index) == {(211, 212), (1111, 1112)}
+    assert moved.area.sum() == pytest.approx(room.impact()["moved_area_m2"], rel=1e-6)
+    room.edit("rename", grid=212, name="新名")
+    with room.at_work() as session:
+        again = comparing.dossier(session, room.planner, room.plan)
+    assert again["manifest.json"] != made[0]["manifest.json"]
+    with room.at_work(room.leader) as session, pytest.raises(PlanNotFoundError):
+        comparing.dossier(session, room.leader, room.plan)
