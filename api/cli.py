@@ -26,6 +26,7 @@ COMMANDS = {
     "account": "api.commands.account:app",
     "import": "api.commands.importing:app",
     "plan": "api.commands.plan:app",
+    "issue": "api.commands.issue:app",
     "check": "api.commands.files:check",
     "repair": "api.commands.repairing:repair",
     "compare": "api.commands.comparing:compare",

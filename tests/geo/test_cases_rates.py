@@ -19,6 +19,7 @@ from geo.rates import LEAST_WORKERS
 from geo.store import cases
 from geo.store.cases import RateFilter
 from geo.terms import Role
+from tests.case_counts import OVER, counted
 from tests.conftest import MigratedDatabase
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -39,46 +40,6 @@ def city(shared_database: MigratedDatabase) -> Iterator[tuple[CityDataset, Sessi
 City = tuple[CityDataset, Session, int]
 
 
-def counted(rows: pd.DataFrame) -> dict[str, int]:
-    """Count what the rates are made of, by pandas alone."""
-    closed = rows["state"] == "closed"
-    void = rows["state"] == "void"
-    done_at = rows["handled_at"].fillna(rows["closed_at"])
-    done = done_at <= NOW
-    in_time = rows["deadline_at"].isna() | (done_at <= rows["deadline_at"])
-    running = ~rows["state"].isin(["suspended", "parked"])
-    past = rows["deadline_at"] < NOW
-    handle = rows["dispatched_at"].notna() & ~void & (done | (running & past))
-    close = handle | closed
-    registered = rows["registered_at"].notna()
-    by = rows["register_by"].isna() | (rows["registered_at"] <= rows["register_by"])
-    said = rows["satisfied"].notna() & closed
-    found = {
-        "reported": len(rows),
-        "valid": (~void).sum(),
-        "answered": (~void & (rows["accepted_at"].notna() | closed)).sum(),
-        "registered": registered.sum(),
-        "registered_on_time": (registered & by).sum(),
-        "should_dispatch": registered.sum(),
-        "dispatched_accurately": (
-            registered & rows["dispatched_at"].notna() & (rows["returns"] == 0)
-        ).sum(),
-        "should_handle": handle.sum(),
-        "handled": (handle & done).sum(),
-        "handled_on_time": (handle & done & in_time).sum(),
-        "overdue": (handle & ~done).sum(),
-        "postponed": (handle & (rows["postpones"] > 0)).sum(),
-        "should_close": close.sum(),
-        "closed": closed.sum(),
-        "closed_on_time": (closed & (rows["on_the_spot"] | in_time)).sum(),
-        "reworked": (close & (rows["reworks"] > 0)).sum(),
-        "asked": said.sum(),
-        "satisfied": (said & rows["satisfied"].fillna(False).astype(bool)).sum(),
-        "solved": closed.sum(),
-    }
-    return {name: int(value) for name, value in found.items()}
-
-
 def expected(dataset: CityDataset, by: Any) -> dict[Any, dict[str, int]]:
     rows = dataset.issues.drop(columns="geometry").merge(dataset.issue_lives, on="issue_id")
     rows = rows.merge(dataset.cells[["cell_id", "grid_id"]], on="cell_id")
@@ -96,13 +57,13 @@ def expected(dataset: CityDataset, by: Any) -> dict[Any, dict[str, int]]:
         return grid
 
     if by == "none":
-        return {"all": counted(rows)}
+        return {"all": counted(rows, NOW)}
     if isinstance(by, int):
         rows = rows.assign(key=[above(int(grid), by) for grid in rows["grid_id"]])
     else:
         rows = rows.assign(key=rows[by])
     return {
-        None if pd.isna(key) else key: counted(part)
+        None if pd.isna(key) else key: counted(part, NOW)
         for key, part in rows.groupby("key", dropna=False)
     }
 
@@ -136,23 +97,6 @@ def test_rates_are_those_of_pandas(city: City, by: str, column: Any, level: int)
     aside = dataset.issues["set_aside"].notna()
     day = dataset.issues["reported_at"].dt.tz_convert("Asia/Shanghai").dt.date
     assert told["set_aside"] == (aside & day.between(PERIOD["since"], PERIOD["until"])).sum()
-
-
-OVER = {
-    "handling": ("handled", "should_handle"),
-    "on_time_handling": ("handled_on_time", "should_handle"),
-    "closure": ("closed", "should_close"),
-    "on_time_closure": ("closed_on_time", "should_close"),
-    "rework": ("reworked", "should_close"),
-    "overdue": ("overdue", "should_handle"),
-    "postponement": ("postponed", "should_handle"),
-    "on_time_registration": ("registered_on_time", "registered"),
-    "accurate_dispatch": ("dispatched_accurately", "should_dispatch"),
-    "valid_report": ("valid", "reported"),
-    "response": ("answered", "valid"),
-    "solution": ("solved", "valid"),
-    "satisfaction": ("satisfied", "asked"),
-}
 
 
 def test_no_rate_of_few_workers_leaves_the_own_circle(city: City) -> None:

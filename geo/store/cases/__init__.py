@@ -25,13 +25,15 @@ The contract for pages, API and commands (``service.cases``):
 """
 
 from geo.store.cases.acting import Acted, ActWish, act, bulk
+from geo.store.cases.batch import take_in
+from geo.store.cases.chores import do_chores
 from geo.store.cases.desk import DeskFilter, contact, desk, desk_counts, history, show
 from geo.store.cases.following import answer, follow, near, reopen
 from geo.store.cases.handing import hand_over
 from geo.store.cases.lapsing import warn_and_escalate
-from geo.store.cases.rates import RateFilter, rates
+from geo.store.cases.rates import RateFilter, counts, rates
 from geo.store.cases.reporting import Contact, Report, Reported, report
-from geo.store.cases.retaining import retain
+from geo.store.cases.retaining import Keep, erase, retain
 from geo.store.cases.routing import Route, explain, explain_at
 from geo.store.cases.rules import Rules, rules_of
 from geo.store.cases.sending import send
@@ -41,6 +43,7 @@ __all__ = [
     "Acted",
     "Contact",
     "DeskFilter",
+    "Keep",
     "RateFilter",
     "Report",
     "Reported",
@@ -50,8 +53,11 @@ __all__ = [
     "answer",
     "bulk",
     "contact",
+    "counts",
     "desk",
     "desk_counts",
+    "do_chores",
+    "erase",
     "explain",
     "explain_at",
     "follow",
@@ -65,5 +71,6 @@ __all__ = [
     "rules_of",
     "send",
     "show",
+    "take_in",
     "warn_and_escalate",
 ]

@@ -33,11 +33,7 @@ _MOVE = """
     RETURNING i.issue_id, n.from_grid, n.to_grid, i.state
 """
 _OPEN = text(f"""
-    WITH now AS ({_NOW}), moved AS ({_MOVE}), contacts AS (
-        UPDATE issue_contact AS k SET area_1 = n.area_1, area_2 = n.area_2, area_3 = n.area_3,
-            area_4 = n.area_4, area_5 = n.area_5, area_6 = n.area_6
-        FROM now AS n WHERE k.city_id = :city AND k.issue_id = n.issue_id
-    ), told AS (
+    WITH now AS ({_NOW}), moved AS ({_MOVE}), told AS (
         INSERT INTO handover (city_id, seq, kind, object_id, from_grid, to_grid, reason, applied_at)
         SELECT :city, :seq, 'issue', issue_id, from_grid, to_grid, :reason, clock_timestamp()
         FROM moved WHERE from_grid <> to_grid
@@ -50,6 +46,27 @@ _OPEN = text(f"""
     )
     SELECT count(*), count(*) FILTER (WHERE from_grid <> to_grid) FROM moved
 """)  # noqa: S608
+_NOTED = text("""
+    INSERT INTO issue_event (city_id, issue_id, at, act, state, actor_role, reason, details)
+    SELECT h.city_id, h.object_id, h.applied_at, 'hand_over', i.state, 'system', h.reason,
+           jsonb_build_object('from', h.from_grid, 'to', h.to_grid, 'seq', h.seq)
+    FROM handover AS h
+    JOIN issue AS i ON i.city_id = h.city_id AND i.issue_id = h.object_id
+    WHERE h.city_id = :city AND h.seq = :seq AND h.kind = 'issue' AND h.applied_at IS NOT NULL
+      AND NOT EXISTS (
+          SELECT FROM issue_event AS e
+          WHERE e.city_id = h.city_id AND e.issue_id = h.object_id AND e.act = 'hand_over'
+            AND e.details ->> 'seq' = CAST(h.seq AS text))
+""")
+"""The publication of a net moves issues as well: each gets its line of history here."""
+_CONTACTS = text("""
+    UPDATE issue_contact AS k SET area_1 = i.area_1, area_2 = i.area_2, area_3 = i.area_3,
+        area_4 = i.area_4, area_5 = i.area_5, area_6 = i.area_6
+    FROM issue AS i
+    WHERE k.city_id = :city AND i.city_id = k.city_id AND i.issue_id = k.issue_id
+      AND (k.area_1, k.area_2, k.area_3, k.area_4, k.area_5, k.area_6) IS DISTINCT FROM
+          (i.area_1, i.area_2, i.area_3, i.area_4, i.area_5, i.area_6)
+""")
 _CLOSED = text(f"WITH now AS ({_NOW}), moved AS ({_MOVE}) SELECT count(*) FROM moved")  # noqa: S608
 
 
@@ -77,6 +94,8 @@ def hand_over(
         done["moved"] += moved
         if moved < BATCH:
             break
+    session.execute(_NOTED, {"city": city_id, "seq": seq})
+    session.execute(_CONTACTS, {"city": city_id})
     if done["moved"]:
         audit.append(session, city_id, "issue.hand_over", f"net/{seq}", done)
     return done

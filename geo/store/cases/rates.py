@@ -123,19 +123,39 @@ def rates(session: Session, viewer: Viewer, at: Moment, narrow: RateFilter) -> d
     InvalidInputError
         If there is no such group, or the period is empty.
     """
+    rows = counts(session, viewer, at, narrow)
+    since, until = _period(at, narrow)
+    aside = session.scalar(
+        select(func.count())
+        .select_from(Issue)
+        .where(*_of_period(viewer, at, narrow), Issue.set_aside.is_not(None))
+    )
+    return {
+        "by": narrow.by,
+        "since": since,
+        "until": until,
+        "set_aside": int(aside or 0),
+        "rows": _told(session, viewer, at, narrow, rows),
+    }
+
+
+def counts(
+    session: Session, viewer: Viewer, at: Moment, narrow: RateFilter
+) -> list[dict[str, Any]]:
+    """Return what the rates are made of, by group; for reckoning, never for telling as it is.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer does not work for the city.
+    InvalidInputError
+        If there is no such group, or the period is empty.
+    """
     if not viewer.staff or viewer.city_id != at.city_id:
         raise ForbiddenError("Rates are for staff of the city.")
     if narrow.by not in GROUPS:
         raise InvalidInputError(f"Rates go by {', '.join(GROUPS)}.", field="by", reason="no_group")
-    since, until = _period(at, narrow)
-    zone = ZoneInfo(at.timezone)
-    ends = datetime.combine(until + timedelta(days=1), time(), zone)
-    begins = datetime.combine(since, time(), zone)
     now = narrow.moment or session.scalar(select(func.clock_timestamp()))
-    where = [
-        rights.issues_seen(viewer), Issue.city_id == at.city_id,
-        Issue.reported_at >= begins, Issue.reported_at < ends, *_narrowed(at, narrow),
-    ]  # fmt: skip
     group = _group(at, narrow)
     counted = [func.count().filter(what).label(name) for name, what in conditions(now).items()]
     statement = select(group.label("group"), *counted).select_from(Issue)
@@ -144,19 +164,23 @@ def rates(session: Session, viewer: Viewer, at: Moment, narrow: RateFilter) -> d
             NetCell, and_(of_net(NetCell, at), NetCell.cell_id == Issue.cell_id)
         ).join(NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == NetCell.grid_id))
     found = session.execute(
-        statement.where(*where, Issue.set_aside.is_(None)).group_by(group).order_by(group)
-    ).all()
-    aside = session.scalar(
-        select(func.count()).select_from(Issue).where(*where, Issue.set_aside.is_not(None))
+        statement.where(*_of_period(viewer, at, narrow), Issue.set_aside.is_(None))
+        .group_by(group)
+        .order_by(group)
     )
-    rows = [{"group": row.group, **{name: getattr(row, name) for name in COUNTS}} for row in found]
-    return {
-        "by": narrow.by,
-        "since": since,
-        "until": until,
-        "set_aside": int(aside or 0),
-        "rows": _told(session, viewer, at, narrow, rows),
-    }
+    return [{"group": row.group, **{name: getattr(row, name) for name in COUNTS}} for row in found]
+
+
+def _of_period(viewer: Viewer, at: Moment, narrow: RateFilter) -> list[ColumnElement[bool]]:
+    since, until = _period(at, narrow)
+    zone = ZoneInfo(at.timezone)
+    return [
+        rights.issues_seen(viewer),
+        Issue.city_id == at.city_id,
+        Issue.reported_at >= datetime.combine(since, time(), zone),
+        Issue.reported_at < datetime.combine(until + timedelta(days=1), time(), zone),
+        *_narrowed(at, narrow),
+    ]
 
 
 def _period(at: Moment, narrow: RateFilter) -> tuple[date, date]:
