@@ -28,6 +28,7 @@ from sqlalchemy import Engine
 from geo.errors import DatabaseAwayError
 from geo.settings import Settings
 from geo.store import packing
+from geo.store.cases import do_chores
 from geo.store.drafts import asking
 from geo.store.importing.jobs import CHANNEL
 from geo.store.importing.working import Worker
@@ -37,6 +38,8 @@ log = logging.getLogger("wangge.worker")
 IDLE_S = 5.0
 """Longest wait between two looks at the queue, seconds: a call of the database ends it earlier."""
 SWEEP_S = 3600.0
+CHORES_S = 300.0
+"""How often issues are looked after: deadlines, nets that have begun, messages; seconds."""
 AWAY_S = 3.0
 STOP_S = 15.0
 """How long a worker that was told to stop may take, seconds."""
@@ -72,6 +75,7 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
     keep = timedelta(days=settings.import_keep_days)
     undo = timedelta(days=settings.import_undo_days)
     swept_s = -SWEEP_S
+    cared_s = time.monotonic() - CHORES_S / 2  # after what somebody waits for
     calls = _Calls(worker.engine)
     while not worker.stopping.is_set():
         if parent is not None and os.getppid() != parent:
@@ -81,6 +85,9 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
                 worker.sweep(keep, undo)
                 packing.pack_all(worker.engine)
                 swept_s = time.monotonic()
+            if time.monotonic() - cared_s > CHORES_S:
+                cared_s = time.monotonic()
+                do_chores(worker.engine, settings.import_dir.parent / "outbox")
             if worker.work() is None and not asking.work(worker.engine):
                 calls.wait(IDLE_S, worker.stopping)
         except (DatabaseAwayError, psycopg.OperationalError):
