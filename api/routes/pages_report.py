@@ -12,7 +12,7 @@ from api.i18n import marked
 from api.routes.pages import Sight, SightDep
 from geo import service
 from geo.datums import CHINA
-from geo.terms import IssueAct, IssueState
+from geo.terms import IssueAct, IssueState, Role
 from maps.views import net_frame, net_page
 
 router = APIRouter(include_in_schema=False)
@@ -62,6 +62,14 @@ ACTS: Final[Mapping[IssueAct, str]] = {
     IssueAct.HAND_OVER: marked("Handed over to the new grid"),
 }
 """What an act is called to residents."""
+CHANNELS: Final[Mapping[str, str]] = {
+    "worker": marked("found on patrol"),
+    "hotline": marked("hotline"),
+    "office": marked("at the counter"),
+    "meeting": marked("meeting of residents"),
+    "station": marked("at a station"),
+}
+"""How something reaches the staff who enter it."""
 NEAR_DEG: Final = 0.004
 """Half of the first view: some hundred metres, so that a pin can be set."""
 Code = Annotated[str, Path(min_length=4, max_length=16, pattern=r"^[0-9A-Z]+$")]
@@ -79,6 +87,14 @@ def show_report(sight: SightDep) -> Response:
         "china": CHINA[0] <= (west + east) / 2 <= CHINA[2]
         and CHINA[1] <= (south + north) / 2 <= CHINA[3],
     }
+    viewer = sight.access.viewer
+    word = i18n.translations(i18n.get_language(sight.request)).gettext
+    page["staff"] = viewer.staff
+    first = "worker" if viewer.role is Role.WORKER else "hotline"
+    channels = [
+        {"channel": channel, "name": word(text), "chosen": channel == first}
+        for channel, text in CHANNELS.items()
+    ]
     tops = [one for one in kinds if one["parent"] is None]
     groups = [
         {
@@ -88,7 +104,11 @@ def show_report(sight: SightDep) -> Response:
         for top in tops
     ]
     return sight.page(
-        "report.html", frame=sight.frame(net_frame, options), page=page, groups=groups
+        "report.html",
+        frame=sight.frame(net_frame, options),
+        page=page,
+        groups=groups,
+        channels=channels if viewer.staff else [],
     )
 
 

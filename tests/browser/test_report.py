@@ -226,3 +226,27 @@ def test_many_are_done_at_once_and_who_may_not_is_told_why(
     page.keyboard.press("j")
     expect(page.locator(".issue-rows li.is-open")).to_have_count(1)
     assert fits(page)
+
+
+def test_staff_enter_a_call_by_its_address(
+    new_page: Callable[..., Page], database: MigratedDatabase
+) -> None:
+    page = new_page()
+    sign_in(page, "community")
+    open_report(page, middle(database))
+    page.select_option("#channel", "hotline")
+    page.fill("#external", "12345-2026-7")
+    page.fill("#said-address", "松林路4号2单元301室 张三")
+    page.keyboard.press("Tab")
+    expect(page.locator("#candidates li").first).to_contain_text("松林路")
+    expect(page.locator("#address")).not_to_have_value("张三")
+    page.select_option("#category", "E0101")
+    page.get_by_role("button", name="上报", exact=True).click()
+    expect(page.locator(".report-done h1")).to_be_visible()
+    with database.engine.connect() as seen:
+        row = seen.execute(
+            text("SELECT channel, address FROM issue WHERE external = '12345-2026-7'")
+        ).one()
+    assert row.channel == "hotline"
+    assert "张三" not in (row.address or "")
+    assert "301" not in (row.address or "")

@@ -148,6 +148,7 @@ function told() {
     client_id: state.id, category: byId("category").value, lon: Number(lng.toFixed(7)), lat: Number(lat.toFixed(7)),
     words: byId("words").value.trim() || null, address: byId("address").value.trim() || null,
     ...(phone ? { contact: { phone } } : {}),
+    ...(page.staff ? { channel: byId("channel").value, external: byId("external").value.trim() || null } : {}),
   };
 }
 
@@ -239,6 +240,26 @@ function listMine() {
   byId("mine-list").replaceChildren(...own.map((one) => h("li", {}, h("a", { href: linkOf(one) }, h("b", { class: "figure" }, one.code)), " ", one.kind, " ", h("small", { class: "quiet" }, t("Reported on %(day)s", { day: one.day })))));
 }
 
+// An address that somebody said is looked up as at the desk of addresses; the candidates lead to their places.
+async function findAddress() {
+  const said = byId("said-address").value.trim();
+  const list = byId("candidates");
+  if (!said) {
+    list.replaceChildren();
+    return;
+  }
+  try {
+    const { items: [line] } = await ask(page, "/addresses/match", { method: "POST", content: { lines: [said] } });
+    byId("address").value = line.text || "";
+    list.replaceChildren(...(line.candidates.length ? line.candidates.slice(0, 4).map((one) => h("li", {},
+      h("button", { class: "link", type: "button", onclick: () => map.setView([one.lat, one.lon], CLOSE_ZOOM) }, one.text, " ", h("small", { class: "quiet" }, one.grid_name ?? "")))) : [h("li", { class: "quiet" }, t("No known address is like this."))]));
+    if (line.state === "matched") map.setView([line.candidates[0].lat, line.candidates[0].lon], CLOSE_ZOOM);
+  } catch (error) {
+    fail(error.message);
+  }
+}
+
+byId("said-address")?.addEventListener("change", findAddress);
 byId("send").dataset.word = byId("send").textContent;
 byId("report").addEventListener("submit", send);
 byId("photo").addEventListener("change", addPhoto);
