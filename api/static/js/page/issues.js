@@ -11,7 +11,7 @@ import { ready } from "./ready.js";
 import { ask } from "./reports.js";
 
 const LIMIT = 100;
-const KEPT = ["q", "category", "grid", "from", "to"];
+const KEPT = ["q", "category", "grid", "to", `from`];
 const AGAIN_MS = 60_000;
 const CLOSE_ZOOM = 17;
 const byId = (id) => document.getElementById(id);
