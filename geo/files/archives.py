@@ -143,7 +143,15 @@ def _chosen(
             chosen[str(inside).casefold()] = (part, inside)
     if wrong:
         raise FileRefusedError("hostile", wrong)
-    total = sum(part.file_size for part, _ in chosen.values())
+    _demand_room(path, list(chosen.values()), limits)
+    return list(chosen.values())
+
+
+def _demand_room(
+    path: Path, chosen: list[tuple[zipfile.ZipInfo, PurePosixPath]], limits: Limits
+) -> None:
+    """Refuse parts that are too large, or grow as no real layer does."""
+    total = sum(part.file_size for part, _ in chosen)
     if total > limits.unpacked_mib * MIB:
         said = phrase(
             "%(file)s: unpacked it has %(n)s MiB, more than %(most)s MiB",
@@ -152,7 +160,7 @@ def _chosen(
             most=f"{limits.unpacked_mib:,}",
         )
         raise FileRefusedError("too_large", [said])
-    for part, inside in chosen.values():
+    for part, inside in chosen:
         padded = inside.suffix.casefold() == ".dbf"  # wide columns of blanks, which are common
         if not padded and part.file_size > max(
             RATIO_FROM_BYTES, MOST_RATIO * max(part.compress_size, 1)
@@ -164,7 +172,6 @@ def _chosen(
                 n=f"{part.file_size / part.compress_size:,.0f}",
             )
             raise FileRefusedError("hostile", [said])
-    return list(chosen.values())
 
 
 def name_of(part: zipfile.ZipInfo) -> str:

@@ -174,8 +174,8 @@ def contradictions(
         said = _said(account, row, None if gone else over, own, claims)
         rows.append((label, share, before_m2[row], after_m2[row], change.x, change.y, own, said))
     torn = pd.DataFrame(rows, columns=["label", *TORN]).set_index("label")
-    said = [row[-1] for row in rows]  # as texts alone they would lose their patterns
-    torn["said"] = pd.Series(said, index=torn.index, dtype=object)
+    sentences = [row[-1] for row in rows]  # as texts alone they would lose their patterns
+    torn["said"] = pd.Series(sentences, index=torn.index, dtype=object)
     return torn, _questions(account, claims, sorted(keys))
 
 

@@ -90,25 +90,7 @@ def plan(task: Task) -> Plan:
     matched = match_grids(there, came, cells, fields=("name", "code"))
     task.progress("compare", 1.0)
     pairs, recoded = _told_codes(matched.pairs, came["code"])
-    row: Any
-    for row in pairs.loc[pairs["how"].isin(["households", "ground"])].itertuples():
-        subject = f"{areas.called[int(row.delivered)]} = {there['name'].loc[row.standing]}"
-        share = f"{row.certainty:.0%}"
-        done = phrase("taken for the same grid: they share %(share)s of their ground", share=share)
-        if row.how == "households":
-            done = phrase(
-                "taken for the same grid: they share %(share)s of their households", share=share
-            )
-        found.add([Finding(task.delivered.label, "matched", subject, done)])
-        if "code" in row.fields:
-            codes = [there["code"].loc[row.standing], came["code"].loc[int(row.delivered)]]
-            done = phrase(
-                "code %(before)s here, %(after)s in the file: a grid keeps its code until a plan "
-                "gives it another",
-                before=codes[0],
-                after=codes[1],
-            )
-            found.add([Finding(task.delivered.label, "other_code", subject, done)])
+    _tell_known(pairs, there, came, areas.called, task.delivered.label, found)
     states = pd.DataFrame(
         {"state": "new", "object_id": pd.array([pd.NA] * len(came), dtype="Int64")},
         index=came.index,
@@ -127,6 +109,36 @@ def plan(task: Task) -> Plan:
         changes=_changes(rows, pairs, there, gone.tolist()),
         content=_Draft(areas, level, seq, grids, cells, recoded),
     )
+
+
+def _tell_known(
+    pairs: pd.DataFrame,
+    there: gpd.GeoDataFrame,
+    came: gpd.GeoDataFrame,
+    called: list[str],
+    label: str,
+    found: Findings,
+) -> None:
+    """Say which grids were known again by what they have in common, and which codes differ."""
+    row: Any
+    for row in pairs.loc[pairs["how"].isin(["households", "ground"])].itertuples():
+        subject = f"{called[int(row.delivered)]} = {there['name'].loc[row.standing]}"
+        share = f"{row.certainty:.0%}"
+        done = phrase("taken for the same grid: they share %(share)s of their ground", share=share)
+        if row.how == "households":
+            done = phrase(
+                "taken for the same grid: they share %(share)s of their households", share=share
+            )
+        found.add([Finding(label, "matched", subject, done)])
+        if "code" in row.fields:
+            codes = [there["code"].loc[row.standing], came["code"].loc[int(row.delivered)]]
+            done = phrase(
+                "code %(before)s here, %(after)s in the file: a grid keeps its code until a plan "
+                "gives it another",
+                before=codes[0],
+                after=codes[1],
+            )
+            found.add([Finding(label, "other_code", subject, done)])
 
 
 def _told_codes(pairs: pd.DataFrame, codes: pd.Series[Any]) -> tuple[pd.DataFrame, frozenset[int]]:
