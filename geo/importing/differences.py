@@ -93,6 +93,10 @@ def beside(
     -------
     Difference
     """
+    if not len(standing):  # a first delivery may be a million rows
+        table = pd.DataFrame({"state": "new"}, index=rows.index)
+        table["object_id"] = pd.array([pd.NA] * len(rows), dtype="Int64")
+        return Difference(table, np.empty(0, dtype=np.int64))
     compared = [name for name in columns if name in rows]
     code = KEY if same.code and set(same.code) <= set(rows.columns) else None
     name = same.name if same.name in rows or (same.name == KEY and code) else None

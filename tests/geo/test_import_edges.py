@@ -17,7 +17,7 @@ from geo.datums import shapes_from_wgs84
 from geo.errors import DeliveryError, TopologyError
 from geo.importing import datum
 from geo.saying import Said, phrase
-from geo.store.importing import deliveries, ground, steps
+from geo.store.importing import deliveries, ground, steps, things
 from geo.terms import DeliveryKind, DeliveryState
 from tests.cities import square
 from tests.conftest import MigratedDatabase
@@ -251,3 +251,12 @@ def test_estimates_are_a_count_of_their_own_and_marked(fresh_city: MigratedDatab
         assert sum(values(session, base).values()) == counted
         steps.undo(session, row)
         assert everything(session) == before
+
+
+def test_what_degrees_make_invalid_is_mended_there() -> None:
+    crossed = shapely.from_wkt("POLYGON((0 0, 2 2, 2 0, 0 2, 0 0))")
+    given = np.array([crossed, shapely.Point(1, 1), None], dtype=object)
+    made = things._sound(lambda shapes: shapes)(given)
+    assert made[0].is_valid and made[0].area == 2
+    assert made[1:].tolist() == given[1:].tolist()
+    assert not given[0].is_valid

@@ -104,9 +104,10 @@ class Plan:
         for column in (rows.index, rows["state"], rows["object_id"].astype("string")):
             total.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
         total.update(np.sort(self.difference.gone).tobytes())
-        if len(self.rows):
-            shapes = self.rows.geometry.to_numpy()
-            total.update(b"".join(shapely.to_wkb(shapes[~shapely.is_missing(shapes)])))
+        shapes = self.rows.geometry.to_numpy() if len(self.rows) else np.empty(0, dtype=object)
+        for start in range(0, len(shapes), MOST_SHAPES):
+            part = shapes[start : start + MOST_SHAPES]
+            total.update(b"".join(shapely.to_wkb(part[~shapely.is_missing(part)])))
         return total.hexdigest()
 
     def report(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
@@ -248,7 +248,7 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     fresh = new.drop(columns=["row", "label"]).assign(
         **{book.key: np.arange(first, first + len(new))}
     )
-    turn = loading.lonlat(city.metre_srid)
+    turn = _sound(loading.lonlat(city.metre_srid))
     loading.copy_frame(session, city.city_id, book.name, fresh, turn)
     task.progress("write", 0.6)
     _update(session, city.city_id, book, changed, ids, turn)
@@ -258,6 +258,22 @@ def write(task: Task, made: Plan) -> dict[str, int]:
         _settle(task, new, changed, there, ids, gone, estimates=estimates)
     task.progress("write", 1.0)
     return {"new": len(new), "changed": len(changed), "gone": len(gone)}
+
+
+def _sound(turn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what turns shapes into degrees and mends those that are no longer valid there.
+
+    What was mended in metres touches itself within rounding, and rounds otherwise in degrees.
+    """
+
+    def turned(shapes: Any) -> Any:
+        made = np.array(turn(shapes), dtype=object)
+        wrong = ~shapely.is_valid(made) & ~shapely.is_missing(made)
+        if wrong.any():
+            made[wrong] = shapely.make_valid(made[wrong], method="structure")
+        return made
+
+    return turned
 
 
 def _update(
