@@ -23,7 +23,14 @@ from scipy.sparse.csgraph import connected_components
 from geo.crs import require_metres
 from geo.errors import TopologyError
 from geo.terms import JOINING_BORDER_M
-from geo.topology import SUM_SLACK_M, adjacency, contiguous_parts, shared_edges, uncrowded
+from geo.topology import (
+    SUM_SLACK_M,
+    Adjacency,
+    adjacency,
+    contiguous_parts,
+    shared_edges,
+    uncrowded,
+)
 
 TOUCH_M: Final = 0.2
 """What is nearer than this to a barrier lies on it."""
@@ -89,6 +96,60 @@ def ways(cells: gpd.GeoSeries, barriers: gpd.GeoSeries, streets: gpd.GeoSeries) 
     TopologyError
         If a CRS is missing, not in metres or another one, or three cells share one edge.
     """
+    shapes = cells.to_numpy()
+    roads = streets.to_numpy()
+    one, two, length, open_m, wet = _measured(cells, barriers, streets)
+    dry = ~wet[one] & ~wet[two]
+    left, right = _pairs(one, two, open_m, len(shapes))[:2]
+    shore, beside = _pairs(one, two, np.where(dry, 0.0, length), len(shapes))[:2]
+    cell, over, landing = _bridges(shapes, wet, roads)
+    both = wet[shore] & wet[beside]
+    away = np.where(wet[shore], beside, shore)
+    return Ways(
+        cell=cell,
+        left=np.concatenate([left, over]),
+        right=np.concatenate([right, landing]),
+        wet=wet,
+        shore=np.concatenate([np.where(wet[shore], shore, beside), beside[both]]),
+        beside=np.concatenate([away, shore[both]]),
+    )
+
+
+def open_borders(
+    cells: gpd.GeoSeries, barriers: gpd.GeoSeries, streets: gpd.GeoSeries
+) -> tuple[Adjacency, Adjacency, Flags]:
+    """Return how many metres of border two cells share that nothing closes.
+
+    Parameters
+    ----------
+    cells, barriers, streets : GeoSeries
+        As for `ways`.
+
+    Returns
+    -------
+    dry : Adjacency
+        Pairs of cells of land, and the open length of their border.
+    shores : Adjacency
+        Pairs of which one at least is a cell of water, and the whole length of their border.
+    wet : ndarray of bool, shape (n,)
+        Cells of water.
+
+    Raises
+    ------
+    TopologyError
+        As `ways`.
+    """
+    one, two, length, open_m, wet = _measured(cells, barriers, streets)
+    dry = ~wet[one] & ~wet[two]
+    size = len(wet)
+    shores = _pairs(one, two, np.where(dry, 0.0, length), size)
+    return Adjacency(size, *_pairs(one, two, open_m, size)), Adjacency(size, *shores), wet
+
+
+def _measured(
+    cells: gpd.GeoSeries, barriers: gpd.GeoSeries, streets: gpd.GeoSeries
+) -> tuple[Ints, Ints, Floats, Floats, Flags]:
+    """Return the cells of each shared edge, its length, how much of it is open, and what is wet."""
     crs = require_metres(cells.crs)
     if any(len(other) and require_metres(other.crs) != crs for other in (barriers, streets)):
         raise TopologyError("Cells, barriers and streets have different reference systems.")
@@ -107,19 +168,7 @@ def ways(cells: gpd.GeoSeries, barriers: gpd.GeoSeries, streets: gpd.GeoSeries) 
     closed[dry] = _closed_by_lines(ends[dry], lines, roads)
     closed[dry] += _closed_by_water(ends[dry], water, roads)
     open_m = np.where(dry, np.maximum(length - closed, 0.0), 0.0)
-    left, right = _pairs(one, two, open_m, len(shapes))
-    shore, beside = _pairs(one, two, np.where(dry, 0.0, length), len(shapes))
-    cell, over, landing = _bridges(shapes, wet, roads)
-    both = wet[shore] & wet[beside]
-    away = np.where(wet[shore], beside, shore)
-    return Ways(
-        cell=cell,
-        left=np.concatenate([left, over]),
-        right=np.concatenate([right, landing]),
-        wet=wet,
-        shore=np.concatenate([np.where(wet[shore], shore, beside), beside[both]]),
-        beside=np.concatenate([away, shore[both]]),
-    )
+    return one, two, length, open_m, wet
 
 
 def parts_of(labels: pd.Series[Any], found: Ways) -> pd.Series[int]:
@@ -211,13 +260,14 @@ def _joined(codes: Ints, left: Ints, right: Ints) -> Ints:
     return groups
 
 
-def _pairs(one: Ints, two: Ints, length_m: Floats, size: int) -> tuple[Ints, Ints]:
-    """Return the pairs of cells whose borders add up to enough to join."""
+def _pairs(one: Ints, two: Ints, length_m: Floats, size: int) -> tuple[Ints, Ints, Floats]:
+    """Return the pairs of cells whose borders add up to enough to join, and these sums."""
     key = np.minimum(one, two) * np.int64(max(size, 1)) + np.maximum(one, two)
     pairs, inverse = np.unique(key, return_inverse=True)
     total = np.bincount(inverse, weights=length_m, minlength=len(pairs))
-    left, right = np.divmod(pairs[total >= JOINING_BORDER_M - SUM_SLACK_M], max(size, 1))
-    return left, right
+    joins = total >= JOINING_BORDER_M - SUM_SLACK_M
+    left, right = np.divmod(pairs[joins], max(size, 1))
+    return left, right, np.asarray(total[joins], dtype=np.float64)
 
 
 def _tiled(areas: Array) -> Array:

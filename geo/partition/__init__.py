@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geo.partition.changing import changed, melted
 from geo.partition.dividing import (
     QUICK,
     THOROUGH,
@@ -11,6 +12,7 @@ from geo.partition.dividing import (
     divide,
     measured,
 )
+from geo.partition.explaining import explained, refuse_parts
 from geo.partition.graph import CellGraph, cell_graph
 from geo.partition.objective import Score, Wishes, score
 
@@ -24,7 +26,11 @@ __all__ = [
     "Wishes",
     "balanced_parts",
     "cell_graph",
+    "changed",
     "divide",
+    "explained",
     "measured",
+    "melted",
+    "refuse_parts",
     "score",
 ]

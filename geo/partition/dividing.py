@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from geo.partition.state import Aim, Course, State, mend, new_state, reckon
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Progress = Callable[[str, float], None]
+Answer = TypeVar("Answer")
 
 STEP: Final = "divide"
 TRIES_A_CALL: Final = 2_000_000
@@ -118,7 +119,7 @@ def divide(
     def one(number: int) -> Ints:
         return _solved(found[number], wishes, given[number], seed, effort, over)
 
-    own = _side_by_side(one, [len(piece.cells) for piece in found], threads, over, tell)
+    own = side_by_side(one, [len(piece.cells) for piece in found], threads, over, tell)
     labels = np.empty(graph.size, dtype=np.int64)
     for number, piece in enumerate(found):
         labels[piece.cells] = own[number] + number * graph.size
@@ -209,11 +210,11 @@ def shared_parts(found: list[Piece], parts: int, wishes: Wishes) -> list[int | N
     return [int(one) for one in given]
 
 
-def _side_by_side(
-    one: Callable[[int], Ints], sizes: list[int], threads: int | None, over: Event, tell: Progress
-) -> dict[int, Ints]:
+def side_by_side(
+    one: Callable[[int], Answer], sizes: list[int], threads: int | None, over: Event, tell: Progress
+) -> dict[int, Answer]:
     """Do the pieces in threads, large ones first; the order changes nothing in the answers."""
-    own: dict[int, Ints] = {}
+    own: dict[int, Answer] = {}
     total, done = max(sum(sizes), 1), 0
     order = sorted(range(len(sizes)), key=lambda number: (-sizes[number], number))
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
@@ -275,6 +276,7 @@ def aim_of(wishes: Wishes, low: int, high: int, *, slack: int = 1) -> Aim:
         least=max(low - slack, 1),
         most=high + slack,
         budget=np.inf,
+        change=0.0,
     )
 
 

@@ -8,7 +8,21 @@ from __future__ import annotations
 import numpy as np
 
 from geo.partition.moves import flip, grow_tree, mark_below, recombine
-from geo.partition.state import Aim, Course, Ints, Net, State, compiled, drawn, reckon
+from geo.partition.state import (
+    NONE,
+    ONE,
+    ZERO,
+    Aim,
+    Course,
+    Ints,
+    Net,
+    State,
+    add,
+    clear,
+    compiled,
+    drawn,
+    reckon,
+)
 
 TREES_A_SPLIT = 4
 LARGE_TREE = 200
@@ -21,7 +35,7 @@ def split_for(net: Net, aim: Aim, state: State, a: int, quota: int) -> int:
 
     The new part's cells are stamped, and go to the number that the caller gives them.
     """
-    root = -1
+    root = NONE
     pick = int(drawn(state.rng) * state.cells[a])
     for v in range(len(state.part)):
         if state.part[v] == a:
@@ -30,8 +44,8 @@ def split_for(net: Net, aim: Aim, state: State, a: int, quota: int) -> int:
                 break
             pick -= 1
     wish = state.load[a, 0] / quota
-    best, chosen_quota, chosen = np.inf, 0, -1
-    count = grow_tree(net, state, root, a, a, state.cells[a] <= LARGE_TREE)
+    best, chosen_quota, chosen = np.inf, ZERO, NONE
+    count = grow_tree(net, state, root, a, a, int(state.cells[a] <= LARGE_TREE))
     for i in range(1, count):
         lower = state.below[i, 0]
         given = min(max(int(lower / max(wish, 1e-12) + 0.5), 1), quota - 1)
@@ -47,22 +61,21 @@ def split_for(net: Net, aim: Aim, state: State, a: int, quota: int) -> int:
         return 0
     state.held[3] = best
     mark_below(state, chosen, count)
-    return chosen_quota
+    return int(chosen_quota)
 
 
 @compiled
 def plant(net: Net, aim: Aim, state: State, parts: int) -> None:
     """Divide the whole parent into `parts` parts by cutting random trees again and again."""
     n = len(state.part)
-    state.part[:] = 0
-    state.load[:] = 0.0
-    state.cells[:] = 0
+    clear(state)
     for v in range(n):
-        state.load[0] += net.weight[v]
+        state.part[v] = 0
+        add(state, ZERO, net, v, 1.0)
     state.cells[0] = n
     quota = np.zeros(len(state.cells), np.int64)
     quota[0] = parts
-    used = 1
+    used = ONE
     kept = np.zeros(n, np.bool_)
     for a in range(parts):
         while quota[a] > 1:
@@ -78,8 +91,8 @@ def plant(net: Net, aim: Aim, state: State, parts: int) -> None:
             for v in range(n):
                 if kept[v] and state.part[v] == a:
                     state.part[v] = used
-                    state.load[used] += net.weight[v]
-                    state.load[a] -= net.weight[v]
+                    add(state, used, net, v, 1.0)
+                    add(state, a, net, v, -1.0)
                     state.cells[used] += 1
                     state.cells[a] -= 1
             quota[used] = given
@@ -115,12 +128,14 @@ def anneal(
             around = net.begin[v + 1] - begin
             if around == 0 or not net.movable[v]:
                 continue
-            b = state.part[net.near[begin + int(drawn(state.rng) * around)]]
-            if b != state.part[v]:
+            u = net.near[begin + int(drawn(state.rng) * around)]
+            b = state.part[u]
+            if b != state.part[v] and net.movable[u]:
                 flip(net, aim, state, v, b, heat)
         if state.held[1] < state.held[3] - 1e-12:
             state.held[3] = state.held[1]
-            best[:] = state.part
+            for v in range(n):
+                best[v] = state.part[v]
 
 
 @compiled
@@ -133,7 +148,8 @@ def settle(net: Net, aim: Aim, state: State) -> None:
             if not net.movable[v]:
                 continue
             for e in range(net.begin[v], net.begin[v + 1]):
-                b = state.part[net.near[e]]
-                if b != state.part[v] and flip(net, aim, state, v, b, 0.0):
+                u = net.near[e]
+                b = state.part[u]
+                if b != state.part[v] and net.movable[u] and flip(net, aim, state, v, b, 0.0):
                     moved = True
                     break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from geo.partition.state import Aim, Net, State, compiled, cost_of, drawn
+from geo.partition.state import NONE, ONE, ZERO, Aim, Net, State, add, compiled, cost_of, drawn
 
 SPLIT_SHARE = 0.15
 
@@ -16,7 +16,7 @@ def stays_whole(net: Net, state: State, v: int) -> bool:
     state.mark[-1] += 2
     wanted = state.mark[-1]
     seen = wanted + 1
-    first, open_ = -1, 0
+    first, open_ = NONE, 0
     for e in range(net.begin[v], net.begin[v + 1]):
         u = net.near[e]
         if state.part[u] == a:
@@ -56,32 +56,31 @@ def flip(net: Net, aim: Aim, state: State, v: int, b: int, heat: float) -> bool:
     a = state.part[v]
     if state.cells[a] == 1:
         return False
-    gain = 0.0
+    change = 0.0
+    if net.start[v] >= 0:
+        change = net.weight[v, 0] * (int(net.start[v] != b) - int(net.start[v] != a))
+        if change > 0.0 and state.held[2] + change > aim.budget:
+            return False
+    gain = aim.change * change
     for e in range(net.begin[v], net.begin[v + 1]):
         other = state.part[net.near[e]]
         if other == a:
             gain += net.price[e]
         elif other == b:
             gain -= net.price[e]
-    own = net.weight[v]
-    gain += cost_of(state.load[a], own, -1.0, state.cells[a] - 1, aim)
-    gain += cost_of(state.load[b], own, 1.0, state.cells[b] + 1, aim)
-    gain -= cost_of(state.load[a], own, 0.0, state.cells[a], aim)
-    gain -= cost_of(state.load[b], own, 0.0, state.cells[b], aim)
+    gain += cost_of(state.load, a, net.weight, v, -1.0, state.cells[a] - 1, aim)
+    gain += cost_of(state.load, b, net.weight, v, 1.0, state.cells[b] + 1, aim)
+    gain -= cost_of(state.load, a, net.weight, v, 0.0, state.cells[a], aim)
+    gain -= cost_of(state.load, b, net.weight, v, 0.0, state.cells[b], aim)
     if gain > 0.0 and (heat <= 0.0 or drawn(state.rng) >= np.exp(-gain / heat)):
         return False
-    if gain == 0.0 and heat <= 0.0:
+    if gain >= -1e-12 and heat <= 0.0:
         return False
-    change = 0.0
-    if net.start[v] >= 0:
-        change = own[0] * (int(net.start[v] != b) - int(net.start[v] != a))
-        if change > 0.0 and state.held[2] + change > aim.budget:
-            return False
     if not stays_whole(net, state, v):
         return False
     state.part[v] = b
-    state.load[a] -= own
-    state.load[b] += own
+    add(state, a, net, v, -1.0)
+    add(state, b, net, v, 1.0)
     state.cells[a] -= 1
     state.cells[b] += 1
     state.held[1] += gain
@@ -149,7 +148,7 @@ def _inner_borders(net: Net, state: State, stamp: int, count: int) -> None:
 
 
 @compiled
-def grow_tree(net: Net, state: State, root: int, a: int, b: int, borders: bool) -> int:
+def grow_tree(net: Net, state: State, root: int, a: int, b: int, borders: int) -> int:
     """Draw a random spanning tree of parts a and b; return how many cells it has.
 
     Prim's on random keys, longer borders sooner. `queue` has the cells in order, `up` the place of
@@ -159,15 +158,16 @@ def grow_tree(net: Net, state: State, root: int, a: int, b: int, borders: bool) 
     """
     state.mark[-1] += 2
     stamp = state.mark[-1]
-    count, heap = 0, 0
-    v, above = root, -1
+    count, heap = ZERO, ZERO
+    v, above = root, NONE
     while True:
         if state.mark[v] != stamp:
             state.mark[v] = stamp
             state.queue[count] = v
             state.place[v] = count
             state.up[count] = above
-            state.below[count] = net.weight[v]
+            for j in range(net.weight.shape[1]):
+                state.below[count, j] = net.weight[v, j]
             state.size[count] = 1
             here = count
             border = 0.0
@@ -185,14 +185,15 @@ def grow_tree(net: Net, state: State, root: int, a: int, b: int, borders: bool) 
             break
         v, above = net.near[state.heap_edge[0]], state.heap_from[0]
         heap = _pop(state, heap)
-    if borders:
+    if borders > 0:
         _inner_borders(net, state, stamp, count)
     for i in range(count - 1, 0, -1):
         x = state.up[i]
-        state.below[x] += state.below[i]
+        for j in range(net.weight.shape[1]):
+            state.below[x, j] += state.below[i, j]
         state.size[x] += state.size[i]
         state.cut[x] += state.cut[i]
-    return count
+    return int(count)
 
 
 @compiled
@@ -247,22 +248,19 @@ def recombine(net: Net, aim: Aim, state: State, heat: float) -> bool:
     b = _partner(net, aim, state, v)
     if b < 0:
         return False
-    count = grow_tree(net, state, v, a, b, True)
-    own = net.weight[v]
-    old = cost_of(state.load[a], own, 0.0, state.cells[a], aim)
-    old += cost_of(state.load[b], own, 0.0, state.cells[b], aim)
+    count = grow_tree(net, state, v, a, b, ONE)
+    old = cost_of(state.load, a, net.weight, v, 0.0, state.cells[a], aim)
+    old += cost_of(state.load, b, net.weight, v, 0.0, state.cells[b], aim)
     old += _border_between(net, state, a, b, count)
-    best, chosen = np.inf, -1
-    whole = state.below[0]
+    best, chosen = np.inf, NONE
     if state.cells[b] > 0 and int(state.held[0]) > aim.least:
-        best, chosen = cost_of(whole, own, 0.0, count, aim), 0
+        best, chosen = cost_of(state.below, ZERO, net.weight, v, 0.0, count, aim), ZERO
     for i in range(1, count):
         cost = state.cut[i]
         if cost >= best:
             continue
-        lower = state.below[i]
-        cost += cost_of(lower, own, 0.0, state.size[i], aim)
-        cost += cost_of(whole, lower, -1.0, count - state.size[i], aim)
+        cost += cost_of(state.below, i, net.weight, v, 0.0, state.size[i], aim)
+        cost += cost_of(state.below, ZERO, state.below, i, -1.0, count - state.size[i], aim)
         if cost < best:
             best, chosen = cost, i
     gain = best - old
@@ -282,12 +280,13 @@ def _take(net: Net, state: State, a: int, b: int, chosen: int, count: int) -> No
     lower, upper = (b, a) if chosen > 0 else (a, b)
     stamp = mark_below(state, chosen, count)
     for side in (a, b):
-        state.load[side] = 0.0
         state.cells[side] = 0
+        for j in range(state.load.shape[1]):
+            state.load[side, j] = 0.0
     for i in range(count):
         x = state.queue[i]
         to = lower if state.mark[x] == stamp else upper
         state.part[x] = to
-        state.load[to] += net.weight[x]
+        add(state, to, net, x, 1.0)
         state.cells[to] += 1
     state.held[0] = parts + int(state.cells[a] > 0) + int(state.cells[b] > 0)

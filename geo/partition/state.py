@@ -14,6 +14,11 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Called = TypeVar("Called", bound=Callable[..., Any])
 
+ZERO: Any = np.int64(0)
+ONE: Any = np.int64(1)
+NONE: Any = np.int64(-1)
+"""With a type of their own: a plain number as an argument has a function compiled once more."""
+
 
 def compiled(function: Called) -> Called:
     """Compile a function once for this machine; its threads run side by side."""
@@ -57,6 +62,7 @@ class Aim(NamedTuple):
     least: int
     most: int
     budget: float
+    change: float
 
 
 class Course(NamedTuple):
@@ -103,7 +109,6 @@ def drawn(rng: NDArray[np.uint64]) -> float:
     return float((x * np.uint64(2685821657736338717)) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@compiled
 def new_state(net: Net, most: int, seed: int) -> State:
     """Return room for a division into at most `most` parts, all cells in part 0."""
     n, measures = net.weight.shape
@@ -125,24 +130,39 @@ def new_state(net: Net, most: int, seed: int) -> State:
         np.zeros(edges + 1, np.int64),
         np.zeros(edges + 1, np.int64),
     )
-    x = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0xD1B54A32D192ED03)
-    x ^= x >> np.uint64(29)
-    state.rng[0] = x | np.uint64(1)
-    for _ in range(4):
-        drawn(state.rng)
+    mixed = (seed * 0x9E3779B97F4A7C15 + 0xD1B54A32D192ED03) & 0xFFFFFFFFFFFFFFFF
+    mixed ^= mixed >> 29
+    mixed = (mixed * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    state.rng[0] = (mixed ^ (mixed >> 32)) | 1
     return state
 
 
 @compiled
-def cost_of(load: Floats, plus: Floats, sign: float, count: int, aim: Aim) -> float:
-    """Cost of a part of this load with `sign * plus` on top, and of so many cells."""
+def clear(state: State) -> None:
+    """Empty all parts."""
+    for a in range(len(state.cells)):
+        state.cells[a] = 0
+        for j in range(state.load.shape[1]):
+            state.load[a, j] = 0.0
+
+
+@compiled
+def add(state: State, a: int, net: Net, v: int, sign: float) -> None:
+    """Add the weights of a cell to a part's load, or take them off."""
+    for j in range(state.load.shape[1]):
+        state.load[a, j] += sign * net.weight[v, j]
+
+
+@compiled
+def cost_of(load: Floats, a: int, plus: Floats, v: int, sign: float, count: int, aim: Aim) -> float:
+    """Cost of a part of load `load[a] + sign * plus[v]` and so many cells."""
     if count == 0:
         return 0.0
-    if count == 1 and load[0] + sign * plus[0] > aim.target[0]:
+    if count == 1 and load[a, 0] + sign * plus[v, 0] > aim.target[0]:
         return 0.0
     cost = 0.0
-    for j in range(len(load)):
-        off = abs((load[j] + sign * plus[j]) / aim.target[j] - 1.0)
+    for j in range(load.shape[1]):
+        off = abs((load[a, j] + sign * plus[v, j]) / aim.target[j] - 1.0)
         one = off * off
         if off > aim.tolerance[j] + 1e-12:
             one += aim.beyond + aim.slope * (off - aim.tolerance[j])
@@ -153,14 +173,13 @@ def cost_of(load: Floats, plus: Floats, sign: float, count: int, aim: Aim) -> fl
 @compiled
 def reckon(net: Net, aim: Aim, state: State) -> None:
     """Reckon loads, counts, number of parts, energy and change anew from `part`."""
-    state.load[:] = 0.0
-    state.cells[:] = 0
+    clear(state)
     twice = 0.0
     changed = 0.0
     for v in range(len(state.part)):
         a = state.part[v]
         state.cells[a] += 1
-        state.load[a] += net.weight[v]
+        add(state, a, net, v, 1.0)
         if net.start[v] >= 0 and net.start[v] != a:
             changed += net.weight[v, 0]
         for e in range(net.begin[v], net.begin[v + 1]):
@@ -170,9 +189,9 @@ def reckon(net: Net, aim: Aim, state: State) -> None:
     parts = 0
     for a in range(len(state.cells)):
         parts += state.cells[a] > 0
-        energy += cost_of(state.load[a], state.load[a], 0.0, state.cells[a], aim)
+        energy += cost_of(state.load, a, state.load, a, 0.0, state.cells[a], aim)
     state.held[0] = parts
-    state.held[1] = energy
+    state.held[1] = energy + aim.change * changed
     state.held[2] = changed
 
 
@@ -183,7 +202,8 @@ def mend(net: Net, state: State) -> None:
     piece = np.full(n, -1, np.int64)
     heavy = np.zeros(n, np.float64)
     while True:
-        piece[:] = -1
+        for v in range(n):
+            piece[v] = -1
         found = 0
         for root in range(n):
             if piece[root] >= 0:

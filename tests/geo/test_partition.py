@@ -22,6 +22,8 @@ from geo.partition.graph import components
 from geo.topology import adjacency
 from tests.coverages import voronoi
 
+pytestmark = pytest.mark.timeout(600)  # a cold compilation on a busy machine
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
