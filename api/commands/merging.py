@@ -79,17 +79,11 @@ def merge(
     with progress() as step:
         step("look at the files", 0.0)
         layers = [layer_of(file, AREAL) for file in nets]
-        extra = {
-            name: layer_of(file, LINEAR if name in ("streets", "barriers") else AREAL)
-            for name, file in _named(outline, streets, barriers, cells)
-        }
-        sources = [layer.path for layer in [*layers, *extra.values()]]
-        refuse_target(sources, out, tuple(WRITERS), overwrite=overwrite)
-        refuse_target(sources, crosswalk, (".csv",), overwrite=overwrite, field="crosswalk")
+        extra = _extra(outline=outline, streets=streets, barriers=barriers, cells=cells)
+        _refuse_targets([*layers, *extra.values()], out, crosswalk, overwrite)
         read, source = _nets(layers, weight, vote or [], step)
-        srid = read[0].areas.crs
         more = {name: _shapes(layer, step) for name, layer in extra.items()}
-        metres = {name: shapes.to_crs(srid) for name, shapes in more.items()}
+        metres = {name: shapes.to_crs(read[0].areas.crs) for name, shapes in more.items()}
         step("lay the nets over each other", 0.0)
         found = merge_nets(
             read,
@@ -100,22 +94,27 @@ def merge(
             least_m2=least_m2,
             least_value=least_weight,
         )
-        step("compare them", 0.0)
+        step("compare and write them", 0.0)
         beside = pairs(read, found.laid, tolerance_m=tolerance_m) if len(read) > 1 else None
-        step("write", 0.0)
-        source += [more[name] for name in ("outline", "cells") if name in more]
-        _write(found, source, out, crosswalk, weight)
+        _write(found, [*source, *more.values()], out, crosswalk, weight)
     data = _data(read, layers, found, beside, weight)
-    data |= {"tolerance_m": tolerance_m, "out": str(out), "crosswalk": str(crosswalk)}
     data |= {"cpu_s": round(cpu_s() - began, 3), "peak_mb": round(peak_mb(1), 1)}
+    data |= {"tolerance_m": tolerance_m, "out": str(out), "crosswalk": str(crosswalk)}
     answer(as_json, data, _told(data))
 
 
-def _named(
-    outline: str | None, streets: str | None, barriers: str | None, cells: str | None
-) -> list[tuple[str, str]]:
-    given = {"outline": outline, "streets": streets, "barriers": barriers, "cells": cells}
-    return [(name, file) for name, file in given.items() if file is not None]
+def _refuse_targets(layers: list[Layer], out: Path, crosswalk: Path, overwrite: bool) -> None:
+    sources = [layer.path for layer in layers]
+    refuse_target(sources, out, tuple(WRITERS), overwrite=overwrite)
+    refuse_target(sources, crosswalk, (".csv",), overwrite=overwrite, field="crosswalk")
+
+
+def _extra(**files: str | None) -> dict[str, Layer]:
+    return {
+        name: layer_of(file, LINEAR if name in ("streets", "barriers") else AREAL)
+        for name, file in files.items()
+        if file is not None
+    }
 
 
 def _nets(
