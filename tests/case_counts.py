@@ -57,7 +57,7 @@ def counted(rows: pd.DataFrame, now: datetime) -> dict[str, int]:
         "closed_on_time": (closed & (rows["on_the_spot"] | in_time)).sum(),
         "reworked": (close & (rows["reworks"] > 0)).sum(),
         "asked": said.sum(),
-        "satisfied": (said & rows["satisfied"].fillna(False).astype(bool)).sum(),
+        "satisfied": (said & rows["satisfied"].eq(True).fillna(False).astype(bool)).sum(),
         "solved": closed.sum(),
     }
     return {name: int(value) for name, value in found.items()}

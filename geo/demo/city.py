@@ -324,9 +324,7 @@ class _City:
             made.departments,
             np.random.default_rng([self.seed, 4]),
         )
-        life = lives.lives_frame(
-            issues, truth.duplicate_of, profile, np.random.default_rng([self.seed, 6])
-        )
+        life = np.random.default_rng([self.seed, 6])
         dataset = CityDataset(
             slug=self.size.slug,
             name=self.size.name,
@@ -353,9 +351,7 @@ class _City:
             stations=stations.stations_frame(net, labels, buildings, streets, made, rng),
             categories=categories,
             issues=issues,
-            issue_lives=life,
-            issue_events=lives.events_frame(issues, life),
-            category_leads=lives.leads_frame(categories, made.departments),
+            **lives.frames(issues, truth.duplicate_of, categories, made.departments, profile, life),
         )
         tell("rows", 1.0)
         return dataset, truth

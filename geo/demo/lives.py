@@ -35,6 +35,23 @@ STEPS: Final = (
 """Act, state after it, column of its moment, role of who did it."""
 
 
+def frames(
+    issues: pd.DataFrame,
+    duplicate_of: pd.DataFrame,
+    categories: pd.DataFrame,
+    departments: list[int],
+    profile: Profile,
+    rng: Rng,
+) -> dict[str, pd.DataFrame]:
+    """Return the frames `issue_lives`, `issue_events` and `category_leads` of a dataset."""
+    lives = lives_frame(issues, duplicate_of, profile, rng)
+    return {
+        "issue_lives": lives,
+        "issue_events": events_frame(issues, lives),
+        "category_leads": leads_frame(categories, departments),
+    }
+
+
 def lives_frame(
     issues: pd.DataFrame, duplicate_of: pd.DataFrame, profile: Profile, rng: Rng
 ) -> pd.DataFrame:
@@ -57,23 +74,9 @@ def lives_frame(
     """
     count = len(issues)
     state = issues["state"].to_numpy().astype(str)
-    reported = _seconds(issues["reported_at"])
-    closed = _seconds(issues["closed_at"])
+    reported, closed = _seconds(issues["reported_at"]), _seconds(issues["closed_at"])
     end = float((LAST_DAY.astype("datetime64[s]") - UTC_OFFSET).astype(np.int64))
-    lasts = np.where(np.isnan(closed), np.minimum(end - reported, 6 * 86_400.0), closed - reported)
-    steps = np.sort(rng.random((count, 4)), axis=1) * [0.2, 0.35, 0.5, 0.98]
-    accepted, registered, dispatched, handled = reported + steps.T * lasts
-    spot = (
-        (state == "closed")
-        & (issues["channel"].to_numpy() == "worker")
-        & issues["organisation_id"].isna().to_numpy()
-        & (rng.random(count) < 0.5)
-    )
-    accepted = np.where(state == "reported", np.nan, accepted)
-    registered = np.where(np.isin(state, _REGISTERED) & ~spot, registered, np.nan)
-    dispatched = np.where(np.isin(state, _DISPATCHED) & ~spot, dispatched, np.nan)
-    handled = np.where(np.isin(state, _HANDLED), handled, np.nan)
-    handled[spot] = closed[spot]
+    accepted, registered, dispatched, handled, spot = _steps(issues, state, end, rng)
     limits = _limits(issues["category"], profile)
     register_by = _until(reported, *limits["register"], profile)
     deadline = _until(dispatched, *limits["handle"], profile)
@@ -118,6 +121,28 @@ def lives_frame(
         },
         METRE_SRID,
     )  # fmt: skip
+
+
+def _steps(
+    issues: pd.DataFrame, state: Array, end: float, rng: Rng
+) -> tuple[Floats, Floats, Floats, Floats, Array]:
+    """Return when each step was taken, NaN for none, and what was solved on the spot."""
+    reported, closed = _seconds(issues["reported_at"]), _seconds(issues["closed_at"])
+    lasts = np.where(np.isnan(closed), np.minimum(end - reported, 6 * 86_400.0), closed - reported)
+    steps = np.sort(rng.random((len(state), 4)), axis=1) * [0.2, 0.35, 0.5, 0.98]
+    accepted, registered, dispatched, handled = reported + steps.T * lasts
+    spot = (
+        (state == "closed")
+        & (issues["channel"].to_numpy() == "worker")
+        & issues["organisation_id"].isna().to_numpy()
+        & (rng.random(len(state)) < 0.5)
+    )
+    accepted = np.where(state == "reported", np.nan, accepted)
+    registered = np.where(np.isin(state, _REGISTERED) & ~spot, registered, np.nan)
+    dispatched = np.where(np.isin(state, _DISPATCHED) & ~spot, dispatched, np.nan)
+    handled = np.where(np.isin(state, _HANDLED), handled, np.nan)
+    handled[spot] = closed[spot]
+    return accepted, registered, dispatched, handled, spot
 
 
 def _seconds(moments: pd.Series[Any]) -> Floats:

@@ -111,18 +111,18 @@ def boston(
 
 def test_all_cases_come_in_and_doubtful_ones_are_recognised(boston: Boston) -> None:
     session, city_id, report, took_s = boston
+    assert took_s <= LONGEST_S, f"{took_s:.1f} s for {report}"
     assert report["cases"] == 121_145
     assert report["written"] + report["outside"] == 121_145
     assert report["outside"] < 200
     assert 0.13 < report["default_geocodes"] / report["cases"] < 0.15
     assert len(report["default_points"]) == 1
     assert report["impossible_times"] == 197
-    assert report["repeats"] == 9_607
+    assert report["repeats"] == 9_608, "9,607 by the clock on the wall, which was put back once"
     aside = session.scalar(
         select(func.count()).where(Issue.city_id == city_id, Issue.set_aside.is_not(None))
     )
     assert aside == pytest.approx(report["set_aside"], abs=report["outside"])
-    assert took_s <= LONGEST_S, f"{took_s:.1f} s for {report}"
 
 
 def test_one_row_of_the_log_for_all(boston: Boston) -> None:
