@@ -21,6 +21,7 @@ from geo.grids import AREA_COLUMNS
 from geo.importing.cases import Understood
 from geo.issues import about_persons
 from geo.store import audit, derived, loading
+from geo.store.cases.reporting import hold_numbers
 from geo.store.nets import Moment
 from geo.tables import Category, Cell, Issue, NetCell, NetGrid, Organisation
 from geo.tables.issue import FAR
@@ -65,7 +66,7 @@ def take_in(
         If the city has no category to put new kinds under.
     """
     city_id, rows = at.city_id, understood.rows
-    session.execute(text("SELECT pg_advisory_xact_lock(7203, :city)"), {"city": city_id})
+    hold_numbers(session, city_id)
     progress("places", 0.0)
     known = set(
         session.scalars(

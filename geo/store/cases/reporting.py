@@ -227,6 +227,11 @@ def _said(said: str | None, field: str, longest: int) -> str | None:
     return kept or None
 
 
+def hold_numbers(session: Session, city_id: int) -> None:
+    """Let nobody else give a number to an issue of a city until this transaction ends."""
+    session.execute(text("SELECT pg_advisory_xact_lock(7203, :city)"), {"city": city_id})
+
+
 def new_id(session: Session, city_id: int) -> int:
     """Return the next number of a city's issues; others wait until this transaction ends."""
     return int(

@@ -25,6 +25,7 @@ from geo.importing.differences import Difference, beside
 from geo.importing.rows import JOIN_M, rows_of
 from geo.saying import phrase
 from geo.store import derived, loading
+from geo.store.cases.reporting import hold_numbers
 from geo.store.importing import by_address, ground, households, standing
 from geo.store.importing.plans import MOST_ROWS, Plan, Task, chosen
 from geo.store.importing.standing import BOOKS, Book
@@ -234,6 +235,7 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     if task.wish.kind is DeliveryKind.STREETS:
         new, changed = _noded(session, city.city_id, new), _noded(session, city.city_id, changed)
     if task.wish.kind is DeliveryKind.ISSUES:
+        hold_numbers(session, city.city_id)
         new, changed = _owned(session, city.city_id, new), _owned(session, city.city_id, changed)
     if task.wish.cut_cells and task.wish.kind is DeliveryKind.BUILDINGS:
         new = ground.cut_for(task, new, there, made.findings)
