@@ -110,7 +110,7 @@ LEAVES = st.sampled_from([10, 11, 12])
 NAMES = st.sampled_from(["一", "二", "三"])
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(LEAVES, LEAVES, LEAVES), min_size=1, max_size=12),
     st.tuples(NAMES, NAMES, NAMES),

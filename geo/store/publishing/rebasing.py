@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import geopandas as gpd
@@ -188,6 +188,8 @@ class _Merge:
         frame = pd.DataFrame([tuple(row) for row in found], columns=names, dtype="int64")
         self.cells = frame.set_index("cell_id")
         self.written = dict(self.mine)
+        if draft.base_seq is None:
+            self._replace_all()
         self._share_reserve(reserve)
         self.differing = 0
 
@@ -198,13 +200,20 @@ class _Merge:
     def _facts(self, statement: Any, known: Mapping[str, Any]) -> dict[int, GridFacts]:
         return {row[0]: GridFacts(*row[1:]) for row in self.session.execute(statement, known)}
 
+    def _replace_all(self) -> None:
+        """Let a plan that began empty stand against the net: it ends what it does not have."""
+        self.base = self.theirs
+        self.cells["base"] = self.cells["theirs"]
+        for grid, facts in self.theirs.items():
+            self.mine.setdefault(grid, replace(facts, ended=True))
+
     def _share_reserve(self, own: int | None) -> None:
         """Let cells of an own reserve go to the one that the later net has: there is one."""
         there = _reserve(self.theirs)
         if own is None or there is None or own == there or own in self.base:
             return
         self.cells = self.cells.replace({"base": {own: there}, "mine": {own: there}})
-        self.mine[there] = self.mine.get(there, self.theirs[there])
+        self.mine[there] = self.theirs[there]
         gone = self.mine[own]
         self.mine[own] = GridFacts(gone.level, None, gone.name, gone.kind, ended=True)
 
