@@ -100,13 +100,15 @@ class Writer(threading.Thread):
                 self._cut(session, plan, leaves, known)
             self._tally.note("cuts and their undo")
         elif self._rng.random() < 0.3:
+            # who may not cut learns that the worker takes a cut back, which counts as refused
             with self._at_work() as session:
                 drafts.undo(session, self._viewer, plan)
             self._tally.note("undo")
         else:
             with self._at_work() as session:
-                own = drafts.cells(session, self._viewer, plan, int(self._rng.choice(leaves)))
-            self._edit(plan, leaves, known, own)
+                state = drafts.state(session, self._viewer, plan)
+            leaf = dict(zip(state["cell_id"].tolist(), state["grid_id"].tolist(), strict=True))
+            self._edit(plan, known, leaf)
 
     def _cut(self, session: Session, plan: int, leaves: list[int], known: dict[int, int]) -> None:
         if self._rng.random() < 0.5 and drafts.undoes_a_cut(session, self._viewer, plan):
@@ -124,17 +126,18 @@ class Writer(threading.Thread):
         }
         drafts.apply(session, self._viewer, plan, "split_by_line", args, known)
 
-    def _edit(
-        self, plan: int, leaves: list[int], known: dict[int, int], own: dict[int, list[int]]
-    ) -> None:
-        grid, cells = next(iter(own.items()))
-        other = int(self._rng.choice(leaves))
-        take = sorted(self._rng.choice(cells, min(len(cells), 2), replace=False).tolist())
+    def _edit(self, plan: int, known: dict[int, int], leaf: dict[int, int]) -> None:
+        """Redraw at a place where two grids meet, as one does on a map."""
+        whole = [cell for cell in leaf if cell <= COLUMNS * ROWS]
+        cell = int(self._rng.choice(whole))
+        beside = [cell + step for step in (1, -1, COLUMNS, -COLUMNS) if cell + step in leaf]
+        others = [leaf[one] for one in beside if leaf[one] != leaf[cell]]
+        grid, other = leaf[cell], int(self._rng.choice(others)) if others else leaf[cell]
         wishes: list[tuple[str, dict[str, Any]]] = [
-            ("move", {"cells": take, "into": other}),
+            ("move", {"cells": [cell], "into": other}),
             ("rename", {"grid": grid, "name": f"名{self._rng.integers(100)}"}),
             ("set_kind", {"grid": grid, "kind": str(self._rng.choice(["basic", "dedicated"]))}),
-            ("split", {"grid": grid, "parts": [take]}),
+            ("split", {"grid": grid, "parts": [[cell]]}),
             ("merge", {"grids": sorted({grid, other}), "into": other}),
         ]
         op, args = wishes[int(self._rng.choice(5, p=[0.3, 0.3, 0.2, 0.1, 0.1]))]

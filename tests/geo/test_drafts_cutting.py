@@ -193,7 +193,7 @@ def test_a_line_that_cannot_be_used_is_refused(shop: Workshop) -> None:
     for args, message in UNUSABLE:
         with pytest.raises(InvalidInputError, match=message):
             shop.edit("split_by_line", grid=121, **args)
-        assert (shop.state(), ground(shop)) == (before, stood)
+    assert (shop.state(), ground(shop)) == (before, stood)
 
 
 def test_a_cut_reaches_other_plans_and_stays_once_they_built_on_it(shop: Workshop) -> None:
@@ -239,6 +239,8 @@ def test_the_worker_cuts_for_who_may_not_write_cells(shop: Workshop) -> None:
     with door.transaction(shop.planner) as session:
         assert drafts.asking.for_worker(*wish[:2])
         task = drafts.asking.ask(session, shop.planner, shop.plan, *wish)
+    with pytest.raises(ConflictError, match="by the worker"), door.transaction(shop.planner) as one:
+        drafts.apply(one, shop.planner, shop.plan, *wish)
     with pytest.raises(PlanNotFoundError), door.transaction(shop.administrator) as session:
         drafts.asking.told(session, shop.administrator, shop.plan, task)
     assert drafts.asking.work(shop.migrated.engine)
@@ -248,6 +250,8 @@ def test_the_worker_cuts_for_who_may_not_write_cells(shop: Workshop) -> None:
         assert (told["state"], told["answer"]["cut"]) == ("done", 1)
         again = drafts.asking.ask(session, shop.planner, shop.plan, *wish)
         assert drafts.undoes_a_cut(session, shop.planner, shop.plan) == 1
+        with pytest.raises(ConflictError, match="by the worker"):
+            drafts.undo(session, shop.planner, shop.plan)
         back = drafts.asking.ask(session, shop.planner, shop.plan, "undo", {}, {})
     while drafts.asking.work(shop.migrated.engine):
         pass

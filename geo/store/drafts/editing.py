@@ -147,6 +147,8 @@ def undo(session: Session, viewer: Viewer, plan_id: int) -> Applied:
         As for `apply`.
     """
     number = undoes_a_cut(session, viewer, plan_id)
+    if number:
+        lining.demand_owner(session)
     hold_cells(session, viewer.city_id or 0, exclusive=number > 0)
     draft = rows.drawn_on(session, viewer, plan_id)
     last = session.execute(_LAST_OWN, draft.known(user=viewer.user_id)).first()

@@ -26,6 +26,19 @@ from geo.store.drafts.rows import Draft
 from geo.tables import City
 
 
+def demand_owner(session: Session) -> None:
+    """Refuse to cut where the application is at work: it may not write the cells of a city.
+
+    Raises
+    ------
+    ConflictError
+        With `reason` `for_worker`.
+    """
+    if not session.scalar(_MAY_CUT):
+        message = "Cells are cut and put together again by the worker: ask for it."
+        raise ConflictError(message, reason="for_worker")
+
+
 def cut_along(
     session: Session, viewer: Viewer, plan_id: int, op: str, args: Mapping[str, Any]
 ) -> int:
@@ -42,6 +55,7 @@ def cut_along(
     PlanNotFoundError, PlanStateError, ConflictError
         As for `drafts.apply` and `cutting.cut`.
     """
+    demand_owner(session)
     city_id = viewer.city_id or 0
     cutting.hold_cells(session, city_id, exclusive=True)
     draft = rows.drawn_on(session, viewer, plan_id)
@@ -71,6 +85,7 @@ def cut_along(
     return cutting.cut(session, city_id, found.pieces).number
 
 
+_MAY_CUT = text("SELECT has_table_privilege('cell', 'INSERT')")
 _MENTIONED = text("""
     SELECT e.plan_id, e.n FROM plan_edit AS e
     CROSS JOIN LATERAL jsonb_each(e.inverse -> 'cells') AS c
