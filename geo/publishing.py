@@ -26,7 +26,7 @@ MINE: Final = "mine"
 THEIRS: Final = "theirs"
 ALL: Final = "*"
 """Key of a choice for every conflict that has no choice of its own."""
-ATTRIBUTES: Final = ("parent", "name", "kind", "parts")
+ATTRIBUTES: Final = ("parent", "name", "kind", "parts", "code_range")
 """Attributes of a grid that are looked at one by one; whether it is ended comes before them."""
 
 Facts = Mapping[int, GridFacts]
