@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,14 +18,15 @@ from api.commands.opening import open_database
 from api.commands.terminal import Json, Step, answer, progress, say
 from geo import service
 from geo.db import owner_transaction
-from geo.errors import InvalidInputError, NotFoundError
+from geo.errors import DeliveryError, InvalidInputError, NotFoundError, TopologyError
 from geo.files.facts import LayerFacts, Understood, understood_from_data
 from geo.importing.wishes import COLUMNS, SHAPES, ImportWish, wish_from_data
+from geo.saying import unpacked
 from geo.settings import Settings
 from geo.store.importing import deliveries, files, steps
 from geo.store.importing.working import hands_of
 from geo.tables import Delivery, UserAccount
-from geo.terms import DeliveryKind
+from geo.terms import DeliveryKind, DeliveryState
 
 SHOWN = 8
 """How many findings and changes are listed on the terminal; the report has all of them."""
@@ -204,9 +205,11 @@ def _import(order: Order, as_json: bool) -> None:
             data = _prepared(opened.engine, order, hands, step)
         _write(order.report, data)
         if not order.dry_run and _wanted(order, data):
-            with progress() as step:
+            with progress() as step, _booked(opened.engine, order, data["import"]):
                 data |= _performed(opened.engine, data["import"], order, hands, step)
             _write(order.report, data)
+        elif not order.dry_run:
+            _dropped(opened.engine, order, data["import"])
     answer(as_json, data, _told(order, data))
 
 
@@ -230,7 +233,7 @@ def _prepared(engine: Engine, order: Order, hands: steps.Hands, step: Step) -> d
             "file": order.path.name,
             "kind": order.kind.value,
             "wish": wish.as_data(),
-            **(row.report or {}),
+            **unpacked(row.report or {}),
             "findings": plan.findings.as_data()["findings"],
             "changes": plan.changes,
             "stored": False,
@@ -293,6 +296,25 @@ def _performed(
         actor = _actor(session, city_id, order.login)
         applied = steps.perform(session, row, order.path, hands, actor=actor, progress=step)
     return {"applied": applied, "stored": True}
+
+
+@contextmanager
+def _booked(engine: Engine, order: Order, number: int) -> Iterator[None]:
+    """Write into the book that a delivery was refused, and why."""
+    try:
+        yield
+    except (DeliveryError, TopologyError) as error:
+        with owner_transaction(engine) as session:
+            city_id = service.city_id_of(session, order.city)
+            deliveries.refuse(session, deliveries.get(session, city_id, number), error)
+        raise
+
+
+def _dropped(engine: Engine, order: Order, number: int) -> None:
+    """Write into the book that nobody wanted a delivery."""
+    with owner_transaction(engine) as session:
+        row = deliveries.get(session, service.city_id_of(session, order.city), number)
+        deliveries.change(session, row, state=DeliveryState.DROPPED.value)
 
 
 def _actor(session: Session, city_id: int, login: str | None) -> steps.Actor | None:
@@ -360,10 +382,12 @@ def _ending(order: Order, data: dict[str, Any]) -> list[str]:
 def list_imports(city: CityName, as_json: Json = False) -> None:
     """List the deliveries of a city, the newest first."""
     with open_database(Settings(), say) as opened, owner_transaction(opened.engine) as session:
-        found = deliveries.listed(session, service.city_id_of(session, city), limit=200)
+        listed = deliveries.listed(session, service.city_id_of(session, city), limit=200)
+    found = unpacked(listed)
     lines = [
         f"{one['delivery']:>6}  {one['state']:<10}  {one['kind'] or '':<10}  "
         f"{one['received_at']:%Y-%m-%d %H:%M}  {one['name']}"
+        + (f": {one['refused'][0]}" if one["refused"] else "")
         for one in found
     ]
     answer(as_json, {"imports": found}, "\n".join(lines) or "Nothing was delivered yet.")

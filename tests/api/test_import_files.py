@@ -17,10 +17,12 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.commands import import_files
 from geo import service
 from geo.db import owner_transaction
-from geo.errors import InvalidInputError, NotFoundError
+from geo.errors import DeliveryError, InvalidInputError, NotFoundError
 from geo.files import jail
+from geo.saying import phrase
 from geo.store.importing import deliveries, files, jobs
 from geo.terms import DeliveryKind, JobStep
 from tests.cities import point, square
@@ -96,6 +98,21 @@ def test_people_are_told_and_asked(city: MigratedDatabase, stations: Path) -> No
     assert "beside what stands: 1 new, 1 changed, 0 same, 5 gone" in asked.output
     assert "Nothing was stored: nobody said yes." in asked.output
     assert rows_of(city) == before
+    assert [one["state"] for one in told("list", "--city", CITY)["imports"]] == ["dropped"]
+
+
+def test_a_refused_file_is_listed_with_its_reason(
+    city: MigratedDatabase, stations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise DeliveryError([phrase("%(n)s rows left out", n=3)])
+
+    monkeypatch.setattr(import_files.steps, "perform", refused)
+    with pytest.raises(DeliveryError):
+        call("stations", str(stations), "--city", CITY, "--datum", "wgs84", "--yes")
+    listed = told("list", "--city", CITY)["imports"]
+    assert [(one["state"], one["refused"]) for one in listed] == [("refused", ["3 rows left out"])]
+    assert "refused" in call("list", "--city", CITY).output
 
 
 def test_wrong_orders_are_refused(city: MigratedDatabase, stations: Path) -> None:

@@ -34,6 +34,8 @@ from geo.terms import DeliveryKind, StationStage
 
 LEFT_OUT_TOLD: Final = 500
 """Most rows outside the city that are listed one by one."""
+ROWS_WRITTEN: Final = 50_000
+"""Rows that are turned and copied at once: a million would take another gigabyte."""
 NEVER_GONE: Final = frozenset({DeliveryKind.ISSUES})
 """What a file does not have is kept: a file of issues is an extract."""
 
@@ -251,8 +253,10 @@ def write(task: Task, made: Plan) -> dict[str, int]:
         **{book.key: np.arange(first, first + len(new))}
     )
     turn = _sound(loading.lonlat(city.metre_srid))
-    loading.copy_frame(session, city.city_id, book.name, fresh, turn)
-    task.progress("write", 0.6)
+    for start in range(0, len(fresh), ROWS_WRITTEN):
+        part = fresh.iloc[start : start + ROWS_WRITTEN]
+        loading.copy_frame(session, city.city_id, book.name, part, turn)
+        task.progress("write", 0.1 + 0.5 * (start + len(part)) / len(fresh))
     _update(session, city.city_id, book, changed, ids, turn)
     task.progress("write", 0.8)
     _remove(session, city.city_id, book, gone, task.wish.kind)
