@@ -11,9 +11,6 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import InvalidInputError
-from geo.partition import Wishes
-from geo.partition import divide as divided
-from geo.partition.ground import ground_of
 from geo.redraw.edits import Named, number
 from geo.store.cutting import hold_cells
 from geo.store.drafts import checks, editing, rows
@@ -67,6 +64,11 @@ def divide(
     VersionMissingError, StaleEditError
         As for `apply`.
     """
+    # compiled code, loaded by whoever divides alone
+    from geo.partition import Wishes
+    from geo.partition import divide as divided
+    from geo.partition.ground import ground_of
+
     grid, n, seed = demand(args)
     hold_cells(session, viewer.city_id or 0)
     draft = rows.drawn_on(session, viewer, plan_id)
