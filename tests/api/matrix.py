@@ -276,6 +276,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "POST /phone/{token}": {**all_the_same("403"), PUBLIC: "410 410 410 410"},  # without token
     # ---- reports and their photos ----------------------------------------------------------------
     "GET /issues": STAFF,
+    "GET /rates": STAFF,
     "GET /report": PAGE,
     "GET /report/{code}": PAGE,
     "GET /api/v1/cities/{city}/nearby": OPEN,
@@ -350,6 +351,7 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/admin": {"city": "{city}"},
     "/import": {"city": "{city}"},
     "/issues": {"city": "{city}"},
+    "/rates": {"city": "{city}"},
     "/report": {"city": "{city}"},
     "/report/{code}": {"city": "{city}"},
     "/api/v1/cities/{city}/nearby": {"lon": "{lon}", "lat": "{lat}"},
