@@ -83,5 +83,10 @@ def _taken_in(session: Session, folder: Path, say: Say) -> list[Claim]:
             f"{len(uncut)} cells, {len(placed)} with place and size",
             len(placed) == len(uncut) < MOST_UNCUT,
         ),
-        Claim("The city is sound", f"{len(checked['faults'])} faults", bool(checked["ok"])),
+        Claim("The city is sound", _faults(checked["faults"]), bool(checked["ok"])),
     ]
+
+
+def _faults(faults: list[Any]) -> str:
+    first = f", the first: {faults[0]}" if faults else ""
+    return f"{len(faults)} faults{first}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from sqlalchemy import text
@@ -68,6 +69,23 @@ def test_a_cell_that_cannot_be_cut_stays_whole_and_is_listed(
         assert cells["N1"] == cells["N2"] <= 40 < cells["N3"]
         steps.undo(session, row)
         assert everything(session) == before
+
+
+def test_a_building_without_a_piece_stands_where_its_point_lies(
+    fresh_city: MigratedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ground.building_cells
+
+    def lost(*given: Any, **more: Any) -> Any:
+        made = real(*given, **more)
+        cell_of = made.cell_of.astype("Float64")
+        cell_of.iloc[0] = pd.NA
+        return replace(made, cell_of=cell_of)
+
+    monkeypatch.setattr(ground, "building_cells", lost)
+    with owner(fresh_city) as session:
+        imported(session, HOUSES, CUT)
+        checked(session)
 
 
 def test_what_cannot_be_said_to_be_in_the_way_is_raised(

@@ -65,6 +65,10 @@ def cut_for(
     own = cell_of.iloc[piece.to_numpy(dtype=np.int64)].to_numpy()
     cell_id = new["cell_id"].astype("int64").copy()
     cell_id.loc[piece.index] = own
+    left = new.index.difference(piece.index)  # of no piece: their old cell may have been cut
+    if len(left):
+        found_at = standing.locate(task.session, task.city, new.geometry.loc[left].to_numpy())
+        cell_id.loc[left] = np.where(found_at.cell >= 0, found_at.cell, cell_id.loc[left])
     task.progress("cut cells", 1.0)
     return new.assign(cell_id=cell_id)
 
