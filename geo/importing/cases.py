@@ -125,7 +125,7 @@ def _times(frame: pd.DataFrame, column: str | None, zone: str) -> Any:
 
 def _moments(values: pd.Series[Any], zone: str) -> pd.Series[Any]:
     """Return moments in UTC; an hour that a change of clocks doubles is its first one."""
-    found = pd.to_datetime(values, errors="coerce")
+    found = pd.to_datetime(values, errors="coerce", format="mixed")
     if found.dt.tz is None:
         first = np.ones(len(found), dtype=bool)
         found = found.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")

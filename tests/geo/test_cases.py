@@ -651,6 +651,46 @@ def test_issues_follow_a_published_net(city: City) -> None:
         point_.rollback()
 
 
+def test_issues_that_a_publication_moved_get_their_line_of_history(city: City) -> None:
+    issue = city.to(S.ACCEPTED)
+    with city.owning() as session:
+        point_ = session.begin_nested()
+        session.execute(
+            text(
+                "INSERT INTO handover (city_id, seq, kind, object_id, from_grid, to_grid, reason,"
+                " applied_at) VALUES (:city, 1, 'issue', :issue, 1111, 1112, 'territory', now())"
+            ),
+            {"city": city.city_id, "issue": issue},
+        )
+        for _ in range(2):
+            handing.hand_over(session, city.city_id, 1)
+        acts = session.execute(
+            select(IssueEvent.act, IssueEvent.reason).where(
+                IssueEvent.city_id == city.city_id,
+                IssueEvent.issue_id == issue,
+                IssueEvent.act == "hand_over",
+            )
+        ).all()
+        assert [tuple(one) for one in acts] == [("hand_over", "territory")]
+        point_.rollback()
+
+
+def test_the_workers_chores_do_all_that_is_due(city: City, tmp_path: Path) -> None:
+    issue = city.to(S.DISPATCHED)
+    past = datetime.now(UTC) - timedelta(hours=2)
+    with city.owning() as session:
+        session.execute(
+            update(Issue)
+            .where(Issue.city_id == city.city_id, Issue.issue_id == issue)
+            .values(deadline_at=past, due_at=past)
+        )
+    done = cases.do_chores(city.owner.engine, tmp_path)
+    assert done["warned"] >= 1
+    assert done["sent"] >= 1
+    assert city.acts(issue)[-1] == "warn"
+    assert cases.do_chores(city.owner.engine, tmp_path)["warned"] == 0
+
+
 # ---- messages and erasure ------------------------------------------------------------------------
 
 
