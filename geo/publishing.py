@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from geo.codes import CodeScheme, allocate_codes
 from geo.errors import CodeFormatError, InvalidInputError
-from geo.grids import AREA_COLUMNS, hierarchy
+from geo.grids import hierarchy
 from geo.redraw.scene import GridFacts
 from geo.terms import GridKind
 
@@ -347,11 +347,13 @@ def _filled(column: pd.Series[Any]) -> NDArray[np.object_]:
 def _grounds(before: pd.DataFrame, after: pd.DataFrame, pairs: Ints) -> set[int]:
     """Return the grids that cells leave or enter when their leaf changes so."""
     found: set[int] = set()
-    columns = list(AREA_COLUMNS)
-    for source, target in pairs.tolist():
-        left = set(before.loc[source, columns].dropna().astype("int64").tolist())
-        entered = set(after.loc[target, columns].dropna().astype("int64").tolist())
-        found |= left ^ entered
+    left, entered = (
+        frame.fillna(0).to_numpy(dtype=np.int64)[frame.index.get_indexer(pd.Index(leaf))]
+        for frame, leaf in ((before, pairs[:, 0]), (after, pairs[:, 1]))
+    )
+    for gone, come in zip(left.tolist(), entered.tolist(), strict=True):
+        found |= set(gone) ^ set(come)
+    found.discard(0)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Any
 
 import geopandas as gpd
@@ -131,9 +132,15 @@ def lines_of(session: Session, city: int, metre_srid: int) -> gpd.GeoDataFrame:
     return _located(frame, [row[2] for row in rows], metre_srid)
 
 
+@lru_cache(maxsize=16)
+def _turner(metre_srid: int) -> Transformer:
+    """Return what turns stored places into those of a metre CRS; made once, it takes a while."""
+    return Transformer.from_crs(SRID, metre_srid, always_xy=True)
+
+
 def _located(frame: pd.DataFrame, shapes: list[bytes], metre_srid: int) -> gpd.GeoDataFrame:
     """Return rows with their shapes in the metre CRS, vertex by vertex."""
-    turn = Transformer.from_crs(SRID, metre_srid, always_xy=True).transform
+    turn = _turner(metre_srid).transform
     read = shapely.from_wkb(np.array([bytes(shape) for shape in shapes], dtype=object))
     turned = shapely.transform(read, turn, interleaved=False) if len(shapes) else []
     return gpd.GeoDataFrame(frame, geometry=list(turned), crs=metre_srid)

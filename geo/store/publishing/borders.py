@@ -15,8 +15,7 @@ from sqlalchemy.orm import Session
 
 from geo.grids import AREA_COLUMNS
 from geo.publishing import Difference
-from geo.store.drafts import checks, rows
-from geo.store.drafts.rows import Draft
+from geo.store.drafts import checks
 from geo.tables import SRID, City
 from geo.topology import COLOURS, areas_m2, boundaries, label_points
 
@@ -26,8 +25,10 @@ _STORED: Final = text("""
     ORDER BY grid_id
 """)
 _CELLS: Final = text("""
-    SELECT cell_id, ST_AsBinary(geom) FROM cell
-    WHERE city_id = :city AND cell_id = ANY (:cells) ORDER BY cell_id
+    SELECT n.grid_id, ST_AsBinary(c.geom) FROM net_cell AS n
+    JOIN cell AS c ON c.city_id = n.city_id AND c.cell_id = n.cell_id
+    WHERE n.city_id = :city AND n.grid_id = ANY (:leaves) AND n.from_seq <= :seq AND :seq < n.to_seq
+    ORDER BY n.cell_id
 """)
 _COLOURS: Final = text("""
     SELECT g.grid_id, g.colour, ST_AsBinary(ST_Envelope(g.boundary)) FROM net_grid AS g
@@ -42,15 +43,16 @@ COLUMNS: Final = ("colour", "area_m2", "boundary", "label_point")
 def redrawn(
     session: Session,
     city: City,
-    draft: Draft,
+    seq: int,
     change: Difference,
     new: pd.DataFrame,
     newest: int,
 ) -> gpd.GeoDataFrame:
     """Return what is drawn of the grids that a net writes, and of the grids above them.
 
-    A grid whose ground changed is the union of its cells, rebuilt in the metre CRS; each vertex of
-    it is then the very vertex that is stored of its cells. All others stay as they were published.
+    The runs of its cells are written already. A grid whose ground changed is their union, rebuilt
+    in the metre CRS; each vertex of it is then the very vertex that is stored of its cells. All
+    others stay as they were published.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def redrawn(
         By grid_id: colour, area_m2, boundary and label_point as they are stored, geometry in the
         city's metre CRS.
     """
-    made = _united(session, city, draft, change)
+    made = _united(session, city, seq, change)
     written = change.paths.loc[change.written, list(AREA_COLUMNS)].to_numpy().ravel()
     above = {int(grid) for grid in written[~pd.isna(written)]} - set(made.index)
     kept = _stored(session, city, newest, sorted(above))
@@ -84,16 +86,17 @@ def _stored(session: Session, city: City, seq: int, grids: list[int]) -> gpd.Geo
     )  # fmt: skip
 
 
-def _united(session: Session, city: City, draft: Draft, change: Difference) -> gpd.GeoDataFrame:
+def _united(session: Session, city: City, seq: int, change: Difference) -> gpd.GeoDataFrame:
     """Return the grids whose ground changed, made from their cells."""
     wanted = set(change.redrawn)
     paths = change.paths[list(AREA_COLUMNS)]
     within = paths.isin(wanted).any(axis=1).to_numpy()
-    own = rows.cells_of(session, draft, [int(grid) for grid in paths.index[within]])
-    found = session.execute(_CELLS, draft.known(cells=sorted(own))).all()
+    leaves = [int(grid) for grid in paths.index[within]]
+    asked = {"city": city.city_id, "seq": seq, "leaves": leaves}
+    found = session.execute(_CELLS, asked).all()
     shapes = shapely.from_wkb(np.array([bytes(row[1]) for row in found], dtype=object))
     metres = gpd.GeoSeries(checks.turned(shapes, city.metre_srid), crs=city.metre_srid)
-    leaf = pd.Series([own[int(row[0])] for row in found], dtype="int64")
+    leaf = pd.Series([int(row[0]) for row in found], dtype="int64")
     unions = _by_level(metres, leaf, paths, wanted)
     stored = _exactly(unions.to_numpy(), metres.to_numpy(), shapes)
     labels = _in_degrees(city.metre_srid, label_points(unions))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
@@ -252,11 +252,8 @@ def _write(
     except HierarchyError as error:
         faults = [{"rule": "hierarchy", "message": said} for said in error.data["defects"]]
         raise PlanRuleError(error.message, faults=faults, plan=plan.plan_id) from error
-    net = borders.redrawn(session, city, draft, change, new, newest)
-    new["code"] = _codes(session, city, new, old, net)
-    coded = old.set_index("grid_id")["code"].reindex(new["grid_id"]).to_numpy()
-    other = new["code"].notna().to_numpy() & (new["code"].to_numpy() != coded)
-    written = sorted({*change.written, *new.loc[other, "grid_id"].tolist()})
+    recoded = set(new.loc[new["code_range"].notna(), "grid_id"].tolist())
+    change = replace(change, written=sorted({*change.written, *recoded}))
     session.add(
         Net(
             city_id=city.city_id, seq=seq, plan_id=plan.plan_id, effective_from=effective_from,
@@ -265,6 +262,11 @@ def _write(
     )  # fmt: skip
     session.flush()
     _put_cells(session, known, moved)
+    net = borders.redrawn(session, city, seq, change, new, newest)
+    new["code"] = _codes(session, city, new, old, net)
+    coded = old.set_index("grid_id")["code"].reindex(new["grid_id"]).to_numpy()
+    other = new["code"].notna().to_numpy() & (new["code"].to_numpy() != coded)
+    written = sorted({*change.written, *new.loc[other, "grid_id"].tolist()})
     _put_grids(session, city, seq, known, change.ended, written, new, net, change.paths)
     given = new.loc[other].set_index("grid_id")["code"].to_dict()
     _put_codes(session, city, seq, given)
