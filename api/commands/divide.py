@@ -132,7 +132,8 @@ def divide(
         keep or [], max_change, thorough, seed,
     )  # fmt: skip
     _refuse_odd(asked)
-    files = [parted(file)[0] for file in (cells, barriers, streets, start) if file is not None]
+    named = [name for name in (within, whole) if name is not None and _is_file(name)]
+    files = [parted(file)[0] for file in (cells, barriers, streets, start, *named) if file]
     _refuse_target(files, out, overwrite)
     warn_without_walls()
     with progress() as step:
@@ -171,7 +172,7 @@ def _done(asked: Asked, out: Path, step: Any) -> dict[str, Any]:
     data |= change
     data |= {
         "metre_srid": cells.srid, "cells_mended": cells.mended, "cells_without_shape": cells.bare,
-        "warnings": [*cells.warnings, *_warnings(ground, found, asked)],
+        "warnings": [*cells.warnings, *_warnings(ground, found, names, asked)],
         "divide_cpu_s": round(took, 3), "cpu_s": round(_cpu_s() - began, 3),
         "peak_mb": round(_peak_mb(), 1), "seed": asked.seed, "out": str(out),
     }  # fmt: skip
@@ -430,10 +431,13 @@ def _figures(
     }  # fmt: skip
 
 
-def _warnings(ground: Ground, found: Division, asked: Asked) -> list[str]:
+def _warnings(ground: Ground, found: Division, names: list[str], asked: Asked) -> list[str]:
     """Return what somebody should know before using the units."""
     said = []
     graph, told = ground.graph, found.score.units
+    if asked.within is not None and "" in names:
+        outside = int((ground.parent == names.index("")).sum())
+        said.append(f"{outside:,} cells lie in none of the parents: they are one of their own")
     if graph.total <= 0:
         said.append(f"no cell has any '{asked.weights[0]}': each piece of ground is one unit")
     split = ground.graph.parent[_pieces_first(ground)]

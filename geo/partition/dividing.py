@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Final, TypeVar
 
@@ -27,6 +27,9 @@ Answer = TypeVar("Answer")
 STEP: Final = "divide"
 TRIES_A_CALL: Final = 2_000_000
 """Cells tried between two looks at whether somebody cancelled."""
+SEEDS_A_CHAIN: Final = 8
+COARSE_CELLS: Final = 100
+"""Cells a part from which a division is coarse: the border counts more than single cells."""
 MULTILEVEL_PARTS: Final = 8
 """Parts from which a multilevel cut is one of the beginnings."""
 SEED_BITS: Final = (1 << 62) - 1
@@ -55,7 +58,7 @@ class Effort:
 
 
 QUICK: Final = Effort()
-THOROUGH: Final = Effort(chains=4, steps=40, trees=2.0)
+THOROUGH: Final = Effort(chains=4, steps=40, trees=1.5)
 
 
 @dataclass(frozen=True)
@@ -245,24 +248,49 @@ def _solved(
     if high == 1 and (given is not None or piece.weight.sum() <= 0):
         return np.zeros(len(piece.cells), dtype=np.int64)
     aim = aim_of(wishes, low, high) if given is None else aim_of(wishes, given, given, slack=0)
-    most = min(aim.most, len(piece.cells))
     best, least = np.zeros(len(piece.cells), dtype=np.int64), np.inf
-    for chain in range(effort.chains):
+    course = _course(piece, high, effort)
+    for chain in range(course.chains):
         mixed = ((seed * 1_000_003 + piece.number) * 64 + chain) & SEED_BITS
-        state = new_state(piece.net, most, mixed)
-        wanted = (low, high)[chain % 2]
-        if chain % 2 and wanted >= MULTILEVEL_PARTS:
-            begun = multilevel(piece.net, wanted, mixed)
-            if begun is not None:
-                state.part[:] = begun
-                mend(piece.net, state)
-                reckon(piece.net, aim, state)
-        if state.held[0] != wanted:
-            kernel.plant(piece.net, aim, state, wanted)
-        chained(piece, aim, state, effort, over)
+        state = _begun(piece, aim, (low, high)[chain % 2], mixed, chain, effort)
+        chained(piece, aim, state, course, over)
         if state.held[1] < least:
             best, least = state.part.copy(), float(state.held[1])
     return best
+
+
+def _course(piece: Piece, parts: int, effort: Effort) -> Effort:
+    """Fit an effort to a piece: many parts want one long chain, coarse parts a cool one."""
+    if parts < MULTILEVEL_PARTS:
+        return effort
+    long = replace(effort, chains=max(effort.chains // 2, 1), steps=effort.steps * 3 // 2)
+    if len(piece.cells) < COARSE_CELLS * parts:
+        return long
+    border = float(piece.net.price.mean())
+    return replace(long, trees=effort.trees / 10, hot=border * 2.0, cold=border / 10.0)
+
+
+def _begun(piece: Piece, aim: Aim, parts: int, seed: int, chain: int, effort: Effort) -> State:
+    """Return a first division: of random trees, or the best of several by METIS."""
+    state = new_state(piece.net, min(aim.most, len(piece.cells)), seed)
+    coarse = parts >= MULTILEVEL_PARTS and len(piece.cells) >= COARSE_CELLS * parts
+    best, least = None, np.inf
+    tries = SEEDS_A_CHAIN * effort.chains if coarse else chain % 2
+    for number in range(tries if parts >= MULTILEVEL_PARTS else 0):
+        found = multilevel(piece.net, parts, seed + number)
+        if found is None:
+            break
+        state.part[:] = found
+        mend(piece.net, state)
+        reckon(piece.net, aim, state)
+        if state.held[1] < least and state.held[0] == parts:
+            best, least = state.part.copy(), float(state.held[1])
+    if best is None:
+        kernel.plant(piece.net, aim, state, parts)
+        return state
+    state.part[:] = best
+    reckon(piece.net, aim, state)
+    return state
 
 
 def aim_of(wishes: Wishes, low: int, high: int, *, slack: int = 1) -> Aim:
