@@ -255,14 +255,19 @@ def test_no_secret_is_in_the_dump(kept: Kept, tmp_path: Path) -> None:
 
 
 def test_every_table_with_secrets_is_left_out() -> None:
-    """A new table that holds tokens must be named in `LEFT_OUT`."""
+    """A new table that holds tokens must be named in `LEFT_OUT`.
+
+    The link of a report opens one report and nothing else: it has to outlive a restoring, and a
+    hash of 18 random bytes is all that is kept of it.
+    """
     holding = {
         table.name
         for table in Base.metadata.tables.values()
         if any("token" in column.name or "secret" in column.name for column in table.columns)
     }
     assert holding
-    assert holding <= set(facts.LEFT_OUT)
+    assert holding - {"issue"} <= set(facts.LEFT_OUT)
+    assert {"user_session", "sign_in_link"} <= holding
 
 
 def test_of_dated_backups_the_newest_are_kept(kept: Kept, tmp_path: Path) -> None:
