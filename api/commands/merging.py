@@ -28,13 +28,15 @@ from api.commands.layers import (
 from api.commands.terminal import Json, Step, answer, progress
 from geo.crs import metre_srid
 from geo.errors import DeliveryError, InvalidInputError
-from geo.nets import Merged, Net, merge_nets, pairs
+from geo.nets import Merged, Net, fitted, merge_nets, pairs
 from geo.repair import carried_back, each_once
 
 AREAL: Final = ("areas", "mixed")
 LINEAR: Final = ("lines", "areas", "mixed")
 SHOWN: Final = 8
 TOLERANCE_M: Final = 5.0
+NARROW_DEG: Final = 1e-7
+"""A centimetre: what is narrower between two units in degrees came of the projection."""
 
 
 def merge(
@@ -213,7 +215,8 @@ def _write(
     """Write the units in degrees, old vertices as they came, and the crosswalk."""
     degrees = gpd.GeoSeries(pd.concat(source, ignore_index=True), crs=source[0].crs)
     metres = degrees.to_crs(found.units.crs)
-    shapes = carried_back(found.units.geometry, metres, degrees)
+    back = carried_back(found.units.geometry, metres, degrees)
+    shapes = gpd.GeoSeries(fitted(back.to_numpy(), NARROW_DEG), index=back.index, crs=back.crs)
     units = _weighed(found.units, weight).set_geometry(shapes)
     write_coverage(units, out, "units")
     table = _weighed(found.crosswalk, weight)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from geo.nets.fitting import fitted
 from geo.nets.merging import Merged, merge_nets
 from geo.nets.overlay import Net, Overlay, overlay
 from geo.nets.pairs import pairs
 
-__all__ = ["Merged", "Net", "Overlay", "merge_nets", "overlay", "pairs"]
+__all__ = ["Merged", "Net", "Overlay", "fitted", "merge_nets", "overlay", "pairs"]

@@ -23,7 +23,7 @@ import shapely
 
 from geo.apportion import shared_exactly
 from geo.errors import TopologyError
-from geo.nets.overlay import Floats, Ints, Net, Overlay, Shapes, overlay
+from geo.nets.overlay import Floats, Ints, Net, Overlay, Shapes, overlay, squares_of
 from geo.terms import JOINING_BORDER_M
 from geo.topology import shared_edges
 
@@ -344,7 +344,7 @@ def _without_marks(shapes: Shapes, corners: Floats) -> Shapes:
     outer[edges.tail[edges.single]] = True
     pairs = np.unique(np.column_stack([edges.tail, edges.owner]), axis=0)
     alone = np.bincount(pairs[:, 0], minlength=len(edges.xy)) == 1
-    own = np.isin(_numbers(edges.xy), _numbers(corners))
+    own = np.isin(squares_of(edges.xy), squares_of(corners))
     marks = _numbers(edges.xy[outer & alone & ~own])
     if len(corners) == 0 or len(marks) == 0:
         return shapes
@@ -359,7 +359,10 @@ def _without_marks(shapes: Shapes, corners: Floats) -> Shapes:
                 rings.append(kept if len(kept) > 2 else places)
             parts.append(shapely.Polygon(rings[0], rings[1:]))
         fresh[row] = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
-    return fresh
+    wrong = ~shapely.is_valid(fresh)
+    wrong |= ~shapely.is_empty(shapely.coverage_invalid_edges(fresh))
+    fresh[wrong] = shapes[wrong]
+    return fresh if shapely.coverage_is_valid(fresh) else shapes
 
 
 def _numbers(places: Floats) -> Any:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from geo.crs import local_origin, require_metres
 from geo.errors import TopologyError
-from geo.repair.snapping import snapped
 from geo.topology import shared_edges
 
 Shapes = NDArray[np.object_]
@@ -23,8 +22,8 @@ Floats = NDArray[np.float64]
 
 NOBODY: Final = -1
 ROUNDS: Final = 4
-NOISE_M: Final = 1e-5
-"""Vertices and borders nearer than this differ by rounding alone."""
+GRID_M: Final = 1e-6
+"""Side of the squares of the lattice that crossings are put on."""
 ALONG: Final = 4.0
 """A street counts for a border where it runs beside it for so many tolerances at least."""
 
@@ -145,15 +144,17 @@ def overlay(
     shapes = [_near(each, origin) for each in series]
     invalid = [int((~shapely.is_valid(each)).sum()) for each in shapes]
     nothing = np.empty(0, dtype=object)
-    bound = [nothing if outline is None else np.array([_one(_near(outline, origin))], dtype=object)]
-    bound.append(nothing if cells is None else _sound(_near(cells, origin)))
-    *shapes, rim, whole = _fitted([*[_sound(each) for each in shapes], *bound], origin)
-    ground = None if outline is None else rim[0]
+    shapes = [_sound(each) for each in shapes]
+    ground = None if outline is None else shapely.union_all(_sound(_near(outline, origin)))
+    whole = nothing if cells is None else _sound(_near(cells, origin))
     borders = [shapely.boundary(each) for each in [*shapes, whole]]
     if ground is not None:
         borders.append(np.array([shapely.boundary(ground)], dtype=object))
     beside = None if lines is None else _beside(_near(lines, origin), borders, tolerance_m)
-    faces = _faces(np.concatenate(borders + ([] if beside is None else [beside])), origin)
+    lines_of_all = np.concatenate(borders + ([] if beside is None else [beside]))
+    corners = np.empty((0, 2)) if ground is None else shapely.get_coordinates(ground)
+    delivered = np.vstack([corners, shapely.get_coordinates(np.concatenate([*shapes, whole]))])
+    faces = _faces(lines_of_all, delivered, origin)
     points = shapely.point_on_surface(faces)
     owner, doubled = _owners(shapes, points)
     block = _cells_of(whole, points)
@@ -180,7 +181,7 @@ def overlay(
         invalid,
         origin,
         ground,
-        shapely.get_coordinates(bound[0]),
+        corners,
     )
 
 
@@ -199,35 +200,41 @@ def _sound(shapes: Shapes) -> Shapes:
     return fresh
 
 
-def _one(shapes: Shapes) -> Any:
-    return shapely.union_all(_sound(shapes))
-
-
-def _fitted(groups: list[Shapes], origin: Floats) -> list[Shapes]:
-    """Return shapes with vertices and borders that are one but for rounding made one.
-
-    Lines that differ by their last digits enclose faces that no other system has room for.
-    """
-    sizes = np.cumsum([len(group) for group in groups])[:-1]
-    joined = np.concatenate(groups)
-    there = np.flatnonzero(~shapely.is_empty(joined))
-    joined = snapped(joined, there, NOISE_M, origin).shapes
-    return np.split(joined, sizes)
-
-
-def _faces(lines: Shapes, origin: Floats) -> Shapes:
+def _faces(lines: Shapes, corners: Floats, origin: Floats) -> Shapes:
     """Cut lines at their crossings and return what they enclose.
 
-    Each new vertex is rounded to where the metre CRS has a number for it, and cut again until
-    nothing changes, so that moving the faces back to the CRS moves no vertex against another.
+    Crossings are put on a lattice of a thousandth of a millimetre, so that lines which differ by
+    their last digits are one, and no two vertices are nearer to each other than any system has
+    digits for. Vertices that were delivered are then put back to where they came from.
     """
-    noded = shapely.union_all(lines)
+    noded = shapely.union_all(lines, grid_size=GRID_M)
+    faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(noded)))
+    known, first = np.unique(squares_of(corners), return_index=True)
+    free = np.ones(len(known), dtype=bool)
+
+    def back(places: Floats) -> Floats:
+        found = (places + origin) - origin
+        wanted = squares_of(places)
+        at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        same = (known[at] == wanted) & free[at]
+        found[same] = corners[first[at[same]]]
+        return found
+
     for _ in range(ROUNDS):
-        rounded = shapely.transform(noded, lambda places: (places + origin) - origin)
-        if shapely.equals_identical(rounded, noded):
-            break
-        noded = shapely.union_all(shapely.get_parts(rounded))
-    return np.asarray(shapely.get_parts(shapely.polygonize(shapely.get_parts(noded))), dtype=object)
+        restored = np.asarray(shapely.transform(faces, back), dtype=object)
+        wrong = ~shapely.is_valid(restored)
+        wrong |= ~shapely.is_empty(shapely.coverage_invalid_edges(restored))
+        if not wrong.any():
+            return restored
+        free &= ~np.isin(known, squares_of(shapely.get_coordinates(faces[wrong])))
+    free[:] = False
+    return np.asarray(shapely.transform(faces, back), dtype=object)
+
+
+def squares_of(places: Floats) -> Any:
+    """Return the squares of the lattice in which places lie."""
+    rounded = np.round(places / GRID_M) + 0.0
+    return np.ascontiguousarray(rounded).view(np.complex128).ravel()
 
 
 def _beside(lines: Shapes, borders: list[Shapes], tolerance_m: float) -> Shapes:
@@ -293,7 +300,7 @@ def _neighbours(faces: Shapes, beside: Shapes | None) -> tuple[Ints, Ints, Float
     kept = np.zeros(len(length))
     if beside is not None and len(beside):
         middle = shapely.points((tail + head) / 2)
-        on = shapely.STRtree(beside).query(middle, predicate="dwithin", distance=1e-6)[0]
+        on = shapely.STRtree(beside).query(middle, predicate="dwithin", distance=2 * GRID_M)[0]
         kept[on] = length[on]
     key = np.minimum(one, two) * np.int64(max(len(faces), 1)) + np.maximum(one, two)
     pairs, inverse = np.unique(key, return_inverse=True)
