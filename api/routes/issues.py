@@ -50,7 +50,7 @@ def list_issues(
     grid: GridQuery | None = None,
     state: IssueState | None = None,
     set_aside: Annotated[
-        Literal["none", "default_geocode", "duplicate"] | None,
+        Literal["none", "default_geocode", "duplicate", "impossible_time"] | None,
         Query(description="Why it was set aside; `none` for those that were not."),
     ] = None,
     is_open: Annotated[
