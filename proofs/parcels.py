@@ -83,10 +83,10 @@ def _taken_in(session: Session, folder: Path, say: Say) -> list[Claim]:
             f"{len(uncut)} cells, {len(placed)} with place and size",
             len(placed) == len(uncut) < MOST_UNCUT,
         ),
-        Claim("The city is sound", _faults(checked["faults"]), bool(checked["ok"])),
+        Claim("The city is sound", _faults(checked), bool(checked["ok"])),
     ]
 
 
-def _faults(faults: list[Any]) -> str:
-    first = f", the first: {faults[0]}" if faults else ""
-    return f"{len(faults)} faults{first}"
+def _faults(checked: dict[str, Any]) -> str:
+    first = f", such as {checked['faults'][-1]}" if checked["faults"] else ""
+    return f"{checked['counts'] or 'no faults'}{first}"

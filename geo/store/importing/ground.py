@@ -145,7 +145,11 @@ def _empty_ground(task: Task, new: gpd.GeoDataFrame, cells: gpd.GeoSeries) -> _P
             "geometry": made.cells.geometry.to_numpy(),
         }
     )
-    return pieces, made.cell_of.dropna().astype("int64")
+    own = made.cell_of.dropna().astype("int64")
+    cells_of = made.cells.geometry.loc[own].to_numpy()
+    # Of buildings that share a cell across a border, some do not reach it.
+    reached = shapely.intersects(cells_of, here.geometry.loc[own.index].to_numpy())
+    return pieces, own[reached]
 
 
 def _built_ground(new: gpd.GeoDataFrame, there: gpd.GeoDataFrame, cells: gpd.GeoSeries) -> _Pieces:
