@@ -36,6 +36,7 @@ STARTS = 10
 CITY_PARTS = 60
 SMALL_CELLS = 600
 SMALL_TARGET = 60.0
+CELL_SIDE_M = 55.0
 
 Ints = NDArray[np.int64]
 Cut = Callable[[Piece, int, int], Ints | None]
@@ -85,7 +86,7 @@ def drawn(seed: int) -> tuple[Any, ...]:
 @cache
 def town(count: int) -> CellGraph:
     """Return Voronoi cells in six bands, many with few households, some towers."""
-    cells = voronoi(count, seed=1)
+    cells = voronoi(count, side_m=CELL_SIDE_M)
     found = adjacency(cells)
     rng = np.random.default_rng(1)
     homes = rng.integers(0, 8, count) + np.where(rng.random(count) < 0.05, 50.0, 0.0)
