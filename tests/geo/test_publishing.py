@@ -25,7 +25,7 @@ from geo.errors import (
     RebaseNeededError,
     StaleEditError,
 )
-from geo.store import drafts, publishing
+from geo.store import drafts, founding, publishing
 from geo.terms import Role
 from tests.conftest import MigratedDatabase
 from tests.geo.publishing import Office, at
@@ -277,6 +277,16 @@ def test_an_erratum_stands_beside_the_net(office: Office) -> None:
             session, office.city, seq)] for seq in (1, 2)}  # fmt: skip
     assert told[1] == [(211, "望潮一网格"), (212, "望潮二网格")]
     assert told[2] == [(211, "望潮一网格")], "the run goes on into net 2; 212 has a new name there"
+
+
+def test_a_demo_city_with_published_plans_can_be_dropped(office: Office) -> None:
+    plan = office.open()
+    office.edit(plan, "rename", grid=212, name="二网格")
+    office.approve(plan)
+    office.publish(plan, office.day(1))
+    with office.at_work(office.second) as session:
+        founding.drop_demo(session, office.second, "tiny")
+    assert ask(office, "SELECT count(*) FROM net")[0][0] == 0
 
 
 # ---- two at once ---------------------------------------------------------------------------------
