@@ -35,8 +35,8 @@ AREAL: Final = ("areas", "mixed")
 LINEAR: Final = ("lines", "areas", "mixed")
 SHOWN: Final = 8
 TOLERANCE_M: Final = 5.0
-NARROW_DEG: Final = 1e-7
-"""A centimetre: what is narrower between two units in degrees came of the projection."""
+NEAREST_DEG: Final = 1e-10
+"""A hundredth of a millimetre."""
 
 
 def merge(
@@ -216,7 +216,7 @@ def _write(
     degrees = gpd.GeoSeries(pd.concat(source, ignore_index=True), crs=source[0].crs)
     metres = degrees.to_crs(found.units.crs)
     back = carried_back(found.units.geometry, metres, degrees)
-    shapes = gpd.GeoSeries(fitted(back.to_numpy(), NARROW_DEG), index=back.index, crs=back.crs)
+    shapes = gpd.GeoSeries(fitted(back.to_numpy(), NEAREST_DEG), index=back.index, crs=back.crs)
     units = _weighed(found.units, weight).set_geometry(shapes)
     write_coverage(units, out, "units")
     table = _weighed(found.crosswalk, weight)

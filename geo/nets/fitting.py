@@ -9,15 +9,14 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.errors import TopologyError
-from geo.repair.ground import built, concerned, cut, hand_over_fragments, settle
-from geo.repair.rings import made_valid
 
 Shapes = NDArray[np.object_]
 
-ROUNDS: Final = 4
+GAP: Final = 1000.0
+"""Gaps narrower than so many times `nearest` are closed."""
 
 
-def fitted(shapes: Shapes, narrow: float) -> Shapes:
+def fitted(shapes: Shapes, nearest: float) -> Shapes:
     """Return units as a coverage again, after their vertices went to another system.
 
     A border that runs along another one within what the projection bends may cross it there.
@@ -28,8 +27,8 @@ def fitted(shapes: Shapes, narrow: float) -> Shapes:
     ----------
     shapes : ndarray of Polygon or MultiPolygon, shape (n,)
         Any units.
-    narrow : float
-        Gaps narrower than this are closed, in the units of the shapes.
+    nearest : float
+        Vertices nearer to each other than this become one, in the units of the shapes.
 
     Returns
     -------
@@ -40,19 +39,14 @@ def fitted(shapes: Shapes, narrow: float) -> Shapes:
     TopologyError
         If they cannot be made a coverage.
     """
-    origin = np.zeros(2)
-    for _ in range(ROUNDS):
-        if shapely.is_valid(shapes).all() and shapely.coverage_is_valid(shapes):
-            return shapes
-        whole = made_valid(shapes, origin)
-        chosen = concerned(whole, origin)
-        if len(chosen):
-            ground = cut(whole, chosen, narrow, origin)
-            result = settle(ground, shapely.area(whole), {})
-            parts = np.asarray(shapely.get_num_geometries(shapes), dtype=np.int64)
-            hand_over_fragments(ground, result, parts, narrow)
-            whole = built(whole, ground, result, chosen)
-        shapes = whole
-    if shapely.is_valid(shapes).all() and shapely.coverage_is_valid(shapes):
+    if _matches(shapes):
         return shapes
+    cleaned = shapely.coverage_clean(shapes, snapping_distance=nearest, gap_width=GAP * nearest)
+    found = np.asarray(cleaned, dtype=object)
+    if len(found) == len(shapes) and not shapely.is_empty(found).any() and _matches(found):
+        return found
     raise TopologyError("The units cannot be made a coverage in this system.")
+
+
+def _matches(shapes: Shapes) -> bool:
+    return bool(shapely.is_valid(shapes).all() and shapely.coverage_is_valid(shapes))
