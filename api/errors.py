@@ -23,7 +23,7 @@ from api import i18n, rendering
 from api.auth import CrossSiteError
 from api.i18n import marked
 from geo import errors
-from geo.saying import Said
+from geo.saying import Said, phrase
 
 log = logging.getLogger("wangge")
 
@@ -226,6 +226,36 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
 """Each named error of the subject -> how it is answered; the nearest base class counts."""
 
 ANY_FIELD = marked("this value is not one that can stand here; leave it out or choose another.")
+WRONG: Mapping[str, str] = {
+    "missing": marked("this value is missing."),
+    "extra_forbidden": marked("there is no such value here."),
+    "bool_parsing": marked("write true or false."),
+    "int_parsing": marked("write a whole number."),
+    "int_type": marked("write a whole number."),
+    "float_parsing": marked("write a number."),
+    "float_type": marked("write a number."),
+    "finite_number": marked("write a number."),
+    "string_type": marked("write a text."),
+    "string_too_short": marked("write at least %(min_length)s letters."),
+    "string_too_long": marked("write at most %(max_length)s letters."),
+    "string_pattern_mismatch": marked("the text does not have the form %(pattern)s."),
+    "too_short": marked("give at least %(min_length)s of them."),
+    "too_long": marked("give at most %(max_length)s of them."),
+    "list_type": marked("give a list."),
+    "dict_type": marked("give an object with names and values."),
+    "model_attributes_type": marked("give an object with names and values."),
+    "literal_error": marked("choose one of %(expected)s."),
+    "enum": marked("choose one of %(expected)s."),
+    "greater_than": marked("it has to be above %(gt)s."),
+    "greater_than_equal": marked("it has to be at least %(ge)s."),
+    "less_than": marked("it has to be below %(lt)s."),
+    "less_than_equal": marked("it has to be at most %(le)s."),
+    "date_from_datetime_parsing": marked("write a day of the calendar as year-month-day."),
+    "date_parsing": marked("write a day of the calendar as year-month-day."),
+    "datetime_parsing": marked("write a moment as ISO 8601 has it."),
+    "json_invalid": marked("this is no JSON."),
+}
+"""Kind of a wrong value, as pydantic names it -> what is wrong with it."""
 PAGE_FIELDS: Mapping[str, tuple[str, str]] = {
     "as_of": (
         marked("Date"),
@@ -337,11 +367,7 @@ def answer(
     headline = catalogue.gettext(title or kind.title)
     sent = {**_headers(error, number), **(headers or {})}
     if wants_page(request):
-        advice = (
-            _pointed(error, language, catalogue.gettext)
-            or _dated(error, catalogue.gettext)
-            or catalogue.gettext(kind.advice)
-        )
+        advice = _advice(error, language)
         reference = error.data.get("id")
         return rendering.page(
             request,
@@ -368,12 +394,36 @@ def answer(
 
 
 def _detail(error: errors.WanggeError, data: Mapping[str, Any], language: str) -> str:
-    """Return what happened in the reader's language, as far as it can be said in it."""
+    """Return what happened in the reader's language.
+
+    A sentence that keeps its pattern is translated; of others, which are for logs, a reader of
+    another language than theirs is told the headline and what to do instead.
+    """
     if isinstance(error, errors.DatasetError) and any(
         isinstance(one, Said) for one in error.data.get("defects", ())
     ):
         return "\n".join(data["defects"])
-    return str(i18n.told(error.message, language))
+    if language == i18n.OF_MESSAGES or isinstance(error.message, Said):
+        return str(i18n.told(error.message, language))
+    if error.data.get("errors"):
+        return "".join(f"{one['field']}：{one['message']}" for one in data["errors"])
+    headline = i18n.translations(language).gettext(kind_of(type(error)).title)
+    return f"{headline}。{_advice(error, language)}"
+
+
+def _advice(error: errors.WanggeError, language: str) -> str:
+    """Return what to do about an error, as exactly as it is known."""
+    word = i18n.translations(language).gettext
+    advice = word(kind_of(type(error)).advice)
+    return _pointed(error, language, word) or _dated(error, word) or advice
+
+
+def _wrong(one: Mapping[str, Any]) -> str:
+    """Return in a sentence of the catalogue what is wrong with a value that was sent."""
+    pattern = WRONG.get(str(one["type"]))
+    if pattern is None:
+        return str(one["msg"])
+    return phrase(pattern, **(one.get("ctx") or {}))
 
 
 def _pointed(error: errors.WanggeError, language: str, word: Callable[[str], str]) -> str:
@@ -442,11 +492,11 @@ def install(app: FastAPI) -> None:
             {
                 "field": ".".join(str(step) for step in one["loc"][1:]) or str(one["loc"][0]),
                 "in": str(one["loc"][0]),
-                "message": str(one["msg"]),
+                "message": _wrong(one),
             }
             for one in error.errors()
         ]
-        named = "; ".join(f"{one['field']}: {one['message']}" for one in listed)
+        named = "; ".join(f"{one['field']}: {one['message'].rstrip('.')}" for one in listed)
         return answer(request, errors.InvalidInputError(f"{named}.", errors=listed))
 
     def on_http(request: Request, error: StarletteHTTPException) -> Response:

@@ -14,7 +14,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
+from api.i18n import marked
 from geo.photos import MOST_BYTES
+from geo.saying import phrase
 from geo.settings import Settings
 
 HSTS = "max-age=31536000"
@@ -33,6 +35,7 @@ IMPORTS = re.compile(r"/api/v1/cities/[^/]+/imports(/\d+/parts)?")
 PHOTOS = re.compile(r"/api/v1/cities/[^/]+/(reports|issues)/[^/]+/photos")
 """Addresses that take one photo each."""
 MIB = 1024 * 1024
+TOO_LARGE = marked("At most %(most)s bytes are taken.")
 _PORT = re.compile(r":\d{1,5}$")
 
 
@@ -162,12 +165,12 @@ class Guard:
 
     def _refusal(self, headers: Headers, most: int) -> tuple[int, str, str] | None:
         if not is_own_host(headers.get("host", ""), self._names):
-            return 421, "unknown_host", "This server is not asked under this name."
+            return 421, "unknown_host", phrase(marked("This server is not asked under this name."))
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 18:
-            return 400, "refused", "The content's length is no number."
+            return 400, "refused", phrase(marked("The content's length is no number."))
         if int(length) > most:
-            return 413, "too_large", f"At most {most} bytes are taken."
+            return 413, "too_large", phrase(TOO_LARGE, most=most)
         return None
 
     def _add_headers(self, scope: Scope, headers: MutableHeaders, nonce: str) -> None:
@@ -198,7 +201,7 @@ def _limited(receive: Receive, most_bytes: int) -> Receive:
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
             if taken > most_bytes:
-                raise HTTPException(413, f"At most {most_bytes} bytes are taken.")
+                raise HTTPException(413, phrase(TOO_LARGE, most=most_bytes))
         return message
 
     return receive_limited

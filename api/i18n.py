@@ -22,6 +22,8 @@ from fastapi import Request, Response
 from geo.saying import in_words
 
 LANGUAGES = ("zh", "en")
+OF_MESSAGES = "en"
+"""Language in which messages stand in the code, and errors in logs and on the command line."""
 COOKIE = "wangge_lang"
 PARAMETER = "lang"
 YEAR_S = 365 * 24 * 3600

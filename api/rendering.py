@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
@@ -44,7 +45,14 @@ def environment(language: str) -> Environment:
     made.install_gettext_translations(  # type: ignore[attr-defined]
         i18n.translations(language), newstyle=True
     )
+    made.globals["icon"] = icon_address()
     return made
+
+
+def icon_address() -> str:
+    """Return the icon as an address that holds it: no page asks for a file on its account."""
+    drawn = (resources.files("api") / "static" / "img" / "icon.svg").read_text("utf-8")
+    return f"data:image/svg+xml,{quote(drawn.strip())}"
 
 
 def page(

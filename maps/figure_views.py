@@ -116,7 +116,12 @@ def figure_page(
             for level in city.get("levels", ())
         ],
         "vintages": [
-            {"vintage": str(one["vintage"]), "name": str(one["name"])}
+            {
+                "vintage": str(one["vintage"]),
+                "name": str(one["name"]),
+                "taken_on": str(one.get("taken_on") or ""),
+                "seasonal": bool(one.get("seasonal")),
+            }
             for one in city.get("vintages", ())
         ],
     }

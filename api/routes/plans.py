@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
+from api import i18n
 from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, TurnDep
 from api.deps import CityDep, OfficeDep, SessionDep, StaffDep, ViewerDep
 from api.errors import responses_for
@@ -158,14 +159,14 @@ class Applied(Form):
     cut: int = 0
 
     @classmethod
-    def of(cls, done: service.drafts.Applied) -> Applied:
-        """Return what the service says."""
+    def of(cls, done: service.drafts.Applied, request: Request) -> Applied:
+        """Return what the service says, warnings in the reader's language."""
         return cls(
             n=done.n,
             touched=done.touched,
             new=done.new,
             cells=done.cells,
-            warnings=done.warnings,
+            warnings=i18n.told(done.warnings, i18n.get_language(request)),
             cut=done.cut,
         )
 
@@ -343,7 +344,12 @@ def list_plan_edits(
 
 @router.post("/plans/{plan}/edits", status_code=201, responses=responses_for(*EDITED) | BY_WORKER)
 def edit_plan(
-    session: SessionDep, viewer: StaffDep, response: Response, plan: PlanPath, edit: Edit
+    request: Request,
+    session: SessionDep,
+    viewer: StaffDep,
+    response: Response,
+    plan: PlanPath,
+    edit: Edit,
 ) -> Applied | Task:
     """Redraw a plan by one edit; what cuts cells or divides a grid is the worker's: 202.
 
@@ -363,7 +369,7 @@ def edit_plan(
         asked = service.drafts.asking.ask(session, viewer, plan, edit.op, edit.args, edit.versions)
         return Task(task=asked)
     return Applied.of(
-        service.drafts.redraw(session, viewer, plan, edit.op, edit.args, edit.versions)
+        service.drafts.redraw(session, viewer, plan, edit.op, edit.args, edit.versions), request
     )
 
 
@@ -387,7 +393,7 @@ def show_plan_task(
 
 @router.post("/plans/{plan}/undo", status_code=201, responses=responses_for(*EDITED) | BY_WORKER)
 def undo_edit(
-    session: SessionDep, viewer: StaffDep, response: Response, plan: PlanPath
+    request: Request, session: SessionDep, viewer: StaffDep, response: Response, plan: PlanPath
 ) -> Applied | Task:
     """Take the own last edit back, if nothing that it touched has changed since.
 
@@ -401,11 +407,13 @@ def undo_edit(
     if service.drafts.undoes_a_cut(session, viewer, plan):
         response.status_code = 202
         return Task(task=service.drafts.asking.ask(session, viewer, plan, "undo", {}, {}))
-    return Applied.of(service.drafts.undo(session, viewer, plan))
+    return Applied.of(service.drafts.undo(session, viewer, plan), request)
 
 
 @router.post("/plans/{plan}/return", status_code=201, responses=responses_for(*EDITED))
-def return_to_edit(session: SessionDep, viewer: StaffDep, plan: PlanPath, wish: Return) -> Applied:
+def return_to_edit(
+    request: Request, session: SessionDep, viewer: StaffDep, plan: PlanPath, wish: Return
+) -> Applied:
     """Bring a plan back to what it was after an edit, as a new edit; 0 is how it was opened.
 
     Raises
@@ -415,4 +423,5 @@ def return_to_edit(session: SessionDep, viewer: StaffDep, plan: PlanPath, wish: 
     StaleEditError
         If there are edits after `last`: 412.
     """
-    return Applied.of(service.drafts.return_to(session, viewer, plan, wish.to, wish.last))
+    done = service.drafts.return_to(session, viewer, plan, wish.to, wish.last)
+    return Applied.of(done, request)

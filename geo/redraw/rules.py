@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from geo.barriers import Ways, parts_of, ways
 from geo.errors import InvalidInputError
+from geo.saying import phrase
 from geo.terms import BarrierKind
 from geo.topology import Adjacency, Parts, adjacency, contiguous_parts
 
@@ -179,7 +180,7 @@ def torn_leaves(
         stray = _stray(after.to_numpy() == number, found)
         place = shapely.coverage_union_all(cells.to_numpy()[stray]) if stray.any() else None
         may = allowed[number]
-        message = f"The grid {number} would lie in {parts} parts, with {may} allowed."
+        message = _in_parts(number, parts, may)
         faults.append(Fault(TORN, number, message, place, {"parts": int(parts), "allowed": may}))
     return faults
 
@@ -221,7 +222,7 @@ def crossing_leaves(
             continue
         stray = _stray(after.to_numpy() == number, closed)
         place = shapely.coverage_union_all(cells.to_numpy()[stray]) if stray.any() else None
-        message = f"The grid {number} would lie on both sides of a barrier."
+        message = phrase("The grid %(grid)s would lie on both sides of a barrier.", grid=number)
         faults.append(Fault(CROSSED, number, message, place, {"sides": int(count)}))
     return faults
 
@@ -302,12 +303,41 @@ def torn_whole(now: gpd.GeoSeries, then: gpd.GeoSeries, grid: int, allowed: int)
     if len(earlier) and count <= int(earlier.iloc[0]):
         return []
     place = shapely.coverage_union_all(now.loc[parts.stray.index].to_numpy())
-    message = f"The grid {grid} would lie in {count} parts, with {allowed} allowed."
+    message = _in_parts(grid, count, allowed)
     return [Fault(TORN, grid, message, place, {"parts": count, "allowed": allowed})]
 
 
 def _parts_on_ground(cells: gpd.GeoSeries) -> Parts:
     return contiguous_parts(pd.Series(0, index=cells.index), adjacency(cells))
+
+
+def _in_parts(grid: int, parts: int, allowed: int) -> str:
+    return phrase(
+        "The grid %(grid)s would lie in %(parts)s parts, with %(allowed)s allowed.",
+        grid=grid, parts=parts, allowed=allowed,
+    )  # fmt: skip
+
+
+def _sized(rule: str, grid: int, value: float, limit: float | None) -> str:
+    """Return in a sentence that a grid is smaller or larger than wished."""
+    told = {"grid": grid, "value": f"{value:g}", "limit": f"{limit:g}"}
+    if rule == FEW:
+        return phrase(
+            "The grid %(grid)s would have %(value)s households, at least %(limit)s are wished.",
+            **told,
+        )
+    if rule == MANY:
+        return phrase(
+            "The grid %(grid)s would have %(value)s households, at most %(limit)s are wished.",
+            **told,
+        )
+    if rule == LARGE:
+        return phrase(
+            "The grid %(grid)s would have %(value)s m2, at most %(limit)s are wished.", **told
+        )
+    return phrase(
+        "The grid %(grid)s would have %(value)s households, about %(limit)s are wished.", **told
+    )
 
 
 def sizes(
@@ -325,17 +355,16 @@ def sizes(
     for grid in sorted(area_m2):
         homes, area = households.get(grid, 0.0), area_m2[grid]
         faults += _off_target(grid, homes, limits)
-        for rule, least, most, value, unit in (
-            (FEW, limits.households_min, None, homes, "households"),
-            (MANY, None, limits.households_max, homes, "households"),
-            (LARGE, None, limits.area_max_m2, area, "m2"),
+        for rule, least, most, value in (
+            (FEW, limits.households_min, None, homes),
+            (MANY, None, limits.households_max, homes),
+            (LARGE, None, limits.area_max_m2, area),
         ):
             short = least is not None and value < least
             if not short and (most is None or value <= most):
                 continue
             limit = least if short else most
-            word = "at least" if short else "at most"
-            message = f"The grid {grid} would have {value:g} {unit}, {word} {limit:g} are wished."
+            message = _sized(rule, grid, value, limit)
             faults.append(Fault(rule, grid, message, None, {"value": value, "limit": limit}))
     return faults
 
@@ -345,7 +374,7 @@ def _off_target(grid: int, homes: float, limits: Limits) -> list[Fault]:
     target = limits.households_target
     if target is None or abs(homes - target) <= target * limits.households_tolerance:
         return []
-    message = f"The grid {grid} would have {homes:g} households, about {target:g} are wished."
+    message = _sized(OFF_TARGET, grid, homes, target)
     figures = {"value": homes, "target": target, "tolerance": limits.households_tolerance}
     return [Fault(OFF_TARGET, grid, message, None, figures)]
 
@@ -372,7 +401,9 @@ def divided_compounds(
         now, then = rows["after"].nunique(), rows["before"].nunique()
         if now > max(then, 1):
             grid = int(rows["after"].iloc[0])
-            message = f"The compound {number} would lie in {now} grids."
+            message = phrase(
+                "The compound %(compound)s would lie in %(n)s grids.", compound=number, n=now
+            )
             faults.append(
                 Fault(COMPOUND, grid, message, outlines.get(number),
                       {"compound": number, "grids": sorted(map(int, rows["after"].unique()))})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -124,6 +125,8 @@ def _add_failing_routes(app: FastAPI) -> None:
         error = found[name]
         if issubclass(error, errors.FileRefusedError):
             raise error("hostile", ["first defect", "second defect"])
+        if issubclass(error, errors.PhotoRefusedError):
+            raise error("What happened.", "broken")
         if issubclass(error, errors.DatasetError):
             raise error(["first defect", "second defect"])
         raise error("What happened.", place=7, status=299, retry_after_s=9)
@@ -139,19 +142,47 @@ def _add_failing_routes(app: FastAPI) -> None:
 
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
 def test_named_errors_are_problems(broken: str, error: type[errors.WanggeError]) -> None:
-    answer = httpx.get(f"{broken}/api/v1/fails/{error.code}")
+    english = {"Accept-Language": "en"}
+    answer = httpx.get(f"{broken}/api/v1/fails/{error.code}", headers=english)
     told = problem(answer)
     assert answer.status_code == kind_of(error).status
     if error.__name__ in ONLY_ON_THE_COMMAND_LINE:
         assert told["code"] == "unexpected"
         return
     assert told["code"] == error.code
-    if not issubclass(error, errors.DatasetError):
+    if issubclass(error, errors.PhotoRefusedError):
+        assert (told["detail"], told["reason"]) == ("What happened.", "broken")
+    elif not issubclass(error, errors.DatasetError):
         assert (told["detail"], told["place"]) == ("What happened.", 7)
     else:
         assert told["defects"] == ["first defect", "second defect"]
     if answer.status_code in (429, 503):
         assert answer.headers["retry-after"] == "9"
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
+def test_what_happened_is_told_in_the_readers_language(
+    broken: str, error: type[errors.WanggeError]
+) -> None:
+    chinese = {"Accept-Language": "zh"}
+    told = problem(httpx.get(f"{broken}/api/v1/fails/{error.code}", headers=chinese))
+    assert not re.search("[A-Za-z]{3}", told["title"])
+    assert re.search("[一-鿿]", told["detail"])
+    assert "What happened" not in told["detail"]
+
+
+def test_wrong_values_are_told_in_the_readers_language(broken: str) -> None:
+    asked = f"{broken}/api/v1/counts?n=0&password=x"
+    said = {
+        language: problem(httpx.get(asked, headers={"Accept-Language": language}))
+        for language in ("zh", "en")
+    }
+    assert [one["message"] for one in said["zh"]["errors"]] == ["不得小于 1。", "请填写整数。"]
+    assert said["zh"]["detail"] == "n：不得小于 1。password：请填写整数。"
+    assert [one["message"] for one in said["en"]["errors"]] == [
+        "it has to be at least 1.", "write a whole number.",
+    ]  # fmt: skip
+    assert said["en"]["code"] == said["zh"]["code"] == "invalid_input"
 
 
 def test_the_unexpected_gives_an_id_and_nothing_else(

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from geo.redraw import rules
 from geo.redraw.rules import Fault, Limits
 from geo.redraw.scene import Change, Scene, changed
+from geo.saying import phrase
 from geo.store.drafts import rows
 from geo.store.drafts.rows import Draft
 from geo.tables import SRID
@@ -215,10 +216,14 @@ def _structure(row: Any) -> list[Fault]:
     if row.kind == "reserve":
         return []
     if row.divided and row.filled:
-        message = f"The grid {row.grid_id} would hold cells itself and be divided too."
+        message = phrase(
+            "The grid %(grid)s would hold cells itself and be divided too.", grid=row.grid_id
+        )
         return [Fault(rules.MIXED, row.grid_id, message)]
     if not row.divided and not row.filled:
-        message = f"Nothing would be left of the grid {row.grid_id}: merge it or end it."
+        message = phrase(
+            "Nothing would be left of the grid %(grid)s: merge it or end it.", grid=row.grid_id
+        )
         return [Fault(rules.EMPTY, row.grid_id, message)]
     return []
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import ForbiddenError, GridLockedError, GridNotFoundError, InvalidInputError
+from geo.saying import phrase
 from geo.store import audit
 from geo.store.drafts import rows
 from geo.store.drafts.rows import Draft, Held
@@ -119,7 +120,9 @@ def demand_free(session: Session, draft: Draft, viewer: Viewer, held: dict[int, 
             continue
         if session.scalar(_DRAWS, draft.known(holder=holder)):
             raise GridLockedError(
-                f"Another member keeps the grid {grid} for now.", grid=grid, locked_by=holder
+                phrase("Another member keeps the grid %(grid)s for now.", grid=grid),
+                grid=grid,
+                locked_by=holder,
             )
 
 

@@ -59,7 +59,8 @@ class AreasLayer {
     context.globalAlpha = 1;
   }
 
-  // A sign is drawn where there is room for it, so that it never hides a smaller grid.
+  // A sign is drawn where there is room for it, so that it never hides a smaller grid. What must not
+  // be missed stays as a dot.
   #paintSigns(context, view) {
     if (!this.topology || !this.signs.size) return;
     const scale = scaleAt(view.zoom) * view.ratio;
@@ -72,11 +73,22 @@ class AreasLayer {
       const sign = this.signs.get(feature.id);
       if (!sign) continue;
       const [x0, y0, x1, y1] = feature.box;
-      if ((x1 - x0) * scale < size * 1.2) continue;
+      const kind = signKind(sign, (x1 - x0) * scale, size);
+      if (!kind) continue;
       const [cx, cy] = this.topology.middle(feature);
       const x = (cx + this.topology.origin[0]) * scale - view.left * view.ratio;
       const y = (cy + this.topology.origin[1]) * scale - view.top * view.ratio;
-      const text = (x1 - x0) * scale > size * 3 ? sign.text : sign.short ?? sign.text;
+      if (kind === "dot") {
+        context.beginPath();
+        context.arc(x, y, size * 0.36, 0, 2 * Math.PI);
+        context.fillStyle = token(sign.ink);
+        context.fill();
+        context.lineWidth = 1.5 * view.ratio;
+        context.strokeStyle = token("--paper");
+        context.stroke();
+        continue;
+      }
+      const text = kind === "text" ? sign.text : sign.short ?? sign.text;
       const half = context.measureText(text).width / 2 + 5 * view.ratio;
       context.beginPath();
       context.roundRect(x - half, y - size * 0.8, half * 2, size * 1.6, size * 0.5);
@@ -88,6 +100,13 @@ class AreasLayer {
       context.fillText(text, x, y);
     }
   }
+}
+
+// How a sign is written in a grid of this width: in words, short, as a dot, or not at all.
+export function signKind(sign, width, size) {
+  if (width > size * 3) return "text";
+  if (width >= size * 1.2) return "short";
+  return sign.must ? "dot" : null;
 }
 
 export function areasLayer(map, options) {

@@ -1,6 +1,6 @@
 // The card of one grid: where it belongs, its figures, who is responsible, the nearest stations, what lies inside.
 
-import { area, distance, h, icon, isChinese, number, t } from "./dom.js";
+import { area, distance, h, icon, isChinese, number, t, vintageName } from "./dom.js";
 import { openHours } from "./hours.js";
 
 const KINDS = () => ({ dedicated: t("dedicated grid"), reserve: t("reserve grid") });
@@ -56,7 +56,7 @@ function vintageRows(rows) {
   if (!rows || rows.length < 2) return null;
   return h("section", {}, h("h3", {}, t("Households by count")),
     h("table", { class: "rows" }, h("tbody", {}, rows.map((row) => h("tr", {},
-      h("td", {}, row.name || row.vintage, " ",
+      h("td", {}, vintageName(row), " ",
         row.seasonal ? h("span", { class: "chip" }, t("seasonal")) : null, " ",
         row.estimated ? h("span", { class: "chip" }, t("estimated")) : null),
       h("td", { class: "number" }, h("b", {}, number(row.households ?? row.value))))))));

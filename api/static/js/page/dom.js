@@ -14,6 +14,13 @@ export function t(message, values = {}) {
 
 export const isChinese = lang.startsWith("zh");
 
+// What a count of households is called; Chinese names are told by their date to those who read none.
+export function vintageName(one) {
+  if (isChinese || !one.taken_on || !/\p{Script=Han}/u.test(one.name ?? "")) return one.name || one.vintage;
+  const month = { month: one.taken_on.slice(0, 7) };
+  return one.seasonal ? t("season, %(month)s", month) : t("count of %(month)s", month);
+}
+
 export function number(value) {
   return value === null || value === undefined ? "–" : grouped(value);
 }

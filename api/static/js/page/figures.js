@@ -5,7 +5,7 @@ import { grouped } from "../map/grouped.js";
 import { hatchTile } from "../map/hatches.js";
 import { followMap, read, write } from "./address.js";
 import { Api } from "./api.js";
-import { h, isChinese, number, say, t } from "./dom.js";
+import { h, isChinese, number, say, t, vintageName } from "./dom.js";
 import { helpDialog, keyboard } from "./keys.js";
 import { sheet } from "./sheet.js";
 
@@ -124,7 +124,7 @@ export function select(holder, label, list, value, onChoose) {
 
 export function vintageChoice(holder, onChoose) {
   if (page.vintages.length < 2) return;
-  const list = page.vintages.map((one) => ({ value: one.vintage, word: one.name }));
+  const list = page.vintages.map((one) => ({ value: one.vintage, word: vintageName(one) }));
   const usual = list.find((one) => !one.value.endsWith("-S")) ?? list[0];
   select(holder, t("Households"), list, read("vintage") ?? usual.value, (value) => {
     write({ vintage: value === usual.value ? null : value });

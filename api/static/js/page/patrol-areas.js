@@ -33,7 +33,7 @@ function drawMap() {
   const [good, part, bad] = tokens("state", 4);
   const fills = { staffed: good, part, vacant: [bad, "hatch:vacant"], none: "hatch:nobody" };
   areas.set(state.level, found.items, (one) => fills[one.state], (one) => {
-    if (one.state === "vacant") return { text: `✕ ${t("vacant")}`, short: "✕", ink: "--bad" };
+    if (one.state === "vacant") return { text: `✕ ${t("vacant")}`, short: "✕", ink: "--bad", must: true };
     return one.state === "part" ? { text: `◐ ${t("%(n)s vacant", { n: one.vacant })}`, short: "◐", ink: "--watch" } : null;
   });
   legend(state.role === "all" ? t("All posts") : roleWord(state.role), h("div", { class: "row" },
