@@ -9,6 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.errors import TopologyError
+from geo.topology import shared_edges
 
 Shapes = NDArray[np.object_]
 
@@ -42,10 +43,36 @@ def fitted(shapes: Shapes, nearest: float) -> Shapes:
     if _matches(shapes):
         return shapes
     cleaned = shapely.coverage_clean(shapes, snapping_distance=nearest, gap_width=GAP * nearest)
-    found = np.asarray(cleaned, dtype=object)
+    found = _without_crumbs(np.asarray(cleaned, dtype=object), shapely.get_num_geometries(shapes))
     if len(found) == len(shapes) and not shapely.is_empty(found).any() and _matches(found):
         return found
     raise TopologyError("The units cannot be made a coverage in this system.")
+
+
+def _without_crumbs(shapes: Shapes, allowed: NDArray[np.int32]) -> Shapes:
+    """Give parts that a unit did not have before to the neighbour with the longest border."""
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    order = np.lexsort((-shapely.area(parts), owner))
+    rank = np.empty(len(parts), dtype=np.int64)
+    rank[order] = np.arange(len(parts)) - np.searchsorted(owner[order], owner[order])
+    crumbs = np.flatnonzero(rank >= allowed[owner])
+    if len(crumbs) == 0:
+        return shapes
+    edges = shared_edges(parts)
+    one = np.concatenate([edges.owner[edges.left], edges.owner[edges.right]])
+    two = np.concatenate([edges.owner[edges.right], edges.owner[edges.left]])
+    length = np.hypot(*(edges.xy[edges.tail[edges.left]] - edges.xy[edges.head[edges.left]]).T)
+    length = np.concatenate([length, length])
+    fresh = owner.copy()
+    for crumb in crumbs.tolist():
+        beside = (one == crumb) & ~np.isin(two, crumbs)
+        if beside.any():
+            borders = np.bincount(owner[two[beside]], weights=length[beside])
+            fresh[crumb] = int(np.argmax(borders))
+    found = shapes.copy()
+    for row in np.union1d(owner[crumbs], fresh[crumbs]).tolist():
+        found[row] = shapely.coverage_union_all(parts[fresh == row])
+    return found
 
 
 def _matches(shapes: Shapes) -> bool:

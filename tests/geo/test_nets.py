@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shapely import LineString, Polygon, box
 
 from geo.errors import TopologyError
-from geo.nets import Merged, Net, merge_nets, pairs
+from geo.nets import Merged, Net, fitted, merge_nets, pairs
 
 SRID = 26986
 EAST, NORTH = 230_000.0, 900_000.0
@@ -156,6 +156,18 @@ def test_nets_without_a_common_system_or_ground_are_refused() -> None:
         merge_nets([Net("a", halves(100))], outline=series(box(900, 900, 950, 950)))
     with pytest.raises(TopologyError, match="no ground"):
         merge_nets([Net("a", gpd.GeoSeries([], crs=SRID))])
+
+
+def test_borders_bent_by_another_system_match_again() -> None:
+    left = Polygon([(0, 0), (1, 0), (1, 0.5), (1, 1), (0, 1)])
+    right = Polygon([(1, 0), (2, 0), (2, 1), (1, 1), (1 - 1e-7, 0.7), (1 + 1e-7, 0.3)])
+    bent = np.array([left, right])
+    assert not shapely.coverage_is_valid(bent)
+    found = fitted(bent, 1e-9)
+    assert shapely.coverage_is_valid(found)
+    assert shapely.get_num_geometries(found).tolist() == [1, 1]
+    assert shapely.area(found) == pytest.approx([1, 1], abs=1e-6)
+    assert fitted(found, 1e-9) is found, "what matches is returned as it is"
 
 
 @settings(deadline=None, max_examples=25)
