@@ -13,8 +13,10 @@ LOOP = "WHILE cardinality(pending) > 0 LOOP"
 LET_GO = "UPDATE net SET plan_id = NULL WHERE city_id = dropped; "
 REWRITE = """
 DO $do$
+DECLARE
+    words text := pg_get_functiondef('drop_demo_city(text)'::regprocedure);
 BEGIN
-    EXECUTE replace(pg_get_functiondef('drop_demo_city(text)'::regprocedure), '{before}', '{after}');
+    EXECUTE replace(words, '{before}', '{after}');
 END $do$
 """
 
