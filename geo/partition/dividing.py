@@ -28,6 +28,8 @@ STEP: Final = "divide"
 TRIES_A_CALL: Final = 2_000_000
 """Cells tried between two looks at whether somebody cancelled."""
 SEEDS_A_CHAIN: Final = 8
+LONG_CELLS: Final = 400
+"""Cells from which one long chain is worth more than several."""
 COARSE_CELLS: Final = 100
 """Cells a part from which a division is coarse: the border counts more than single cells."""
 MULTILEVEL_PARTS: Final = 8
@@ -263,7 +265,8 @@ def _course(piece: Piece, parts: int, effort: Effort) -> Effort:
     """Fit an effort to a piece: many parts want one long chain, coarse parts a cool one."""
     if parts < MULTILEVEL_PARTS:
         return effort
-    long = replace(effort, chains=max(effort.chains // 2, 1), steps=effort.steps * 3 // 2)
+    chains = effort.chains * 2 if len(piece.cells) <= LONG_CELLS else max(effort.chains // 2, 1)
+    long = replace(effort, chains=chains, steps=effort.steps * 3 // 2)
     if len(piece.cells) < COARSE_CELLS * parts:
         return long
     border = float(piece.net.price.mean())
