@@ -20,6 +20,8 @@ Array = NDArray[Any]
 SNAP_M: Final = 0.01
 CLEANED_AT_ONCE: Final = 120_000
 REGION_M: Final = 3_000.0
+MENDING_TURNS: Final = 4
+MENDED_AROUND_M: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,24 @@ def as_coverage(cells: Array, cell_block: Ints, ground: Ground) -> Array:
             chosen = region[cell_block] == number
             clean[chosen] = _cleaned(clean[chosen])
         clean[rim[cell_block]] = _cleaned(clean[rim[cell_block]])
+        clean = _mended(clean)
     if not shapely.coverage_is_valid(clean):
         raise AssertionError("cells are not a coverage after cleaning")
     return clean
+
+
+def _mended(cells: Array) -> Array:
+    """Clean once more around the places where regions and their rim do not agree."""
+    tree = None
+    for _ in range(MENDING_TURNS):
+        edges = shapely.coverage_invalid_edges(cells)
+        wrong = edges[~shapely.is_empty(edges)]
+        if not len(wrong):
+            break
+        tree = tree or shapely.STRtree(cells)
+        near = np.unique(tree.query(wrong, predicate="dwithin", distance=MENDED_AROUND_M)[1])
+        cells[near] = _cleaned(cells[near])
+    return cells
 
 
 def _cleaned(cells: Array) -> Array:
