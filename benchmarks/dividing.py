@@ -236,6 +236,7 @@ def kahip(piece: Piece, number: int, start: int) -> Ints | None:
 def gerrychain(piece: Piece, number: int, start: int) -> Ints | None:
     """Cut by GerryChain's recursive trees."""
     import networkx as nx
+    from gerrychain import Graph
     from gerrychain.tree import recursive_tree_part
 
     random.seed(start)
@@ -247,9 +248,14 @@ def gerrychain(piece: Piece, number: int, start: int) -> Ints | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = recursive_tree_part(
-                graph, range(number), float(piece.weight.sum()) / number, "homes", TOLERANCE, 1
+                Graph.from_networkx(graph),
+                range(number),
+                float(piece.weight.sum()) / number,
+                "homes",
+                TOLERANCE,
+                0,
             )
-    except Exception:  # it gives up in several ways where it finds no cut
+    except (RuntimeError, ValueError):  # no cut was found
         return None
     return np.array([found[k] for k in range(len(piece.cells))], dtype=np.int64)
 
