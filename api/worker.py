@@ -27,7 +27,7 @@ from sqlalchemy import Engine
 
 from geo.errors import DatabaseAwayError
 from geo.settings import Settings
-from geo.store import packing
+from geo.store import packing, publishing
 from geo.store.cases import do_chores
 from geo.store.drafts import asking
 from geo.store.importing.jobs import CHANNEL
@@ -88,7 +88,7 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
             if time.monotonic() - cared_s > CHORES_S:
                 cared_s = time.monotonic()
                 do_chores(worker.engine, settings.import_dir.parent / "outbox")
-            if worker.work() is None and not asking.work(worker.engine):
+            if not _worked(worker):
                 calls.wait(IDLE_S, worker.stopping)
         except (DatabaseAwayError, psycopg.OperationalError):
             calls.close()
@@ -96,6 +96,12 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
         except Exception:
             log.exception("a job went wrong in an unforeseen way")
     calls.close()
+
+
+def _worked(worker: Worker) -> bool:
+    """Do the next thing of any queue; say whether there was one."""
+    engine = worker.engine
+    return worker.work() is not None or asking.work(engine) or publishing.keep_up(engine)
 
 
 class _Calls:
