@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from api import auth, errors, guards, routes, statics, streams
+from api.strangers import Strangers
 from geo.db import Database
 from geo.settings import Settings
 
@@ -53,6 +54,7 @@ def create_app(
     app.state.database = database
     app.state.demo_accounts = tuple(demo_accounts)
     app.state.assets = statics.Assets()
+    app.state.strangers = Strangers(settings.reports_per_hour)
     app.state.streams = streams.Hub(database)
     errors.install(app)
     for router in routers():

@@ -127,6 +127,11 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         marked("Too many attempts"),
         marked("Wait a little, then try again."),
     ),
+    errors.TooManyReportsError: Kind(
+        429,
+        marked("Too many reports came from this network within an hour"),
+        marked("Wait a little, then send it again; the phone keeps it meanwhile."),
+    ),
     errors.ConflictError: Kind(
         409,
         marked("This contradicts what is stored"),

@@ -45,9 +45,7 @@ REASONS: Mapping[str, str] = {
     "zooms": marked("Zooms are whole numbers from 0 to %(most)s, the first not above the last."),
     "no_kind_code": marked("A code has small letters, digits and _, such as day_care."),
     "no_category_code": marked("A code is a capital letter and digits, such as A0105."),
-    "about_persons": marked(
-        "Categories are of things and places; “%(value)s” is about persons."
-    ),
+    "about_persons": marked("Categories are of things and places; “%(value)s” is about persons."),
     "no_parent": marked("There is no category “%(value)s” to put it under."),
     "code_taken": marked("This code is taken. Choose another."),
     "login_taken": marked("The account name “%(value)s” is taken. Choose another."),

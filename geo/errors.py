@@ -85,6 +85,12 @@ class TooManyAttemptsError(WanggeError):
     code = "too_many_attempts"
 
 
+class TooManyReportsError(WanggeError):
+    """A network hands in more than strangers may; `retry_after_s` says for how long."""
+
+    code = "too_many_reports"
+
+
 class ConflictError(WanggeError):
     """What is asked for contradicts what is stored."""
 

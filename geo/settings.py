@@ -40,6 +40,12 @@ class Settings(BaseSettings):
         le=3600,
         description="Longest time of one statement for a request, seconds; loading is exempt.",
     )
+    reports_per_hour: int = Field(
+        default=60,
+        ge=0,
+        le=1_000_000,
+        description="Reports an hour from one network without an account; 0: no limit.",
+    )
     session_hours: int = Field(default=12, ge=1, le=720, description="Life of a sign-in, hours.")
     secure_cookies: bool = Field(default=False, description="Send cookies over TLS alone.")
     default_city: str | None = Field(default=None, description="City shown first; short name.")

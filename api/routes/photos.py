@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Path, Query, Response
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
 from pydantic import Field
 
 from api.asking import KNOWN_FIELDS, MOST_ID
@@ -13,6 +13,7 @@ from api.deps import CityDep, KeepersDep, SessionDep, StaffDep
 from api.errors import responses_for
 from api.routes.office import PROTECTED, Wish
 from api.schemas import Form
+from api.strangers import count_photo, count_report
 from geo import service
 from geo.errors import (
     CityNotFoundError,
@@ -21,6 +22,7 @@ from geo.errors import (
     NotFoundError,
     PhotoRefusedError,
     ReportTwiceError,
+    TooManyReportsError,
 )
 
 router = APIRouter(prefix="/api/v1/cities/{city}", tags=["issues"], dependencies=[KNOWN_FIELDS])
@@ -136,8 +138,14 @@ class Seconded(Form):
 @router.post(
     "/reports/{code}/photos",
     status_code=201,
+    dependencies=[Depends(count_photo)],
     responses=responses_for(
-        CityNotFoundError, NotFoundError, PhotoRefusedError, ReportTwiceError, IssueActError
+        CityNotFoundError,
+        NotFoundError,
+        PhotoRefusedError,
+        ReportTwiceError,
+        IssueActError,
+        TooManyReportsError,
     ),
 )
 def add_report_photo(
@@ -217,7 +225,10 @@ def list_nearby(
 
 @router.post(
     "/reports/{code}/seconds",
-    responses=responses_for(CityNotFoundError, NotFoundError, InvalidInputError),
+    dependencies=[Depends(count_report)],
+    responses=responses_for(
+        CityNotFoundError, NotFoundError, InvalidInputError, TooManyReportsError
+    ),
 )
 def second_report(session: SessionDep, city: CityDep, code: Code, wish: Seconding) -> Seconded:
     """Say that one sees the same as an open issue that is shown.

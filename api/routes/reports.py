@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Depends, Header, Path, Response
 from pydantic import Field
 
 from api.asking import KNOWN_FIELDS, AskedDep
@@ -13,6 +13,7 @@ from api.deps import CityDep, SessionDep, ViewerDep
 from api.errors import responses_for
 from api.routes.office import Line, Wish
 from api.schemas import Form
+from api.strangers import count_report
 from geo import service
 from geo.errors import (
     CityNotFoundError,
@@ -23,6 +24,7 @@ from geo.errors import (
     NotFoundError,
     OutsideCityError,
     ReportTwiceError,
+    TooManyReportsError,
 )
 from geo.terms import IssueAct, IssueState
 
@@ -36,6 +38,7 @@ Secret = Annotated[
 Words = Annotated[str, Field(max_length=2000)]
 REPORTING = (
     CityNotFoundError, NetNotFoundError, ForbiddenError, OutsideCityError, ReportTwiceError,
+    TooManyReportsError,
 )  # fmt: skip
 
 
@@ -73,7 +76,12 @@ class ReportedIssue(Form):
     created: bool
 
 
-@router.post("/reports", status_code=201, responses=responses_for(*REPORTING))
+@router.post(
+    "/reports",
+    status_code=201,
+    dependencies=[Depends(count_report)],
+    responses=responses_for(*REPORTING),
+)
 def create_report(
     response: Response, session: SessionDep, viewer: ViewerDep, asked: AskedDep, wish: NewReport
 ) -> ReportedIssue:

@@ -184,7 +184,7 @@ async function deliver(content) {
     thank(own);
     return;
   } catch (error) {
-    if (error instanceof SendError && (error.code === "away" || error.status >= 500)) {
+    if (error instanceof SendError && (error.code === "away" || error.status >= 500 || error.status === 429)) {
       fail(t("Not sent yet. It is kept on this phone and sent when there is a connection."));
     } else {
       state.pending = null;
