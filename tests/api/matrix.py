@@ -332,7 +332,10 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/api/v1/cities/{city}/desk/counts": {"as_of": DAY},
     "/api/v1/cities/{city}/rates": {"as_of": DAY},
     "/api/v1/cities/{city}/routing": {
-        "as_of": DAY, "category": "E0101", "lon": "{lon}", "lat": "{lat}",
+        "as_of": DAY,
+        "category": "E0101",
+        "lon": "{lon}",
+        "lat": "{lat}",
     },
     "/api/v1/cities/{city}/stations": {"as_of": DAY, "grid": "{grid}"},
     "/api/v1/cities/{city}/search": {"q": "第一"},
