@@ -193,7 +193,7 @@ def retain(
     issue: Annotated[int | None, typer.Option(help="One issue, at its reporter's wish.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Erase contacts, words and messages that are older than they may be."""
+    """Erase contacts, words, photos and messages that are older than they may be."""
     keep = service.cases.Keep(contact_days, words_days, message_days)
     with _owning() as session:
         city_id, _ = _city(session, city)

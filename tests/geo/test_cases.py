@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select, text, update
+from PIL import Image
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -26,7 +28,7 @@ from geo.errors import (
     ReportTwiceError,
     StaleEditError,
 )
-from geo.store import cases
+from geo.store import cases, photos
 from geo.store.cases import ActWish, Contact, DeskFilter, Report, handing, retaining, sending
 from geo.store.nets import Moment
 from geo.tables import (
@@ -35,6 +37,7 @@ from geo.tables import (
     Issue,
     IssueContact,
     IssueEvent,
+    IssueSecond,
     Outbox,
     RoutingRule,
     Tombstone,
@@ -759,8 +762,56 @@ def test_one_is_erased_at_the_wish_of_its_reporter(city: City) -> None:
         retaining.erase(session, city.city_id, 10**9)
 
 
-def _everywhere(session: Session) -> list[str]:
-    """Return the tables in which the canary sings."""
+def photo_of(city: City, issue: int, name: str, color: str, *, released: bool = False) -> str:
+    """Add a photo; return the middle of its bytes as the database writes them in text."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), color).save(buffer, "PNG")
+    with city.as_("community") as (session, viewer):
+        photos.add_as_staff(session, viewer, issue, name, buffer.getvalue())
+        last = photos.of_issue(session, viewer, issue)[-1]["photo"]
+        if released:
+            photos.release(session, viewer, issue, last, shown=True)
+        return photos.pixels(session, viewer, issue, last)[-90:-10].hex()
+
+
+def test_photos_go_with_the_contact_and_released_ones_with_the_words(city: City) -> None:
+    issue = city.to(S.HANDLED, words=CANARY, contact=Contact(CANARY))
+    private = photo_of(city, issue, "private", "navy")
+    shown = photo_of(city, issue, "shown", "gold", released=True)
+    with city.owning() as session:
+        session.execute(insert(IssueSecond).values(city_id=city.city_id, issue_id=issue,
+                                                   client_key=f"key {CANARY}"))  # fmt: skip
+        later = datetime.now(UTC) + timedelta(days=4 * 365)
+        retaining.retain(session, city.city_id, later, dry_run=False)
+        assert _everywhere(session, private) == ["photo"], "what is open is kept"
+    city.act("worker", issue, A.CHECK)
+    city.act("community", issue, A.CLOSE)
+    with city.owning() as session:
+        soon = datetime.now(UTC) + timedelta(days=181)
+        assert retaining.retain(session, city.city_id, soon, dry_run=False)["photos"] == 1
+        assert _everywhere(session, private) == []
+        assert _everywhere(session, shown) == ["photo"], "a released one stays as long as the words"
+        assert "issue_second" in _everywhere(session)
+        retaining.retain(session, city.city_id, later, dry_run=False)
+        assert _everywhere(session, shown) == []
+        assert _everywhere(session) == []
+        stones = select(func.count()).where(Tombstone.relation == "photo")
+        assert session.scalar(stones) == 2
+
+
+def test_a_wish_erases_released_photos_as_well(city: City) -> None:
+    issue = city.report(city.rubbish(words=CANARY, contact=Contact(CANARY))).issue
+    shown = photo_of(city, issue, "shown", "olive", released=True)
+    with city.owning() as session:
+        assert _everywhere(session, shown) == ["photo"]
+        done = retaining.erase(session, city.city_id, issue)
+        assert (done["photos"], done["contacts"], done["words"]) == (1, 1, 1)
+        assert _everywhere(session, shown) == []
+        assert _everywhere(session) == []
+
+
+def _everywhere(session: Session, canary: str = CANARY) -> list[str]:
+    """Return the tables in which the canary sings; bytes are looked through as hexadecimals."""
     tables = session.scalars(
         text("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace ="
              " 'public'::regnamespace AND relname <> 'spatial_ref_sys'")
@@ -770,6 +821,6 @@ def _everywhere(session: Session) -> list[str]:
         for name in tables
         if session.scalar(
             text(f'SELECT count(*) FROM "{name}" AS t WHERE t::text LIKE :canary'),
-            {"canary": f"%{CANARY}%"},
+            {"canary": f"%{canary}%"},
         )
     ]

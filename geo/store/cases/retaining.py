@@ -1,4 +1,4 @@
-"""How long what people said is kept: contacts, words, messages; what is erased leaves a stone."""
+"""How long what people gave is kept: contacts, words, photos; what is erased leaves a stone."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ MOST_CONTACT_DAYS: Final = 365
 
 @dataclass(frozen=True)
 class Keep:
-    """For how many days after closing (of messages: after sending) something is kept."""
+    """For how many days after closing (of messages: after sending) something is kept.
+
+    A photo that no desk released goes with the contact, a released one with the words.
+    """
 
     contact_days: int = 180
     words_days: int = 3 * 365
     message_days: int = 90
 
 
-_OVER = "i.state IN ('closed', 'void') AND coalesce(i.closed_at, i.reported_at) < :before"
+_CLOSED = "i.state IN ('closed', 'void') AND coalesce(i.closed_at, i.reported_at)"
+_OVER = f"{_CLOSED} < :before"
 _CONTACTS = text(f"""
     WITH gone AS (
         DELETE FROM issue_contact AS k USING issue AS i
@@ -55,12 +59,40 @@ _WORDS = text(f"""
     ON CONFLICT (city_id, relation, object_id) DO UPDATE SET erased_at = statement_timestamp()
     RETURNING object_id
 """)  # noqa: S608
+_PHOTOS = text(f"""
+    WITH gone AS (
+        DELETE FROM photo AS p USING issue AS i
+        WHERE p.city_id = :city AND i.city_id = p.city_id AND i.issue_id = p.issue_id
+          AND (CAST(:issue AS bigint) IS NULL
+               AND ({_OVER} OR p.released_at IS NULL AND {_CLOSED} < :before_private)
+               OR p.issue_id = :issue)
+        RETURNING p.photo_id
+    )
+    INSERT INTO tombstone (city_id, relation, object_id, reason)
+    SELECT :city, 'photo', photo_id, :reason FROM gone
+    ON CONFLICT (city_id, relation, object_id) DO UPDATE SET erased_at = statement_timestamp()
+    RETURNING object_id
+""")  # noqa: S608
+_SECONDS = text(f"""
+    DELETE FROM issue_second AS s USING issue AS i
+    WHERE s.city_id = :city AND i.city_id = s.city_id AND i.issue_id = s.issue_id
+      AND (CAST(:issue AS bigint) IS NULL AND {_OVER} OR s.issue_id = :issue)
+    RETURNING s.issue_id
+""")  # noqa: S608
 _MESSAGES = text("""
     DELETE FROM outbox WHERE city_id = :city
       AND (CAST(:issue AS bigint) IS NULL AND state <> 'waiting' AND created_at < :before
            OR issue_id = :issue)
     RETURNING message_id
 """)
+STATEMENTS: Final = {
+    "contacts": (_CONTACTS, "contacts"),
+    "photos": (_PHOTOS, "words"),
+    "words": (_WORDS, "words"),
+    "seconds": (_SECONDS, "words"),
+    "messages": (_MESSAGES, "messages"),
+}
+"""What erases each thing, and by whose term."""
 
 
 def retain(
@@ -76,7 +108,8 @@ def retain(
     Returns
     -------
     dict
-        How many contacts, issues' words and messages are, or would be, erased.
+        How many contacts, issues' words, photos, notes of who saw the same, and messages are, or
+        would be, erased.
 
     Raises
     ------
@@ -101,7 +134,9 @@ def retain(
 
 
 def erase(session: Session, city_id: int, issue: int) -> dict[str, int]:
-    """Erase contact, words and messages of one issue at the wish of its reporter; for the owner.
+    """Erase all that people gave to one issue, at the wish of its reporter; for the owner.
+
+    Its photos go whether a desk released them or not.
 
     Raises
     ------
@@ -131,10 +166,10 @@ def _erased(
     done: dict[str, int] = {}
     point = session.begin_nested()
     session.execute(text("SELECT set_config('wangge.erasing', 'on', true)"))
-    for name, statement in (("contacts", _CONTACTS), ("words", _WORDS), ("messages", _MESSAGES)):
-        asked: dict[str, Any] = {
-            "city": city_id, "issue": issue, "before": before.get(name), "reason": reason,
-        }  # fmt: skip
+    for name, (statement, term) in STATEMENTS.items():
+        asked: dict[str, Any] = {"city": city_id, "issue": issue, "before": before.get(term)}
+        wanted = {"reason": reason, "before_private": before.get("contacts")}
+        asked |= {key: wanted[key] for key in wanted if key in statement.compile().params}
         done[name] = len(session.execute(statement, asked).all())
     session.execute(text("SELECT set_config('wangge.erasing', '', true)"))
     if dry_run:
