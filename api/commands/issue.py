@@ -82,7 +82,7 @@ def list_issues(
     box: Annotated[str, typer.Option(help="all, new, due_today, overdue, to_check ...")] = "all",
     category: Annotated[str | None, typer.Option(help="With all below it.")] = None,
     grid: Annotated[int | None, typer.Option(help="With all below it.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Rows of one page.")] = 50,
     after: Annotated[str | None, typer.Option(help="`next` of the page before.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -148,7 +148,7 @@ def _day(said: str | None, field: str) -> date | None:
 def rates(
     login: As,
     by: Annotated[str, typer.Option(help="none, area, department, category, month")] = "none",
-    level: Annotated[int, typer.Option(min=1, max=6)] = 1,
+    level: Annotated[int, typer.Option(min=1, max=6, help="Of areas; 1 is the top.")] = 1,
     since: Annotated[str | None, typer.Option("--from", help="YYYY-MM-DD")] = None,
     until: Annotated[str | None, typer.Option("--to", help="YYYY-MM-DD")] = None,
     as_of: Annotated[str | None, typer.Option(help="Net of this day.")] = None,
@@ -187,9 +187,11 @@ def escalate(city: CityName, dry_run: DryRun = True, as_json: Json = False) -> N
 def retain(
     city: CityName,
     dry_run: DryRun = True,
-    contact_days: Annotated[int, typer.Option(min=0, max=365)] = 180,
-    words_days: Annotated[int, typer.Option(min=0)] = 3 * 365,
-    message_days: Annotated[int, typer.Option(min=0)] = 90,
+    contact_days: Annotated[
+        int, typer.Option(min=0, max=365, help="Contacts are kept so long after closing.")
+    ] = 180,
+    words_days: Annotated[int, typer.Option(min=0, help="Words and addresses.")] = 3 * 365,
+    message_days: Annotated[int, typer.Option(min=0, help="Messages that were sent.")] = 90,
     issue: Annotated[int | None, typer.Option(help="One issue, at its reporter's wish.")] = None,
     as_json: Json = False,
 ) -> None:
