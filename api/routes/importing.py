@@ -27,6 +27,7 @@ from api.deps import (
     viewer_in,
 )
 from api.errors import responses_for
+from api.i18n import marked
 from api.routes.office import PROTECTED, Wish
 from api.schemas import Form
 from geo import service
@@ -38,6 +39,7 @@ from geo.errors import (
     NotSignedInError,
     TooManyAttemptsError,
 )
+from geo.saying import phrase
 from geo.settings import Settings
 from geo.terms import DeliveryKind, JobStep, Role
 
@@ -201,7 +203,12 @@ async def _take(request: Request, path: Path, most: int) -> tuple[bytes, int]:
                 total.update(block)
                 await run_in_threadpool(file.write, block)
     if max(told, size) > most:
-        raise HTTPException(413, f"This account delivers files of at most {most // MIB} MiB.")
+        raise HTTPException(
+            413,
+            phrase(
+                marked("This account delivers files of at most %(most)s MiB."), most=most // MIB
+            ),
+        )
     if not size:
         raise DeliveryError(["the file is empty"])
     return total.digest(), size

@@ -65,7 +65,7 @@ export async function ask(page, path, { method = "GET", content, body, secret } 
   if (answer.status === 204) return null;
   const data = await answer.json().catch(() => ({}));
   if (answer.ok) return data;
-  throw new SendError(data.code ?? "error", data.title || data.detail || t("The server could not answer. Try again."), answer.status);
+  throw new SendError(data.code ?? "error", data.detail || data.title || t("The server could not answer. Try again."), answer.status);
 }
 
 // Drawn anew on the device: smaller, and without the camera's notes.
