@@ -475,7 +475,14 @@ class Case:
         lon, lat = facts.points[self.grid]
         gaps = {"city": self.city, "grid": self.grid, "issue": self.issue(facts), "seq": 1}
         gaps |= {"user": 1, "number": 1, "worker": 1, "post": 1, "notice": 1, "kind": "centre"}
-        gaps |= {"delivery": 999, "part": "shapes", "plan": 1, "photo": 999}
+        gaps |= {
+            "delivery": 999,
+            "part": "shapes",
+            "plan": 1,
+            "photo": 999,
+            "task": 1,
+            "comment": 1,
+        }
         gaps |= {"address": 1, "compound": 1, "category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
         asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}
