@@ -64,7 +64,8 @@ def test_rates_and_chores_by_command_line(run: Run) -> None:
     assert told["rows"][0]["rates"] is not None or told["rows"][0]["withheld"]
     assert run("escalate", "--city", "tiny") == {"warned": 0, "escalated": 0, "dry_run": True}
     kept = run("retain", "--city", "tiny", "--words-days", "0")
-    assert kept == {"contacts": 0, "words": 0, "messages": 0, "dry_run": True}
+    nothing = dict.fromkeys(("contacts", "photos", "words", "seconds", "messages"), 0)
+    assert kept == {**nothing, "dry_run": True}
     with pytest.raises(WanggeError, match="no city"):
         run("retain", "--city", "nowhere")
 
