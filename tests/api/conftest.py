@@ -151,6 +151,15 @@ def world(cities_template: str, new_database: Callable[[str], MigratedDatabase])
     yield from _world(migrated, Settings(project_dir="/nowhere", database_url=None))
 
 
+@pytest.fixture(scope="module")
+def module_world(
+    cities_template: str, new_database: Callable[[str], MigratedDatabase]
+) -> Iterator[World]:
+    """The same for the tests of one module, which write in it."""
+    migrated = new_database(cities_template)
+    yield from _world(migrated, Settings(project_dir="/nowhere", database_url=None))
+
+
 @pytest.fixture
 def own_world(
     cities_template: str, new_database: Callable[[str], MigratedDatabase]

@@ -20,6 +20,11 @@ from tests.geo.test_photos import CANARY, scene, with_secrets, written
 API = f"/api/v1/cities/{HOME}"
 
 
+@pytest.fixture(scope="module")
+def world(module_world: World) -> World:
+    return module_world
+
+
 @dataclass(frozen=True)
 class Told:
     """A report that came in, with its place of a grid of the worker."""

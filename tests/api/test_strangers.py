@@ -17,6 +17,11 @@ from tests.api.test_photos import tell
 REPORTS = f"/api/v1/cities/{HOME}/reports"
 
 
+@pytest.fixture(scope="module")
+def world(module_world: World) -> World:
+    return module_world
+
+
 @pytest.mark.parametrize(
     ("address", "network"),
     [
