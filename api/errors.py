@@ -416,6 +416,17 @@ def _detail(error: errors.WanggeError, data: Mapping[str, Any], language: str) -
     return f"{headline}。{_advice(error, language)}"
 
 
+def told_later(error: Mapping[str, Any] | None, language: str) -> dict[str, Any] | None:
+    """Return an error that the worker met and noted, its sentences in the reader's language."""
+    if error is None:
+        return None
+    told: dict[str, Any] = i18n.told(error, language)
+    kinds = {kind.code: kind for kind in KINDS}
+    data = {key: value for key, value in error.items() if key not in ("code", "message")}
+    met = kinds.get(str(error.get("code")), UnexpectedError)(error.get("message", ""), **data)
+    return {**told, "message": _detail(met, told, language)}
+
+
 def _advice(error: errors.WanggeError, language: str) -> str:
     """Return what to do about an error, as exactly as it is known."""
     word = i18n.translations(language).gettext
@@ -439,9 +450,10 @@ def _pointed(error: errors.WanggeError, language: str, word: Callable[[str], str
     fields = dict.fromkeys(str(one["field"]) for one in listed if one.get("field"))
     told = []
     for field in fields:
-        name, advice = PAGE_FIELDS.get(field, (field, ANY_FIELD))
+        known = PAGE_FIELDS.get(field)
+        name, advice = (word(known[0]), known[1]) if known else (field, ANY_FIELD)
         colon = "：" if language == "zh" else ": "
-        told.append(f"{word(name)}{colon}{word(advice)}")
+        told.append(f"{name}{colon}{word(advice)}")
     return " ".join(told)
 
 

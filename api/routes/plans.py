@@ -11,7 +11,7 @@ from pydantic import Field
 from api import i18n
 from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, TurnDep
 from api.deps import CityDep, OfficeDep, SessionDep, StaffDep, ViewerDep
-from api.errors import responses_for
+from api.errors import responses_for, told_later
 from api.formats import json_answer
 from api.routes.office import PROTECTED, Line, Number, Wish
 from api.schemas import Form, Plans
@@ -375,6 +375,7 @@ def edit_plan(
 
 @router.get("/plans/{plan}/tasks/{task}", responses=responses_for(*SEEN, NotFoundError))
 def show_plan_task(
+    request: Request,
     session: SessionDep,
     viewer: ViewerDep,
     city_id: CityDep,
@@ -388,7 +389,10 @@ def show_plan_task(
     PlanNotFoundError, NotFoundError
         If one is a member of no such plan, or it has no such task: 404.
     """
-    return TaskCard.model_validate(service.drafts.asking.told(session, viewer, plan, task))
+    card = service.drafts.asking.told(session, viewer, plan, task)
+    language = i18n.get_language(request)
+    error = told_later(card["error"], language)
+    return TaskCard.model_validate(i18n.told({**card, "error": error}, language))
 
 
 @router.post("/plans/{plan}/undo", status_code=201, responses=responses_for(*EDITED) | BY_WORKER)

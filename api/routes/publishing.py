@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
+from api import i18n
 from api.asking import KNOWN_FIELDS, MOST_ID
 from api.deps import CityDep, OfficeDep, SessionDep, StaffDep, ViewerDep
-from api.errors import responses_for
+from api.errors import responses_for, told_later
 from api.routes.office import Line, Number, Wish
 from api.routes.plans import EDITED, OWN, SEEN, PlanPath
 from api.schemas import Form
@@ -180,7 +181,7 @@ class Cancelled(Form):
 
 @router.get("/plans/{plan}/standing", responses=responses_for(*SEEN))
 def show_standing(
-    session: SessionDep, viewer: ViewerDep, city_id: CityDep, plan: PlanPath
+    request: Request, session: SessionDep, viewer: ViewerDep, city_id: CityDep, plan: PlanPath
 ) -> PlanStanding:
     """Return where a plan stands: state, hash of its content, last net, asked publication.
 
@@ -189,7 +190,11 @@ def show_standing(
     PlanNotFoundError
         If one is a member of no such plan: 404.
     """
-    return PlanStanding.model_validate(service.publishing.card(session, viewer, plan))
+    card = service.publishing.card(session, viewer, plan)
+    if card["publication"]:
+        language = i18n.get_language(request)
+        card["publication"]["error"] = told_later(card["publication"]["error"], language)
+    return PlanStanding.model_validate(card)
 
 
 @router.post("/plans/{plan}/submit", responses=responses_for(*OWN))

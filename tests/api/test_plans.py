@@ -160,3 +160,35 @@ def test_what_cuts_cells_is_asked_of_the_worker(own_world: World) -> None:
     assert planner.post(f"{at}/edits", json=by_cells).status_code == 201
     wrong = {**edit, "op": "divide", "args": {"grid": 211, "n": 1}}
     assert planner.post(f"{at}/edits", json=wrong).status_code == 422
+
+
+def test_what_the_worker_could_not_do_is_told_in_the_readers_language(own_world: World) -> None:
+    planner = own_world.sign_in(login_of(Role.PLANNER, HOME))
+    at = f"{BASE}/{planner.post(BASE, json={'name': '方案甲'}).json()['plan']}"
+    # Who names members only does not give the own right to cut away.
+    assert planner.patch(at, json={"members": []}).status_code == 204
+    far = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}
+    edit = {
+        "op": "split_by_line", "args": {"grid": 213, "line": far, "exact": True},
+        "versions": {"213": 0},
+    }  # fmt: skip
+    task = f"{at}/tasks/{planner.post(f'{at}/edits', json=edit).json()['task']}"
+    assert asking.work(own_world.migrated.engine)
+    told = {
+        language: planner.get(task, headers={"Accept-Language": language}).json()["error"]
+        for language in ("zh", "en")
+    }
+    assert {one["field"] for one in told.values()} == {"line"}
+    assert told["en"]["message"].isascii()
+    assert told["zh"]["message"].startswith("有一项内容无法使用")
+
+
+def test_a_range_that_the_scheme_does_not_keep_is_refused_at_once(own_world: World) -> None:
+    planner = own_world.sign_in(login_of(Role.PLANNER, HOME))
+    at = f"{BASE}/{planner.post(BASE, json={'name': '方案甲'}).json()['plan']}"
+    edit = {"op": "recode", "args": {"grid": 11, "code_range": "nix"}, "versions": {"11": 0}}
+    told = planner.post(f"{at}/edits", json=edit).json()
+    assert (told["code"], told["field"], told["ranges"]) == (
+        "invalid_input", "code_range", ["default"],
+    )  # fmt: skip
+    assert told["detail"] == "没有编码区段“nix”；可用的有：default。"

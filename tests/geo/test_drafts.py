@@ -362,3 +362,12 @@ def test_the_wall_in_the_database_stops_whom_the_service_forgot(room: Room, stat
     with room.at_work(room.administrator) as session:
         found = session.execute(text(statement + " RETURNING 1"), {"plan": room.plan}).all()
     assert found == []
+
+
+def test_a_grid_far_away_does_not_tear_its_new_parent(room: Room) -> None:
+    before = room.state()
+    with pytest.raises(PlanRuleError) as told:
+        room.edit("reparent", grid=111, parent=21)
+    faults = [(one["rule"], one["grid"]) for one in told.value.data["faults"]]
+    assert faults == [("torn", 2), ("torn", 21)]
+    assert room.state() == before

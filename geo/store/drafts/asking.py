@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from geo.db import Viewer, owner_transaction
 from geo.errors import DatabaseAwayError, ForbiddenError, NotFoundError, WanggeError
 from geo.redraw.edits import SHAPED, exact, named
+from geo.saying import packed, unpacked
 from geo.store.drafts import dividing, editing, rows
 from geo.store.drafts.editing import UNDO, Applied, Versions
 from geo.tables import PlanTask
@@ -115,7 +116,7 @@ def told(session: Session, viewer: Viewer, plan_id: int, task: int) -> dict[str,
     found = session.execute(_TOLD, known).one_or_none()
     if found is None:
         raise NotFoundError(f"The plan has no task {task}.", task=task)
-    return dict(found._mapping)
+    return {**found._mapping, "answer": unpacked(found.answer), "error": unpacked(found.error)}
 
 
 def work(engine: Engine) -> bool:
@@ -149,7 +150,7 @@ def _do(session: Session, known: dict[str, Any]) -> None:
         return
     viewer = Viewer(Role(wish.role), wish.city_id, wish.asked_by)
     done = _done(session, viewer, wish)
-    answer = json.dumps(asdict(done), ensure_ascii=False, default=str)
+    answer = json.dumps(packed(asdict(done)), ensure_ascii=False, default=str)
     state = TaskState.DONE.value
     session.execute(_END, {**known, "state": state, "answer": answer, "error": None})
 
@@ -165,6 +166,6 @@ def _done(session: Session, viewer: Viewer, wish: Any) -> Applied:
 
 def _fail(engine: Engine, known: dict[str, Any], error: dict[str, Any]) -> None:
     state = TaskState.FAILED.value
-    told = json.dumps(error, ensure_ascii=False, default=str)
+    told = json.dumps(packed(error), ensure_ascii=False, default=str)
     with owner_transaction(engine) as session:
         session.execute(_END, {**known, "state": state, "answer": None, "error": told})

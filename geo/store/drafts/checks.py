@@ -12,16 +12,18 @@ import numpy as np
 import pandas as pd
 import shapely
 from pyproj import Transformer
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from geo.errors import CodeFormatError, InvalidInputError
+from geo.profiles import load_profile
 from geo.redraw import rules
 from geo.redraw.rules import Fault, Limits
 from geo.redraw.scene import Change, Scene, changed
 from geo.saying import phrase
 from geo.store.drafts import rows
 from geo.store.drafts.rows import Draft
-from geo.tables import SRID
+from geo.tables import SRID, City, Level
 from geo.terms import GridKind
 from geo.topology import adjacency
 
@@ -353,10 +355,29 @@ def _whole(
     come = {
         cell for cell in own if cell in scene.owners and grid not in scene.path(scene.owners[cell])
     }
+    with_grids = _carried(session, draft, scene, after, grid)
+    come, gone = come | with_grids[0], gone | with_grids[1]
     ground = ground_of(session, draft, own | gone, srid)
     inside = ground.shapes.index.isin(list(own))
     was = (inside & ~ground.shapes.index.isin(list(come))) | ground.shapes.index.isin(list(gone))
     return rules.torn_whole(ground.shapes[inside], ground.shapes[was], grid, allowed)
+
+
+def _carried(
+    session: Session, draft: Draft, scene: Scene, after: Scene, grid: int
+) -> tuple[set[int], set[int]]:
+    """Return the cells that came to a grid, and left it, with whole grids that change parents."""
+    come: set[int] = set()
+    gone: set[int] = set()
+    for one, facts in after.grids.items():
+        if one not in scene.grids or scene.grids[one].parent == facts.parent:
+            continue
+        before, now = grid in scene.path(one), grid in after.path(one)
+        if before != now:
+            leaves = session.scalars(_LEAVES, draft.known(grid=one)).all()
+            cells = set(rows.cells_of(session, draft, leaves)) - set(scene.owners)
+            (come if now else gone).update(cells)
+    return come, gone
 
 
 def _sizes(
@@ -403,3 +424,37 @@ def _compounds(
         for cell, owner in zip(members["cell"], members["after"], strict=True)
     ]
     return rules.divided_compounds(members, outlines, moved)
+
+
+def demand_range(session: Session, draft: Draft, level: int, name: str) -> None:
+    """Refuse a range of codes that the city's scheme does not keep for a level.
+
+    A city whose profile has no such scheme gives no codes: any range will do.
+
+    Raises
+    ------
+    InvalidInputError
+        `ranges` lists those that there are.
+    """
+    city = session.get_one(City, draft.city_id)
+    schemes = load_profile(city.profile).schemes
+    scheme = next((one for one in schemes if one.code == city.code_scheme), None)
+    if scheme is None:
+        return
+    coded = session.scalar(
+        select(Level.code).where(Level.city_id == city.city_id, Level.level == level)
+    )
+    try:
+        segment = scheme.place(str(coded))[2]
+    except CodeFormatError as error:
+        message = phrase("Grids of this level are not numbered: they have no range of codes.")
+        raise InvalidInputError(message, field="code_range", ranges=[]) from error
+    try:
+        segment.span(name)
+    except CodeFormatError as error:
+        known = [one.name for one in segment.ranges] or ["default"]
+        message = phrase(
+            "There is no range of codes '%(name)s', but there are: %(known)s.",
+            name=name, known=", ".join(known),
+        )  # fmt: skip
+        raise InvalidInputError(message, field="code_range", ranges=known) from error

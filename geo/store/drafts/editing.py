@@ -277,6 +277,9 @@ def _carry_out(session: Session, viewer: Viewer, plan_id: int, wish: _Wish) -> A
     scene, change, held = _locked(session, draft, wish)
     if change.empty:
         raise ConflictError("The plan stands like this already.", reason="nothing_changes")
+    if wish.op == "recode":
+        for facts in change.grids.values():
+            checks.demand_range(session, draft, facts.level, facts.code_range or "default")
     own = touched(scene, change)
     _demand_versions(draft, scene, wish, own, held)
     locks.demand_free(session, draft, viewer, {one: held[one] for one in own if one in held})

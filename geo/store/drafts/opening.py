@@ -143,7 +143,9 @@ def _own(session: Session, viewer: Viewer, plan_id: int) -> Plan:
 def set_members(
     session: Session, viewer: Viewer, plan_id: int, members: Mapping[int, Collection[str]]
 ) -> None:
-    """Say who sees a plan, and who of them may draw, cut and publish; its author stays.
+    """Say who sees a plan, and who of them may draw, cut and publish.
+
+    Its author stays and draws; one who is not named keeps the other rights as well.
 
     Parameters
     ----------
@@ -169,7 +171,8 @@ def set_members(
     plan.members = sorted({plan.author_id, *members})
     for right, column in RIGHTS.items():
         listed = {user for user, rights_of in members.items() if right in rights_of}
-        if right == "draw":
+        unnamed = plan.author_id not in members and plan.author_id in getattr(plan, column)
+        if right == "draw" or unnamed:
             listed.add(plan.author_id)
         setattr(plan, column, sorted(listed))
     session.flush()

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer, owner_transaction
 from geo.errors import ConflictError, DatabaseAwayError, StaleEditError, WanggeError
+from geo.saying import packed
 from geo.store import audit
 from geo.store.drafts import rows, states
 from geo.store.publishing import handing, settling, turning, writing
@@ -133,7 +134,8 @@ def cancel(session: Session, viewer: Viewer, plan_id: int) -> int:
 _NET: Final = text("""
     SELECT n.seq,
         n.effective_from <= (statement_timestamp() AT TIME ZONE c.timezone)::date AS begun,
-        EXISTS (SELECT FROM net AS x WHERE x.city_id = n.city_id AND x.seq > n.seq) AS later
+        EXISTS (SELECT FROM net AS x WHERE x.city_id = n.city_id AND x.seq > n.seq
+            AND x.cancelled_at IS NULL) AS later
     FROM net AS n JOIN city AS c ON c.city_id = n.city_id
     WHERE n.city_id = :city AND n.plan_id = :plan AND n.cancelled_at IS NULL
 """)
@@ -178,7 +180,7 @@ def _publish(session: Session, known: dict[str, Any]) -> None:
 
 
 def _fail(engine: Engine, known: dict[str, Any], error: dict[str, Any]) -> None:
-    told = json.dumps(error, ensure_ascii=False, default=str)
+    told = json.dumps(packed(error), ensure_ascii=False, default=str)
     state = PublicationState.FAILED.value
     with owner_transaction(engine) as session:
         session.execute(_DONE, {**known, "state": state, "seq": None, "error": told})

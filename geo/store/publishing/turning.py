@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import ForbiddenError, PlanRuleError, PlanStateError, StaleEditError
+from geo.saying import unpacked
 from geo.store.cutting import hold_cells
 from geo.store.drafts import rows, states, validating
 from geo.store.drafts.rows import Draft, draft_of
@@ -166,7 +167,7 @@ def card(session: Session, viewer: Viewer, plan_id: int) -> dict[str, Any]:
         "submitted_by": plan.submitted_by, "approved_by": plan.approved_by,
         "approved_at": plan.approved_at,
         "unsettled_posts": len(settling.unsettled(session, draft)),
-        "publication": dict(asked) if asked else None,
+        "publication": {**asked, "error": unpacked(asked["error"])} if asked else None,
     }  # fmt: skip
 
 
