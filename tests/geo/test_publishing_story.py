@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from geo.codes import NumberRange
 from geo.errors import (
     ConflictError,
     ForbiddenError,
+    InvalidInputError,
     PlanStateError,
     RebaseConflictError,
     RebaseNeededError,
     StaleEditError,
 )
+from geo.profiles import Profile, load_profile
 from geo.store import drafts, publishing
+from geo.store.drafts import checks
+from geo.store.publishing import writing
 from tests.conftest import MigratedDatabase
 from tests.geo.publishing import Office, at
 
@@ -138,3 +144,64 @@ def test_a_cancelled_net_is_left_behind(office: Office) -> None:
     assert office.faults() == []
     with office.at_work() as session:
         assert drafts.show(session, office.planner, plan)["state"] == "draft"
+
+
+def with_villages(name: str) -> Profile:
+    """Return a profile whose communities have numbers for villages as well."""
+    profile = load_profile(name)
+    ranges = (NumberRange("default", 1, 199), NumberRange("villagers", 200, 399))
+    return replace(profile, schemes=tuple(
+        replace(scheme, segments=tuple(
+            replace(one, ranges=ranges) if one.source == "community" else one
+            for one in scheme.segments
+        ))
+        for scheme in profile.schemes
+    ))  # fmt: skip
+
+
+def test_a_code_of_a_cancelled_net_is_left_behind_as_well(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = office.open("甲")
+    with pytest.raises(InvalidInputError) as told:
+        office.edit(plan, "recode", grid=11, code_range="villagers")
+    assert told.value.data["ranges"] == ["default"]
+    for module in (checks, writing):
+        monkeypatch.setattr(module, "load_profile", with_villages)
+    office.edit(plan, "recode", grid=11, code_range="villagers")
+    office.approve(plan)
+    office.publish(plan, office.day(7))
+    with office.at_work(office.second) as session:
+        publishing.cancel(session, office.second, plan)
+    other = office.open("乙")
+    office.edit(other, "rename", grid=213, name="改")
+    office.approve(other)
+    office.publish(other, office.day(3))
+    first, cancelled, last = (office.run(11, seq).code for seq in (1, 2, 3))
+    assert cancelled != first
+    assert last == first
+    assert [office.run(111, seq).code for seq in (1, 3)] == [office.run(111, 1).code] * 2
+    assert office.faults() == []
+
+
+def test_once_the_last_net_is_cancelled_the_one_before_is_the_last(office: Office) -> None:
+    one, two = office.open("甲"), office.open("乙")
+    office.edit(one, "move", cells=at((5, 1)), into=212)
+    office.approve(one)
+    office.publish(one, office.day(7))
+    office.rebase(two)
+    office.edit(two, "rename", grid=213, name="改")
+    office.approve(two)
+    office.publish(two, office.day(9))
+    with pytest.raises(ConflictError), office.at_work(office.second) as session:
+        publishing.cancel(session, office.second, one)
+    for plan, seq in ((two, 3), (one, 2)):
+        with office.at_work(office.second) as session:
+            assert publishing.cancel(session, office.second, plan) == seq
+    # The plan that stood on a cancelled net is put on the one in force, without its cells.
+    assert office.rebase(two).base_seq == 1
+    office.approve(two)
+    assert office.publish(two, office.day(2)).seq == 4
+    assert [office.leaf((5, 1), seq) for seq in (1, 2, 3, 4)] == [211, 212, 212, 211]
+    assert office.run(213, 4).name == "改"
+    assert office.faults() == []

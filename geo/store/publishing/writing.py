@@ -253,6 +253,8 @@ def _write(
         faults = [{"rule": "hierarchy", "message": said} for said in error.data["defects"]]
         raise PlanRuleError(error.message, faults=faults, plan=plan.plan_id) from error
     recoded = set(new.loc[new["code_range"].notna(), "grid_id"].tolist())
+    stated = _stated(session, city, plan, old, newest)
+    recoded |= _otherwise_coded(stated, old) & set(new["grid_id"])
     change = replace(change, written=sorted({*change.written, *recoded}))
     session.add(
         Net(
@@ -263,7 +265,7 @@ def _write(
     session.flush()
     _put_cells(session, known, moved)
     net = borders.redrawn(session, city, seq, change, new, newest)
-    new["code"] = _codes(session, city, new, old, net)
+    new["code"] = _codes(session, city, new, stated, net)
     coded = old.set_index("grid_id")["code"].reindex(new["grid_id"]).to_numpy()
     other = new["code"].notna().to_numpy() & (new["code"].to_numpy() != coded)
     written = sorted({*change.written, *new.loc[other, "grid_id"].tolist()})
@@ -295,6 +297,24 @@ def _grids_of_net(session: Session, city: City, seq: int) -> pd.DataFrame:
     ).all()
     frame = pd.DataFrame([tuple(row) for row in found], columns=list(_OF_NET))
     return frame.astype({"parent_id": "Int64", "code": "object"})
+
+
+def _stated(
+    session: Session, city: City, plan: Plan, old: pd.DataFrame, newest: int
+) -> pd.DataFrame:
+    """Return the grids whose codes and parents a plan knows: of its base before a cancelled net."""
+    if plan.base_seq is None or plan.base_seq == newest:
+        return old
+    base = _grids_of_net(session, city, plan.base_seq)
+    later = old[~old["grid_id"].isin(base["grid_id"])]
+    return pd.concat([base, later], ignore_index=True) if len(later) else base
+
+
+def _otherwise_coded(stated: pd.DataFrame, old: pd.DataFrame) -> set[int]:
+    """Return the grids whose code is another one in the net before."""
+    codes = stated.merge(old, on="grid_id", suffixes=("", "_old"))[["grid_id", "code", "code_old"]]
+    same = (codes["code"] == codes["code_old"]) | (codes["code"].isna() & codes["code_old"].isna())
+    return {int(grid) for grid in codes.loc[~same, "grid_id"]}
 
 
 def _grids_of_plan(session: Session, draft: Draft) -> pd.DataFrame:
