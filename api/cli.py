@@ -27,6 +27,7 @@ COMMANDS = {
     "import": "api.commands.importing:app",
     "plan": "api.commands.plan:app",
     "issue": "api.commands.issue:app",
+    "rules": "api.commands.rules:app",
     "check": "api.commands.files:check",
     "repair": "api.commands.repairing:repair",
     "compare": "api.commands.comparing:compare",

@@ -55,6 +55,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "issue.retain": marked("Old words and contacts erased"),
     "issue.return": marked("Issue returned"),
     "issue.rework": marked("Issue sent back for rework"),
+    "issue.rules": marked("Rules of issues changed"),
     "issue.set_aside": marked("Issue set aside"),
     "issue.solve_on_the_spot": marked("Issue solved on the spot"),
     "issue.split": marked("Issue split"),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from geo.deadlines import Calendar, Limit, deadline, nearest
@@ -194,18 +194,3 @@ def settle_shown(session: Session, city_id: int, profile: Profile) -> None:
             text("UPDATE category SET shown = :shown WHERE city_id = :city AND category = :code"),
             [{"city": city_id, "code": one, "shown": profile.shown_at(one).value} for one in codes],
         )
-
-
-def put_limit(session: Session, city_id: int, category: str, step: str, limit: Limit) -> None:
-    """Write a limit of the city's own."""
-    key = (LimitRule.city_id == city_id, LimitRule.category == category, LimitRule.step == step)
-    changed = session.execute(
-        update(LimitRule).where(*key).values(amount=limit.amount, unit=limit.unit.value)
-    )
-    if not changed.rowcount:  # type: ignore[attr-defined]
-        session.execute(
-            insert(LimitRule).values(
-                city_id=city_id, category=category, step=step, amount=limit.amount,
-                unit=limit.unit.value,
-            )
-        )  # fmt: skip
