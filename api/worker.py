@@ -25,10 +25,11 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine
 
-from geo.errors import DatabaseAwayError
+from geo.errors import DatabaseAwayError, InvalidInputError
 from geo.settings import Settings
 from geo.store import packing, publishing
 from geo.store.cases import do_chores
+from geo.store.cases.posting import CLOSED, Post, post_of
 from geo.store.drafts import asking
 from geo.store.importing.jobs import CHANNEL
 from geo.store.importing.working import Worker
@@ -77,6 +78,7 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
     swept_s = -SWEEP_S
     cared_s = time.monotonic() - CHORES_S / 2  # after what somebody waits for
     calls = _Calls(worker.engine)
+    post = _post(settings)
     while not worker.stopping.is_set():
         if parent is not None and os.getppid() != parent:
             return
@@ -87,7 +89,8 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
                 swept_s = time.monotonic()
             if time.monotonic() - cared_s > CHORES_S:
                 cared_s = time.monotonic()
-                do_chores(worker.engine, settings.import_dir.parent / "outbox")
+                folder = settings.import_dir.parent / "outbox"
+                do_chores(worker.engine, folder, ways=post.ways, senders=post.senders)
             if not _worked(worker):
                 calls.wait(IDLE_S, worker.stopping)
         except (DatabaseAwayError, psycopg.OperationalError):
@@ -96,6 +99,15 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
         except Exception:
             log.exception("a job went wrong in an unforeseen way")
     calls.close()
+
+
+def _post(settings: Settings) -> Post:
+    """Return the ways of messages; while they are set wrongly, all messages wait."""
+    try:
+        return post_of(settings)
+    except InvalidInputError as error:
+        log.error("no message leaves: %s", error)
+        return CLOSED
 
 
 def _worked(worker: Worker) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from geo.files.limits import OPERATOR, Limits
@@ -45,6 +45,18 @@ class Settings(BaseSettings):
         ge=0,
         le=1_000_000,
         description="Reports an hour from one network without an account; 0: no limit.",
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="Mail server for messages: smtp://login:password@host:port, or smtps.",
+    )
+    mail_from: str | None = Field(default=None, description="Address that mails come from.")
+    mail_to: str | None = Field(default=None, description="Address that mails go to.")
+    webhook_url: str | None = Field(
+        default=None, description="Where messages are sent as signed JSON: https, or loopback."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="What messages to the webhook are signed with; 16 letters least."
     )
     session_hours: int = Field(default=12, ge=1, le=720, description="Life of a sign-in, hours.")
     secure_cookies: bool = Field(default=False, description="Send cookies over TLS alone.")

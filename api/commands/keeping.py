@@ -132,6 +132,7 @@ def doctor(
                 hosts=settings.host_names,
                 behind_proxy=settings.behind_proxy,
                 address=address,
+                settings=settings,
             )
         )
     found = examination.worst(checks)

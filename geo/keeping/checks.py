@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from geo.settings import Settings
+
 
 class State(StrEnum):
     """How a check ended."""
@@ -53,6 +55,8 @@ class Installation:
         Whether a proxy ends TLS.
     address : str, optional
         Address at which people reach the server, to be tried.
+    settings : Settings, optional
+        Those that name the ways of messages; read from the environment without.
     """
 
     engine: Engine
@@ -65,3 +69,4 @@ class Installation:
     hosts: tuple[str, ...] = ()
     behind_proxy: bool = False
     address: str | None = None
+    settings: Settings | None = None

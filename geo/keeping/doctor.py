@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from geo.db import owner_transaction
 from geo.errors import WanggeError
 from geo.files import jail
-from geo.keeping import archive, databases, reach, revisions, upgrade
+from geo.keeping import archive, databases, messages, reach, revisions, upgrade
 from geo.keeping.checks import Check, Installation, State
 from geo.programs import EXTENSIONS, POSTGIS_MIN, POSTGRESQL_MIN
 from geo.store import audit, derived
@@ -408,6 +408,7 @@ LOOKS: Final[dict[str, Look]] = {
     "names of the server": _reached,
     "derived figures": _figures,
     "jobs": _jobs,
+    "messages": messages.leaving,
     "walls for uploads": _walls,
     "clock": _clock,
     "time zones": _zones,
@@ -417,5 +418,7 @@ LOOKS: Final[dict[str, Look]] = {
 }
 """What is looked at, in the order of the table."""
 
-IN_TABLES: Final = frozenset({"log", "jobs", "demo accounts", "derived figures", "time zones"})
+IN_TABLES: Final = frozenset(
+    {"log", "jobs", "messages", "demo accounts", "derived figures", "time zones"}
+)
 """Those that read tables of the schema."""

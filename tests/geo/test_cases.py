@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from PIL import Image
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -28,6 +29,9 @@ from geo.errors import (
     ReportTwiceError,
     StaleEditError,
 )
+from geo.keeping import messages
+from geo.keeping.checks import Installation, State
+from geo.settings import Settings
 from geo.store import cases, photos
 from geo.store.cases import ActWish, Contact, DeskFilter, Report, handing, retaining, sending
 from geo.store.nets import Moment
@@ -719,11 +723,36 @@ def test_a_way_that_fails_is_tried_again_and_given_up(city: City, tmp_path: Path
 
     way = {"*": sending.Way(MessageKind.WEBHOOK, "https://example.org")}
     with city.owning() as session:
-        for _ in range(sending.MOST_ATTEMPTS):
-            sending.send(session, tmp_path, way, {MessageKind.WEBHOOK: broken})
-        assert len(tried) % sending.MOST_ATTEMPTS == 0
-        assert session.scalar(select(func.count()).where(Outbox.state == "failed")) > 0
+        sending.send(session, tmp_path)
+    city.to(S.DISPATCHED)
+    with city.owning() as session:
+        begun = datetime.now(UTC) + timedelta(minutes=1)
+        for turn in range(sending.MOST_ATTEMPTS):
+            now = begun + sending.PAUSES[turn]
+            sending.send(session, tmp_path, way, {MessageKind.WEBHOOK: broken}, now)
+            assert len(tried) == turn + 1
+            sending.send(session, tmp_path, way, {MessageKind.WEBHOOK: broken}, now)
+            assert len(tried) == turn + 1, "it is left alone for longer each time"
+        assert session.scalar(select(func.count()).where(Outbox.state == "failed")) == 1
         assert sending.send(session, tmp_path, way, {}) == {"sent": 0, "failed": 0}
+    look = partial(_looked_at, city, tmp_path)
+    assert look()["messages"] is State.BAD
+    closed = {"webhook_url": "http://127.0.0.1:9/", "webhook_secret": "of many, many letters"}
+    assert look(**closed)["messages by webhook"] is State.BAD
+    assert look(webhook_url="http://example.org/")["ways of messages"] is State.BAD
+    with city.owning() as session:
+        session.execute(delete(Outbox))
+    assert look() == {"ways of messages": State.GOOD, "messages": State.GOOD}
+
+
+def _looked_at(city: City, folder: Path, **said: Any) -> dict[str, State]:
+    """Return what the doctor says of messages under some settings."""
+    engine = city.owner.engine
+    place = Installation(
+        engine, "", 1, folder, None, folder, folder, settings=Settings.model_validate(said)
+    )
+    with city.owning() as session:
+        return {check.name: check.state for check in messages.leaving(place, session)}
 
 
 CANARY = "CANARY-4711"

@@ -7,12 +7,14 @@ In the demo, and until an operator names a way, messages are lines of a file.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from geo.tables import Outbox
@@ -23,7 +25,14 @@ TOLD: Final = frozenset({
     IssueAct.WARN, IssueAct.CLOSE, IssueAct.REOPEN,
 })  # fmt: skip
 """Acts that somebody outside the page is told of."""
-MOST_ATTEMPTS: Final = 5
+PAUSES: Final = (
+    timedelta(0), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=4),
+    timedelta(days=1),
+)  # fmt: skip
+"""How long after it was written a message is tried for the first time, the second ..."""
+MOST_ATTEMPTS: Final = len(PAUSES)
+MOST_FAILURES: Final = 3
+"""After so many failures in a round, a way is left alone until the next one."""
 AT_ONCE: Final = 200
 
 
@@ -65,8 +74,9 @@ def send(
     folder: Path,
     ways: Mapping[str, Way] | None = None,
     senders: Mapping[MessageKind, Sender] | None = None,
+    now: datetime | None = None,
 ) -> dict[str, int]:
-    """Send what waits; return how many were sent and how many failed for good; for the owner.
+    """Send what is due; return how many were sent and how many failed for good; for the owner.
 
     Parameters
     ----------
@@ -77,18 +87,27 @@ def send(
         By target; `*` is for all others.
     senders : mapping, optional
         Of e-mail and webhooks; without one, such messages wait.
+    now : datetime, optional
+        Aware; by the database's clock without.
     """
     ways, senders = ways or {}, senders or {}
+    pause = case(dict(enumerate(PAUSES)), value=Outbox.attempts)
     waiting = session.execute(
         select(Outbox.__table__)
-        .where(Outbox.state == MessageState.WAITING.value)
+        .where(
+            Outbox.state == MessageState.WAITING.value,
+            Outbox.created_at + pause <= (now or func.clock_timestamp()),
+        )
         .order_by(Outbox.message_id)
         .limit(AT_ONCE)
         .with_for_update(skip_locked=True)
     ).all()
     done = {"sent": 0, "failed": 0}
+    failures: Counter[Way] = Counter()
     for row in waiting:
         way = ways.get(row.target) or ways.get("*") or Way(MessageKind.FILE, "outbox.jsonl")
+        if failures[way] >= MOST_FAILURES:
+            continue
         message = {
             "city": row.city_id, "message": row.message_id, "target": row.target,
             "subject": row.subject, **row.body,
@@ -102,6 +121,7 @@ def send(
             else:
                 continue
         except OSError as error:
+            failures[way] += 1
             lost = row.attempts + 1 >= MOST_ATTEMPTS
             values |= {"error": type(error).__name__}
             values |= {"state": MessageState.FAILED.value} if lost else {}
