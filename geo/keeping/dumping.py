@@ -24,6 +24,8 @@ NOT_OURS: Final = re.compile(
 )
 """Entries of a dump that belong to whoever set the server up: extensions and what is in them."""
 
+GUARDS: Final = re.compile(r"^\d+; \d+ \d+ (?:POLICY|ROW SECURITY) ")
+
 
 def clients(connection: Connection) -> Path:
     """Return the folder of the programs that fit the connection's server.
@@ -109,15 +111,37 @@ def restore(bin_dir: Path, url: URL, dump: Path, *, jobs: int, told: Callable[[]
         raise KeepingError(f"The dump cannot be read: {listed.stderr.strip()}")
     lines = [line for line in listed.stdout.splitlines() if not NOT_OURS.search(line)]
     wanted = dump.with_name("wanted.list")
-    wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    command = [
-        *(program, "--enable-row-security", "--no-owner", "--exit-on-error"),
-        *("--no-password", "--verbose"),
-        *(f"--jobs={jobs}", f"--use-list={wanted}", f"--dbname={_without_password(url)}"),
-        str(dump),
-    ]
-    with _started(command, url, lambda line: told() if "data for table" in line else None) as end:
-        end("The dump could not be restored")
+    for chosen in turns(lines):
+        wanted.write_text("\n".join(chosen) + "\n", encoding="utf-8")
+        command = [
+            *(program, "--enable-row-security", "--no-owner", "--exit-on-error"),
+            *("--no-password", "--verbose"),
+            *(f"--jobs={jobs}", f"--use-list={wanted}", f"--dbname={_without_password(url)}"),
+            str(dump),
+        ]
+        with _started(command, url, lambda line: _tell(told, line)) as end:
+            end("The dump could not be restored")
+
+
+def turns(lines: Sequence[str]) -> list[list[str]]:
+    """Return the entries of a dump in the turns in which they are restored.
+
+    Policies come last: several entries are restored at once, and a reference that is checked while
+    row-level security stands on a table and its policies do not yet finds no row there.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        As `pg_restore --list` says them.
+    """
+    last = [line for line in lines if GUARDS.search(line)]
+    first = [line for line in lines if not GUARDS.search(line)]
+    return [first, last] if last else [first]
+
+
+def _tell(told: Callable[[], None], line: str) -> None:
+    if "data for table" in line:
+        told()
 
 
 @contextlib.contextmanager

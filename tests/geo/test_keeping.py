@@ -432,6 +432,21 @@ def test_what_does_not_fit_its_manifest_is_not_put_in_place(
     assert [left.name for left in tmp_path.iterdir()] == ["tampered.tar"]
 
 
+def test_policies_are_restored_when_all_references_are_checked() -> None:
+    lines = [
+        "; Archive created at 2026-06-15",
+        "3456; 1259 16400 TABLE public grid owner",
+        "4100; 0 16400 ROW SECURITY public grid owner",
+        "4101; 3256 17001 POLICY public grid owner owner",
+        "3500; 0 16400 TABLE DATA public grid owner",
+        "4000; 2606 16999 FK CONSTRAINT public area_grant fk_area_grant owner",
+    ]
+    first, last = dumping.turns(lines)
+    assert sorted(first + last) == sorted(lines)
+    assert last == lines[2:4]
+    assert dumping.turns(lines[:2]) == [lines[:2]]
+
+
 def test_a_database_with_cities_is_not_replaced_without_a_word(
     kept: Kept, fresh_city: MigratedDatabase, tmp_path: Path
 ) -> None:
