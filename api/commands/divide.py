@@ -48,6 +48,10 @@ LISTED: Final = 1000
 
 Ints = NDArray[np.int64]
 Layer = Annotated[str | None, typer.Option(metavar="FILE[:LAYER]")]
+OWN_COLUMNS: Final = frozenset(
+    {"unit", "within", "cells", "deviation", "rule", "why", "polsby_popper", "geometry", "fid"}
+)
+"""Columns of units besides the summed weights."""
 
 
 @dataclass(frozen=True)
@@ -388,7 +392,8 @@ def _units(
     if asked.within is not None:
         table["within"] = [names[int(parents.iloc[cell])] for cell in first]
     for column in asked.weights:
-        table[column] = np.bincount(labels, weights=cells.columns[column], minlength=count)
+        sums = np.bincount(labels, weights=cells.columns[column], minlength=count)
+        table[_summed_as(column)] = sums
     table["cells"] = np.bincount(labels, minlength=count)
     for name, default, values in (
         ("deviation", -1.0, found.score.units["deviation"].round(6)),
@@ -399,6 +404,11 @@ def _units(
     table["polsby_popper"] = measured["polsby_popper_each"]
     shapes = unions(cells.degrees, labels).to_numpy()
     return gpd.GeoDataFrame(table, geometry=shapes, crs=WGS84_SRID), measured
+
+
+def _summed_as(column: str) -> str:
+    """Return what the sum of a weight is called where units have a column of this name already."""
+    return f"{column}_sum" if column.lower() in OWN_COLUMNS else column
 
 
 def _figures(

@@ -220,3 +220,15 @@ def test_cells_without_any_weight_are_told_loudly(town: Path, tmp_path: Path, ru
     )
     assert said["units"] == 1 and said["rules"] == {"no_weight": 1}
     assert any("no cell has any" in line for line in said["warnings"])
+
+
+def test_a_weight_named_like_a_column_of_units_keeps_both(
+    town: Path, tmp_path: Path, run: Run
+) -> None:
+    frame = gpd.read_file(town).rename(columns={"households": "unit"})
+    frame.to_file(tmp_path / "named.gpkg", driver="GPKG")
+    out = tmp_path / "units.gpkg"
+    run(str(tmp_path / "named.gpkg"), "--weight", "unit", "--target", "60", "--out", str(out))
+    units = units_of(out)
+    assert sorted(units["unit"]) == list(range(1, len(units) + 1))
+    assert units["unit_sum"].sum() == pytest.approx(frame["unit"].sum())
