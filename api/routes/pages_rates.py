@@ -23,7 +23,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "category": marked("by kind"),
     "month": marked("by month"),
 }
-JUDGED: Final = ("answered", "solved", "satisfied")
+JUDGED: Final = ("response", "solution", "satisfaction")
 """The three that a city is judged by stand first."""
 By = Annotated[Literal["area", "department", "category", "month"] | None, Blank, Query()]
 Day = Annotated[date | None, Blank]

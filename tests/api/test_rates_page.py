@@ -29,6 +29,8 @@ def test_the_page_says_what_the_api_says(
     for rate in total["rates"]:
         assert f"{rate['over']:,} / {rate['of']:,}" in row.group()
         assert rate["name"] in page.text
+    heads = re.findall(r'<th scope="col" class="number">([^<]+)</th>', page.text)
+    assert heads[:3] == ["响应率", "解决率", "满意率"]
 
 
 def test_rates_of_few_workers_are_withheld_and_that_is_said(world: World) -> None:
