@@ -22,7 +22,6 @@ from geo.db import Viewer
 from geo.errors import CityNotFoundError, ConflictError, ForbiddenError, InvalidInputError
 from geo.profiles import load_profile
 from geo.store import (
-    accounts,
     addresses,
     audit,
     cases,
@@ -85,10 +84,12 @@ from geo.store.reading import (
 )
 from geo.store.requests import RequestFilter, Requests
 from geo.store.signing import (
+    DEMO_PASSWORD,
     account_of_session,
     admit_sign_in,
     close_session,
     create_account,
+    create_demo_accounts,
     disable_account,
     enable_account,
     grids_named,
@@ -101,6 +102,7 @@ from geo.tables import Audit, City, Issue, IssueSquare, Net, NetGrid, Plan, User
 from geo.terms import Role
 
 __all__ = [
+    "DEMO_PASSWORD",
     "GRID_SORTS",
     "VALUE_COLUMNS",
     "Asked",
@@ -122,6 +124,7 @@ __all__ = [
     "coverage",
     "coverage_squares",
     "create_account",
+    "create_demo_accounts",
     "cutting",
     "desk",
     "disable_account",
@@ -370,56 +373,6 @@ def create_city(
 
 def _exists(session: Session, slug: str) -> bool:
     return session.scalar(select(City.city_id).where(City.slug == slug)) is not None
-
-
-DEMO_PASSWORD = "wangge-demo"  # noqa: S105 - printed at the start, refused beyond loopback
-DEMO_NAMES = {
-    Role.PLANNER: "演示规划员",
-    Role.WORKER: "演示网格员",
-    Role.COMMUNITY: "演示社区",
-    Role.DEPARTMENT: "演示部门",
-    Role.LEADER: "演示领导",
-    Role.ADMINISTRATOR: "演示管理员",
-}
-
-
-def create_demo_accounts(session: Session, slug: str) -> list[dict[str, str]]:
-    """Give a demo city one account of each role; return login, role, password and place of each.
-
-    The worker is a full-time worker of one grid, the community the one above it. For the owner;
-    the program refuses to serve beyond this machine while such accounts are enabled.
-
-    Raises
-    ------
-    CityNotFoundError
-        If there is no such city.
-    """
-    city = _city(session, slug)
-    place = loading.demo_place(session, city.city_id)
-    made: list[dict[str, str]] = []
-    for role, display_name in DEMO_NAMES.items():
-        needs: dict[str, Any] = {}
-        if role is Role.WORKER and place.grid:
-            needs = {"grid_ids": [place.grid], "worker_id": place.worker}
-        elif role is Role.COMMUNITY and place.community:
-            needs = {"grid_ids": [place.community]}
-        elif role is Role.DEPARTMENT and place.department:
-            needs = {"organisation_id": place.department}
-        if not needs and role in (Role.WORKER, Role.COMMUNITY, Role.DEPARTMENT):
-            continue
-        login = role.value if not accounts.account_by_login(session, role) else f"{role}.{slug}"
-        create_account(
-            session,
-            city.city_id,
-            login=login,
-            password=DEMO_PASSWORD,
-            role=role,
-            display_name=display_name,
-            demo=True,
-            **needs,
-        )
-        made.append({"login": login, "role": role.value, "password": DEMO_PASSWORD})
-    return made
 
 
 def drop_city(session: Session, slug: str) -> None:

@@ -8,12 +8,19 @@ from datetime import timedelta
 from math import ceil
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from geo import signin
-from geo.errors import ConflictError, InvalidInputError, NotFoundError, TooManyAttemptsError
-from geo.store import accounts, audit
+from geo.errors import (
+    CityNotFoundError,
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    TooManyAttemptsError,
+)
+from geo.store import accounts, audit, loading
+from geo.tables import City
 from geo.terms import Role
 
 
@@ -243,3 +250,57 @@ def close_session(session: Session, account: signin.Account, token_hash: bytes) 
         actor_id=account.user_id,
         actor_role=account.role,
     )
+
+
+# ---- the accounts of a demo city ----
+
+DEMO_PASSWORD = "wangge-demo"  # noqa: S105 - printed at the start, refused beyond loopback
+DEMO_NAMES = {
+    Role.PLANNER: "演示规划员",
+    Role.WORKER: "演示网格员",
+    Role.COMMUNITY: "演示社区",
+    Role.DEPARTMENT: "演示部门",
+    Role.LEADER: "演示领导",
+    Role.ADMINISTRATOR: "演示管理员",
+}
+
+
+def create_demo_accounts(session: Session, slug: str) -> list[dict[str, str]]:
+    """Give a demo city one account of each role; return login, role, password and place of each.
+
+    The worker is a full-time worker of one grid, the community the one above it. For the owner;
+    the program refuses to serve beyond this machine while such accounts are enabled.
+
+    Raises
+    ------
+    CityNotFoundError
+        If there is no such city.
+    """
+    city = session.scalar(select(City).where(City.slug == slug))
+    if city is None:
+        raise CityNotFoundError(f"There is no city '{slug}'.", city=slug)
+    place = loading.demo_place(session, city.city_id)
+    made: list[dict[str, str]] = []
+    for role, display_name in DEMO_NAMES.items():
+        needs: dict[str, Any] = {}
+        if role is Role.WORKER and place.grid:
+            needs = {"grid_ids": [place.grid], "worker_id": place.worker}
+        elif role is Role.COMMUNITY and place.community:
+            needs = {"grid_ids": [place.community]}
+        elif role is Role.DEPARTMENT and place.department:
+            needs = {"organisation_id": place.department}
+        if not needs and role in (Role.WORKER, Role.COMMUNITY, Role.DEPARTMENT):
+            continue
+        login = role.value if not accounts.account_by_login(session, role) else f"{role}.{slug}"
+        create_account(
+            session,
+            city.city_id,
+            login=login,
+            password=DEMO_PASSWORD,
+            role=role,
+            display_name=display_name,
+            demo=True,
+            **needs,
+        )
+        made.append({"login": login, "role": role.value, "password": DEMO_PASSWORD})
+    return made
