@@ -1,4 +1,4 @@
-"""Areas written to a file of any usual format: all or nothing, and read again before it stands."""
+"""What commands write into files: areas and reports, each all or nothing."""
 
 from __future__ import annotations
 
@@ -45,12 +45,52 @@ def refuse_target(
         message = f"{target} has to end in one of {', '.join(endings)}."
         raise InvalidInputError(message, field=field)
     if target.resolve() in [path.resolve() for path in sources]:
-        raise InvalidInputError(f"{target} is a file that is read.", field=field)
+        raise InvalidInputError(f"{target} is a file that is read or written already.", field=field)
     if not target.parent.is_dir():
         raise InvalidInputError(f"There is no folder {target.parent}.", field=field)
     if target.is_dir() or (target.exists() and target.stat().st_size and not overwrite):
         message = f"{target} exists; choose another name or say --overwrite."
         raise InvalidInputError(message, field=field)
+
+
+def refuse_report(path: Path | None) -> None:
+    """Refuse a report for which there is no place, before any work is done for it.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise _unwritten(path, "it is a folder")
+    if not path.parent.is_dir():
+        raise _unwritten(path, f"there is no folder {path.parent}")
+
+
+def write_report(path: Path, text: str, *, encoding: str = "utf-8") -> None:
+    """Write a report, all or nothing: what stood there stays until the new one is whole.
+
+    Raises
+    ------
+    InvalidInputError
+        If it cannot be written.
+    """
+    content = text.encode(encoding)
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a terminal: nothing can stand beside
+            path.write_bytes(content)
+            return
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".wangge-report-") as folder:
+            draft = Path(folder) / path.name
+            draft.write_bytes(content)
+            draft.replace(path)
+    except OSError as error:
+        raise _unwritten(path, error.strerror or str(error)) from None
+
+
+def _unwritten(path: Path, why: str) -> InvalidInputError:
+    return InvalidInputError(f"The report {path} cannot be written: {why}.", field="report")
 
 
 def write_areas(frame: gpd.GeoDataFrame, out: Path, layer: str) -> None:

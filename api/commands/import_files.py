@@ -14,6 +14,7 @@ import typer
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from api.commands.areas_out import refuse_report, write_report
 from api.commands.opening import open_database
 from api.commands.terminal import Json, Step, answer, progress, say
 from geo import service
@@ -199,6 +200,7 @@ def _day(text: str | None, field: str = "effective_from") -> str | None:
 
 
 def _import(order: Order, as_json: bool) -> None:
+    refuse_report(order.report)
     hands = hands_of(Settings().operator_limits, trusted=True)
     with open_database(Settings(), say) as opened:
         with progress() as step:
@@ -331,14 +333,9 @@ def _actor(session: Session, city_id: int, login: str | None) -> steps.Actor | N
 
 
 def _write(path: Path | None, data: dict[str, Any]) -> None:
-    if path is None:
-        return
-    try:
+    if path is not None:
         text = json.dumps(data, ensure_ascii=False, indent=1, default=str)
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        message = f"The report {path} cannot be written: {error.strerror}."
-        raise InvalidInputError(message, field="report") from None
+        write_report(path, text + "\n")
 
 
 def _told(order: Order, data: dict[str, Any]) -> str:

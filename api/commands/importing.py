@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from api.commands import import_files
+from api.commands.areas_out import refuse_report, write_report
 from api.commands.opening import open_database
 from api.commands.terminal import Json, Step, answer, progress, say
 from geo import service
 from geo.boundaries import read_delivery
 from geo.dataset import CityDataset
 from geo.db import owner_transaction
-from geo.errors import InvalidInputError, NotFoundError, RecipeError
+from geo.errors import NotFoundError, RecipeError
 from geo.findings import Findings
 from geo.importing import assemble, digest
 from geo.profiles import load_profile, profile_names
@@ -63,14 +62,13 @@ def city(
     folder = files or recipe.resolve().parent
     if not folder.is_dir():
         raise NotFoundError(f"There is no folder {folder}; say with --files where the files lie.")
-    with _report(report) as write, progress() as step:
+    refuse_report(report)
+    with progress() as step:
         dataset, found = _assembled(chosen, folder, step)
         data = _data(chosen, dataset, found)
-        if dry_run:
-            write(data | {"stored": False})
-            stored = None
-        else:
-            stored = _store(dataset, data, write, step)
+        stored = None if dry_run else _store(dataset, data, report, step)
+        if stored is None:
+            _write(report, data | {"stored": False})
     answer(as_json, data | {"stored": bool(stored)}, _told(chosen, dataset, found, stored))
 
 
@@ -117,28 +115,17 @@ def _data(recipe: Recipe, dataset: CityDataset, found: Findings) -> dict[str, An
     }
 
 
-def _store(dataset: CityDataset, data: dict[str, Any], write: Any, step: Step) -> bool:
+def _store(dataset: CityDataset, data: dict[str, Any], report: Path | None, step: Step) -> bool:
+    """Store a city and its report: without its report it is not stored."""
     with open_database(Settings(), say) as opened, owner_transaction(opened.engine) as session:
         stored = service.import_city(session, dataset, digest=data["digest"], progress=step)
-        write(data | {"stored": stored})
+        _write(report, data | {"stored": stored})
     return stored
 
 
-@contextmanager
-def _report(path: Path | None) -> Iterator[Any]:
-    """Yield a function that writes the report; a place that cannot be written is refused first."""
-    if path is None:
-        yield lambda data: None
-        return
-    try:
-        with path.open("a", encoding="utf-8"):
-            pass
-    except OSError as error:
-        message = f"The report {path} cannot be written: {error.strerror}."
-        raise InvalidInputError(message, field="report") from None
-    yield lambda data: path.write_text(
-        json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-    )
+def _write(path: Path | None, data: dict[str, Any]) -> None:
+    if path is not None:
+        write_report(path, json.dumps(data, ensure_ascii=False, indent=1) + "\n")
 
 
 def _told(recipe: Recipe, dataset: CityDataset, found: Findings, stored: bool | None) -> str:

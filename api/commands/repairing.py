@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 import typer
 
-from api.commands.areas_out import refuse_target, write_areas
+from api.commands.areas_out import refuse_target, write_areas, write_report
 from api.commands.files import CHINA, parted, warn_without_walls
 from api.commands.terminal import Json, answer, progress
 from geo.crs import WGS84_SRID, metre_srid
@@ -64,7 +64,7 @@ def repair(
     path, layer = parted(file)
     refuse_target([path], out, overwrite=overwrite)
     if report is not None:
-        refuse_target([path], report, REPORTS, overwrite=overwrite, field="report")
+        refuse_target([path, out], report, REPORTS, overwrite=overwrite, field="report")
     answers = _decisions(decisions)
     warn_without_walls()
     wish = Wish(encoding=encoding, crs=crs, datum=datum, kind="areas")
@@ -221,11 +221,10 @@ def _listed(found: Repair) -> list[dict[str, Any]]:
 def _write_report(found: Repair, report: Path) -> None:
     frame = _in_degrees(found)
     if report.suffix.lower() == ".csv":
-        gpd.pd.DataFrame(frame.drop(columns="geometry")).to_csv(
-            report, index=False, encoding="utf-8-sig"
-        )
+        rows = gpd.pd.DataFrame(frame.drop(columns="geometry"))
+        write_report(report, rows.to_csv(index=False), encoding="utf-8-sig")
         return
-    report.write_text(frame.to_json(drop_id=True, ensure_ascii=False), encoding="utf-8")
+    write_report(report, frame.to_json(drop_id=True, ensure_ascii=False))
 
 
 def _told(data: dict[str, Any]) -> str:

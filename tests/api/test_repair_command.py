@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +124,41 @@ def test_contradictions_are_asked_and_answers_are_taken(tmp_path: Path) -> None:
     assert any("as decided" in defect["done"] for defect in json.loads(result.stdout)["defects"])
     wide = run(path, "--out", tmp_path / "wide.gpkg", "--largest-change", 1)
     assert wide.exit_code == 0, wide.output
+
+
+def test_a_report_that_breaks_off_leaves_the_old_one(
+    dirty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "report.csv"
+    report.write_text("the one before", encoding="utf-8")
+    whole = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        whole(self, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    call = (dirty, "--out", tmp_path / "clean.gpkg", "--report", report, "--overwrite")
+    error = refused(*call)
+    assert "No space left" in error.message
+    assert error.data["field"] == "report"
+    assert report.read_text(encoding="utf-8") == "the one before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dirty.gpkg", "report.csv"]
+
+
+def test_a_report_may_go_into_a_pipe_but_not_over_the_areas(dirty: Path, tmp_path: Path) -> None:
+    pipe, out = tmp_path / "pipe.csv", tmp_path / "clean.geojson"
+    os.mkfifo(pipe)
+    heard: list[str] = []
+    listener = threading.Thread(target=lambda: heard.append(pipe.read_text("utf-8-sig")))
+    listener.start()
+    assert run(dirty, "--out", out, "--report", pipe).exit_code == 0
+    listener.join(10)
+    assert heard and heard[0].startswith("kind,subject")
+    assert pipe.is_fifo()
+    same = tmp_path / "same.geojson"
+    assert "is a file that is read or" in refused(dirty, "--out", same, "--report", same).message
+    assert not same.exists()
 
 
 def test_what_cannot_be_done_is_refused_before_anything_is_written(
