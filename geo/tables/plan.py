@@ -103,7 +103,7 @@ class PlanGrid(Base):
         CheckConstraint("parent_id <> grid_id", name="parent"),
         CheckConstraint("version >= 0", name="version"),
         CheckConstraint("parts >= 1", name="parts"),
-        Index("ix_plan_grid_parent", "city_id", "plan_id", "parent_id"),
+        Index("ix_plan_grid_parent", "city_id", "parent_id", "plan_id"),
         gist("plan_grid", "boundary"),
     )
 
@@ -140,7 +140,7 @@ class PlanCell(Base):
             ["plan_grid.city_id", "plan_grid.plan_id", "plan_grid.grid_id"],
             ondelete="CASCADE",
         ),
-        Index("ix_plan_cell_grid", "city_id", "plan_id", "grid_id"),
+        Index("ix_plan_cell_grid", "city_id", "grid_id", "plan_id"),
     )
 
     city_id: Mapped[CityKey]
