@@ -37,6 +37,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "issue.dispatch": marked("Issue dispatched"),
     "issue.end_supervision": marked("Supervision ended"),
     "issue.erase": marked("Words and contact of an issue erased"),
+    "issue.erased_again": marked("Erased again what a backup brought back"),
     "issue.escalate": marked("Issue escalated"),
     "issue.hand_over": marked("Issues handed over to a new net"),
     "issue.handle": marked("Issue handled"),
@@ -123,15 +124,18 @@ OBJECTS: Final[Mapping[str, str]] = {
     "issue": marked("Issue"),
     "issues": marked("Issues"),
     "level": marked("Level"),
+    "limit_rule": marked("Limit"),
     "net": marked("Net"),
     "notice": marked("Notice"),
     "plan": marked("Plan"),
     "post": marked("Post"),
     "posts": marked("Posts"),
+    "routing_rule": marked("Rule of who takes what"),
     "schema": marked("Database"),
     "station_kind": marked("Kind of station"),
     "worker": marked("Worker"),
     "workers": marked("Workers"),
+    "working_calendar": marked("Working day"),
 }
 """What the objects of the log are called, by the beginning of their path."""
 

@@ -25,7 +25,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine
 
-from geo.errors import DatabaseAwayError, InvalidInputError
+from geo.errors import DatabaseAwayError, InvalidInputError, KeepingError
+from geo.keeping import erasures
 from geo.settings import Settings
 from geo.store import packing, publishing
 from geo.store.cases import do_chores
@@ -41,6 +42,8 @@ IDLE_S = 5.0
 SWEEP_S = 3600.0
 CHORES_S = 300.0
 """How often issues are looked after: deadlines, nets that have begun, messages; seconds."""
+ERASING = ("contacts", "photos", "words")
+"""Chores that leave tombstones."""
 AWAY_S = 3.0
 STOP_S = 15.0
 """How long a worker that was told to stop may take, seconds."""
@@ -90,7 +93,9 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
             if time.monotonic() - cared_s > CHORES_S:
                 cared_s = time.monotonic()
                 folder = settings.import_dir.parent / "outbox"
-                do_chores(worker.engine, folder, ways=post.ways, senders=post.senders)
+                done = do_chores(worker.engine, folder, ways=post.ways, senders=post.senders)
+                if any(done.get(name) for name in ERASING):
+                    _list_erasures(worker.engine, settings)
             if not _worked(worker):
                 calls.wait(IDLE_S, worker.stopping)
         except (DatabaseAwayError, psycopg.OperationalError):
@@ -99,6 +104,16 @@ def _rounds(worker: Worker, settings: Settings, parent: int | None) -> None:
         except Exception:
             log.exception("a job went wrong in an unforeseen way")
     calls.close()
+
+
+def _list_erasures(engine: Engine, settings: Settings) -> None:
+    """Tell the list beside the backups what was erased, so that no older one brings it back."""
+    folder = settings.backup_dir or settings.project_dir / ".wangge" / "backups"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        erasures.keep(engine, folder)
+    except (OSError, KeepingError) as error:
+        log.error("the list of what was erased could not be written: %s", error)
 
 
 def _post(settings: Settings) -> Post:

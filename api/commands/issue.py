@@ -14,11 +14,13 @@ import typer
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from api.commands.keeping import backup_folder
 from api.commands.opening import open_database
 from api.commands.terminal import Json, answer, progress, say
 from geo import service
 from geo.db import Viewer, owner_transaction
 from geo.errors import InvalidInputError, NotFoundError
+from geo.keeping import erasures
 from geo.settings import Settings
 from geo.tables import AreaGrant, City, UserAccount
 from geo.terms import IssueAct, Role
@@ -204,6 +206,10 @@ def retain(
             done = service.cases.erase(session, city_id, issue)
         else:
             done = service.cases.retain(session, city_id, now, keep, dry_run=dry_run)
+    if not dry_run and any(done.values()):
+        settings = Settings()
+        with open_database(settings, say) as opened:
+            erasures.keep(opened.engine, backup_folder(settings))
     _counted(as_json, done, dry_run)
 
 

@@ -12,18 +12,20 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
+from sqlalchemy import URL
 
 from api.commands.opening import alone, reach_database
 from api.commands.terminal import Json, answer, out, progress, say
 from geo.cluster import Cluster
 from geo.errors import KeepingError
 from geo.keeping import doctor as examination
+from geo.keeping import erasures, revisions
 from geo.keeping import restore as restoring
-from geo.keeping import revisions
 from geo.keeping import upgrade as upgrading
 from geo.keeping.backup import Backup, make
 from geo.keeping.checks import Check, Installation, State
 from geo.settings import Settings
+from geo.store.cases.stones import Stone
 
 MARKS = {State.GOOD: "[green]good[/]", State.WATCH: "[yellow]watch[/]", State.BAD: "[red]bad[/]"}
 ASSETS = Path(__file__).resolve().parents[1] / "static" / "vendor"
@@ -62,6 +64,14 @@ def restore(
     drop_old: Annotated[
         bool, typer.Option("--drop-old", help="Drop the databases that restorings replaced.")
     ] = False,
+    erased: Annotated[
+        Path | None,
+        typer.Option(help="A list of what was erased, beside those that are found by themselves."),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Restore beside, say what would be erased again, drop it."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Put a backup in place of the database, after it was restored beside it and compared."""
@@ -76,11 +86,23 @@ def restore(
             said = {"dropped": [name for name, _ in gone]}
             answer(as_json, said, "\n".join(lines) or "There was none to drop.")
             return
+        known = _known_erasures(opened.engine.url, settings, file.expanduser(), erased)
         opened.engine.dispose()
         done = restoring.restore(
-            url, file.expanduser(), work=backup_folder(settings), force=force, step=step
-        )
+            url, file.expanduser(), work=backup_folder(settings), force=force, erased=known,
+            dry_run=dry_run, step=step,
+        )  # fmt: skip
     answer(as_json, _restored_data(done), "\n".join(_restored_lines(done)))
+
+
+def _known_erasures(url: URL, settings: Settings, file: Path, named: Path | None) -> list[Stone]:
+    """Return what is known to have been erased: by the database in use, beside the backups."""
+    if named is not None and not named.exists():
+        raise typer.BadParameter(f"There is no file {named}.")
+    lists = {place.parent if place.suffix else place for place in (file, _backup_place(settings))}
+    found = [one for folder in lists for one in erasures.read(folder / erasures.FILE)]
+    found += erasures.read(named) if named else []
+    return found + erasures.of_database(url)
 
 
 def upgrade(
@@ -209,15 +231,28 @@ def _restored_data(done: restoring.Restored) -> dict[str, Any]:
         "made_at": done.manifest.made_at,
         "migrated": [revision for revision, _ in done.migrated],
         "remarks": done.remarks,
+        "erased_again": done.erased,
+        "dry_run": done.dry_run,
     }
 
 
 def _restored_lines(done: restoring.Restored) -> list[str]:
     rows, cities = sum(done.manifest.rows.values()), len(done.manifest.cities)
+    begins = (
+        f"Tried: the backup of {done.manifest.made_at} can be restored; nothing was changed"
+        if done.dry_run
+        else f"The database '{done.database}' is as it was at {done.manifest.made_at}"
+    )
     lines = [
-        f"The database '{done.database}' is as it was at {done.manifest.made_at}",
+        begins,
         f"  {rows:,} rows and {cities} cities were compared with the backup's manifest",
     ]
+    if any(done.erased.values()):
+        told = ", ".join(f"{name} {number:,}" for name, number in done.erased.items() if number)
+        verb = "would be" if done.dry_run else "were"
+        lines.append(f"  erased since that backup, and {verb} erased again: {told}")
+    if done.dry_run:
+        return lines
     if done.migrated:
         lines.append(f"  brought up to date: {', '.join(name for name, _ in done.migrated)}")
     lines += [f"  new in this version: {line}" for line in done.remarks]

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import owner_transaction
 from geo.errors import KeepingError
-from geo.keeping import archive, dumping, facts, revisions
+from geo.keeping import archive, dumping, erasures, facts, revisions
 from geo.keeping.archive import Manifest
 from geo.store import audit
 
@@ -54,6 +54,8 @@ def make(
     step: Step = lambda what, share: None,
 ) -> Backup:
     """Write a backup of the whole database as it is at one moment; the program may go on meanwhile.
+
+    The list of what was erased is brought up to date beside it, for whoever restores an older one.
 
     Parameters
     ----------
@@ -93,6 +95,7 @@ def make(
         )
         archive.write(path, manifest, dump, work)
     _note(engine, path, manifest)
+    erasures.keep(engine, folder)
     pruned = archive.prune(folder, max(keep, 1)) if keep is not None else []
     return Backup(path, manifest, pruned)
 

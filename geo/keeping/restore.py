@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +15,10 @@ from sqlalchemy import URL, Engine, text
 
 from geo.db import migrate, owner_engine, owner_transaction
 from geo.errors import KeepingError, SetupError
-from geo.keeping import archive, databases, dumping, facts, revisions
+from geo.keeping import archive, databases, dumping, erasures, facts, revisions
 from geo.keeping.archive import Manifest
 from geo.store import audit
+from geo.store.cases.stones import Stone, erase_again
 
 Step = Callable[[str, float], None]
 
@@ -46,6 +47,11 @@ class Restored:
         Migrations that were run.
     remarks : list of str
         What a later version of the validator says that the one of the backup did not.
+    erased : dict of str to int
+        How many contacts, photos, issues' words ... were in the backup although they had been
+        erased since, and were erased again.
+    dry_run : bool
+        Whether the restored database was dropped again.
     """
 
     manifest: Manifest
@@ -53,6 +59,8 @@ class Restored:
     replaced: str | None = None
     migrated: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    erased: dict[str, int] = field(default_factory=dict)
+    dry_run: bool = False
 
 
 def restore(
@@ -61,12 +69,15 @@ def restore(
     *,
     work: Path,
     force: bool = False,
+    erased: Sequence[Stone] = (),
+    dry_run: bool = False,
     step: Step = lambda what, share: None,
 ) -> Restored:
     """Put the database of `url` back to what a backup holds; it is kept under a dated name.
 
     Until the last step, which is one transaction, nothing in use is changed; a restoring that
-    fails leaves nothing behind.
+    fails leaves nothing behind. What was erased since the backup is erased again, before anybody
+    can read it.
 
     Parameters
     ----------
@@ -78,6 +89,10 @@ def restore(
         Folder in which the dump is unpacked for a while.
     force : bool, default False
         Replace a database that holds something, and throw out the programs that use it.
+    erased : sequence of Stone
+        What is known to have been erased, beside what the replaced database knows of.
+    dry_run : bool, default False
+        Restore and compare beside, say what would be erased again, and drop it.
 
     Raises
     ------
@@ -89,7 +104,7 @@ def restore(
     """
     manifest = archive.read_manifest(path)
     name = url.database or ""
-    replaces = _demand_target(url, name, manifest, force=force)
+    replaces = _demand_target(url, name, manifest, force=force or dry_run)
     with archive.work_folder(work) as folder:
         step("Comparing the sums of the backup", 0.0)
         _demand_room(folder, manifest)
@@ -98,6 +113,13 @@ def restore(
         databases.create(url, fresh)
         try:
             done = _filled(url.set(database=fresh), path, manifest, dump, step)
+            step("Erasing again", 0.0)
+            known = [*erased, *(erasures.of_database(url) if replaces is not None else ())]
+            done.erased = _erased(url.set(database=fresh), known)
+            if dry_run:
+                databases.drop(url, fresh)
+                done.database, done.dry_run = name, True
+                return done
             step("Putting it in place", 0.0)
             old = databases.stamped(name, "before") if replaces is not None else None
             databases.swap(url, fresh, name, old, end_sessions=force)
@@ -182,6 +204,16 @@ def _filled(url: URL, path: Path, manifest: Manifest, dump: Path, step: Step) ->
         with owner_transaction(engine) as session:
             audit.append(session, audit.INSTALLATION, RESTORED, f"backup/{path.name}", said)
         return done
+    finally:
+        engine.dispose()
+
+
+def _erased(url: URL, known: Sequence[Stone]) -> dict[str, int]:
+    """Erase again what was erased since the backup: the last thing before it is put in place."""
+    engine = owner_engine(url.render_as_string(hide_password=False))
+    try:
+        with owner_transaction(engine) as session:
+            return erase_again(session, known)
     finally:
         engine.dispose()
 

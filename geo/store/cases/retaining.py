@@ -85,6 +85,14 @@ _MESSAGES = text("""
            OR issue_id = :issue)
     RETURNING message_id
 """)
+_OFFSPRING = text("""
+    WITH RECURSIVE own (issue_id) AS (
+        SELECT CAST(:issue AS bigint)
+        UNION SELECT i.issue_id FROM issue AS i JOIN own ON i.split_from = own.issue_id
+        WHERE i.city_id = :city
+    )
+    SELECT issue_id FROM own
+""")
 STATEMENTS: Final = {
     "contacts": (_CONTACTS, "contacts"),
     "photos": (_PHOTOS, "words"),
@@ -136,7 +144,8 @@ def retain(
 def erase(session: Session, city_id: int, issue: int) -> dict[str, int]:
     """Erase all that people gave to one issue, at the wish of its reporter; for the owner.
 
-    Its photos go whether a desk released them or not.
+    Its photos go whether a desk released them or not, and so do the words of the issues that were
+    split off from it.
 
     Raises
     ------
@@ -149,7 +158,10 @@ def erase(session: Session, city_id: int, issue: int) -> dict[str, int]:
     )
     if known is None:
         raise NotFoundError(f"There is no issue {issue}.", issue=issue)
-    done = _erased(session, city_id, {}, issue, "wish", dry_run=False)
+    done: dict[str, int] = {}
+    for one in session.scalars(_OFFSPRING, {"city": city_id, "issue": issue}).all():
+        for name, number in _erased(session, city_id, {}, one, "wish", dry_run=False).items():
+            done[name] = done.get(name, 0) + number
     audit.append(session, city_id, "issue.erase", f"issue/{issue}", done)
     return done
 
