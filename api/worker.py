@@ -32,8 +32,8 @@ from geo.store import packing, publishing
 from geo.store.cases import do_chores
 from geo.store.cases.posting import CLOSED, Post, post_of
 from geo.store.drafts import asking
-from geo.store.importing.jobs import CHANNEL
 from geo.store.importing.working import Worker
+from geo.store.jobs import CHANNEL
 
 log = logging.getLogger("wangge.worker")
 
@@ -127,8 +127,10 @@ def _post(settings: Settings) -> Post:
 
 def _worked(worker: Worker) -> bool:
     """Do the next thing of any queue; say whether there was one."""
-    engine = worker.engine
-    return worker.work() is not None or asking.work(engine) or publishing.keep_up(engine)
+    engine, hand = worker.engine, worker.hand
+    return (
+        worker.work() is not None or asking.work(engine, hand) or publishing.keep_up(engine, hand)
+    )
 
 
 class _Calls:

@@ -132,7 +132,7 @@ def context_key(engine: Engine) -> bytes:
 @contextmanager
 def owner_transaction(engine: Engine) -> Iterator[Session]:
     """One transaction of the owner: loading, checking and keeping, never on behalf of a request."""
-    with _translated(), Session(engine) as session, session.begin():
+    with translated(), Session(engine) as session, session.begin():
         yield session
 
 
@@ -198,7 +198,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, viewer: Viewer, scope: str) -> Iterator[Session]:
-        with _translated(), Session(self.engine) as session, session.begin():
+        with translated(), Session(self.engine) as session, session.begin():
             enter(session, viewer, scope=scope, key=self._key, statement_ms=self._statement_ms)
             yield session
 
@@ -258,7 +258,7 @@ def enter(
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Say `DatabaseAwayError` for a database that is away, whatever the driver calls it."""
     try:
         yield

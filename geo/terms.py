@@ -47,22 +47,6 @@ class PlanState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class PublicationState(StrEnum):
-    """What came of a publication that was asked for."""
-
-    QUEUED = "queued"
-    DONE = "done"
-    FAILED = "failed"
-
-
-class TaskState(StrEnum):
-    """What came of an edit that the worker was asked for."""
-
-    QUEUED = "queued"
-    DONE = "done"
-    FAILED = "failed"
-
-
 class StationStage(StrEnum):
     """Life of a service station."""
 

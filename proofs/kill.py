@@ -55,7 +55,7 @@ WRITTEN: Final = (
     ("handover", "city_id, seq, kind, object_id, from_grid, to_grid, reason"),
     ("net_count", "*"), ("net_value", "*"), ("net_limit", "*"), ("net_compound", "*"),
     ("plan", "city_id, plan_id, state, base_seq, approved_hash"),
-    ("publication", "city_id, publication_id, state, seq, error"),
+    ("publication", "city_id, publication_id, state IN ('queued', 'running'), seq, error"),
     ("audit", "city_id, n, action, object, payload"),
 )  # fmt: skip
 """Tables that a publication writes, without the columns that hold a time."""

@@ -182,7 +182,10 @@ class TaskCard(Form):
 
     task: int
     op: str
-    state: Literal["queued", "done", "failed"]
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    share: float
+    words: str
+    cancel_asked: bool
     answer: Applied | None
     error: dict[str, Any] | None
     asked_by: int

@@ -39,7 +39,7 @@ class PublicationItem(Form):
     """A publication that was asked for, and what came of it."""
 
     publication: int
-    state: Literal["queued", "done", "failed"]
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
     effective_from: date
     seq: int | None
     error: dict[str, Any] | None

@@ -22,8 +22,7 @@ from geo.files import jail
 from geo.keeping import archive, databases, messages, reach, revisions, upgrade
 from geo.keeping.checks import Check, Installation, State
 from geo.programs import EXTENSIONS, POSTGIS_MIN, POSTGRESQL_MIN
-from geo.store import audit, derived
-from geo.store.importing import jobs
+from geo.store import audit, derived, jobs
 from geo.tables import Base
 
 BACKUP_WATCH: Final = timedelta(hours=26)

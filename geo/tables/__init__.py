@@ -32,6 +32,7 @@ from geo.tables.derived import (
     NetLimit,
     NetValue,
 )
+from geo.tables.desk import AnswerText, ExportSheet
 from geo.tables.issue import (
     Category,
     Issue,
@@ -72,12 +73,21 @@ from geo.tables.place import (
     Worker,
     building_household,
 )
-from geo.tables.plan import Plan, PlanCell, PlanComment, PlanEdit, PlanGrid, PlanTask
+from geo.tables.plan import (
+    Plan,
+    PlanCell,
+    PlanComment,
+    PlanEdit,
+    PlanGrid,
+    PlanProposal,
+    PlanTask,
+)
 from geo.tables.publishing import Erratum, PlanPost, Publication
 
 __all__ = [
     "SRID",
     "Address",
+    "AnswerText",
     "AppSecret",
     "AreaGrant",
     "Audit",
@@ -97,6 +107,7 @@ __all__ = [
     "DeliveryPart",
     "DensitySquare",
     "Erratum",
+    "ExportSheet",
     "Grid",
     "GridCode",
     "Handover",
@@ -129,6 +140,7 @@ __all__ = [
     "PlanEdit",
     "PlanGrid",
     "PlanPost",
+    "PlanProposal",
     "PlanTask",
     "Post",
     "Publication",

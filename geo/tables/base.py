@@ -99,6 +99,25 @@ def one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+class Queued:
+    """Long work as a row: the worker writes how far it is and how it ended; see `geo.store.jobs`.
+
+    `cancel_asked` is all that the application may change. A worker that dies or hangs lets its
+    lease run out, and another one takes the job up again.
+    """
+
+    state: Mapped[str] = mapped_column(server_default=text("'queued'"))
+    share: Mapped[float] = mapped_column(server_default=text("0"))
+    words: Mapped[str] = mapped_column(server_default=text("''"))
+    cancel_asked: Mapped[bool] = mapped_column(server_default=text("false"))
+    attempts: Mapped[SmallInt] = mapped_column(server_default=text("0"))
+    worker: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
 class Areas:
     """The owner's ancestors by level as plain columns: what permissions stand on."""
 

@@ -24,7 +24,7 @@ from geo.tables.base import (
     CityKey,
     Json,
     Now,
-    SmallInt,
+    Queued,
     TextKey,
     one_of,
     refers_to,
@@ -101,11 +101,8 @@ class DeliveryChange(Base):
     row_after: Mapped[str | None]
 
 
-class Job(Base):
-    """Long work on a delivery: queued, taken by one worker at a time, told as a share and words.
-
-    A worker that dies lets its lease run out, and another one takes the job up again.
-    """
+class Job(Queued, Base):
+    """Long work on a delivery: queued, taken by one worker at a time, told as a share and words."""
 
     __tablename__ = "job"
     __table_args__ = (
@@ -130,15 +127,5 @@ class Job(Base):
     delivery_id: Mapped[BigInt]
     step: Mapped[str]
     args: Mapped[Json]
-    state: Mapped[str] = mapped_column(server_default=text("'queued'"))
-    share: Mapped[float] = mapped_column(server_default=text("0"))
-    words: Mapped[str] = mapped_column(server_default=text("''"))
-    cancel_asked: Mapped[bool] = mapped_column(server_default=text("false"))
-    attempts: Mapped[SmallInt] = mapped_column(server_default=text("0"))
-    worker: Mapped[str | None]
-    lease_until: Mapped[datetime | None]
-    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     author_id: Mapped[BigInt | None]
     created_at: Mapped[Now]
-    started_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]

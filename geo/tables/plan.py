@@ -27,13 +27,14 @@ from geo.tables.base import (
     Ids,
     Json,
     Now,
+    Queued,
     SeqKey,
     SmallInt,
     gist,
     one_of,
     refers_to,
 )
-from geo.terms import GridKind, PlanState, TaskState
+from geo.terms import GridKind, JobState, PlanState
 
 
 class Plan(Base):
@@ -210,16 +211,30 @@ class PlanComment(Base):
     resolved_at: Mapped[datetime | None]
 
 
-class PlanTask(Base):
-    """An edit that the worker was asked for: it cuts cells, or takes long."""
+class PlanTask(Queued, Base):
+    """What the worker was asked for: an edit that cuts cells or takes long, or a proposal."""
 
     __tablename__ = "plan_task"
     __table_args__ = (
         _of_plan(),
         refers_to("user_account", "asked_by"),
-        one_of("state", TaskState),
+        one_of("state", JobState),
+        CheckConstraint("share BETWEEN 0 AND 1", name="share"),
         Index("ix_plan_task_plan", "city_id", "plan_id", "task_id"),
-        Index("ix_plan_task_queued", "task_id", postgresql_where=text("state = 'queued'")),
+        Index(
+            "ix_plan_task_live",
+            "task_id",
+            postgresql_where=text("state IN ('queued', 'running')"),
+        ),
+        Index(
+            "uq_plan_task_proposal",
+            "city_id",
+            "plan_id",
+            unique=True,
+            postgresql_where=text(
+                "state IN ('queued', 'running') AND op IN ('propose_division', 'propose_net')"
+            ),
+        ),
     )
 
     city_id: Mapped[CityKey]
@@ -230,8 +245,29 @@ class PlanTask(Base):
     op: Mapped[str]
     args: Mapped[Json]
     versions: Mapped[Json]
-    state: Mapped[str] = mapped_column(server_default=text("'queued'"))
-    attempts: Mapped[SmallInt] = mapped_column(server_default=text("0"))
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    ended_at: Mapped[datetime | None]
+
+
+class PlanProposal(Base):
+    """What a task proposes for a plan: parts with their cells, their shapes, where grids went.
+
+    `parts` is what adopting it applies, `shapes` a FeatureCollection to be looked at, `crosswalk`
+    the account of each delivered grid where nets were merged.
+    """
+
+    __tablename__ = "plan_proposal"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["city_id", "task_id"], ["plan_task.city_id", "plan_task.task_id"], ondelete="CASCADE"
+        ),
+        _of_plan(),
+        Index("ix_plan_proposal_plan", "city_id", "plan_id"),
+    )
+
+    city_id: Mapped[CityKey]
+    task_id: Mapped[IdKey]
+    plan_id: Mapped[BigInt]
+    made_at: Mapped[Now]
+    parts: Mapped[Any] = mapped_column(JSONB)
+    shapes: Mapped[Any] = mapped_column(JSONB)
+    crosswalk: Mapped[Any | None] = mapped_column(JSONB)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Any
+from datetime import date
 
 from sqlalchemy import (
     BigInteger,
@@ -14,11 +13,10 @@ from sqlalchemy import (
     LargeBinary,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from geo.tables.base import Base, BigInt, CityKey, IdKey, Now, SmallInt, one_of, refers_to
-from geo.terms import PublicationState
+from geo.tables.base import Base, BigInt, CityKey, IdKey, Now, Queued, one_of, refers_to
+from geo.terms import JobState
 
 
 class PlanPost(Base):
@@ -42,7 +40,7 @@ class PlanPost(Base):
     to_grid: Mapped[BigInt | None]
 
 
-class Publication(Base):
+class Publication(Queued, Base):
     """A publication that was asked for: the worker takes it, and says what came of it.
 
     `content` is the hash of the plan as whoever asked saw it approved.
@@ -55,13 +53,14 @@ class Publication(Base):
         ),
         refers_to("user_account", "asked_by"),
         refers_to("net", "seq"),
-        one_of("state", PublicationState),
+        one_of("state", JobState),
+        CheckConstraint("share BETWEEN 0 AND 1", name="share"),
         Index(
-            "uq_publication_queued",
+            "uq_publication_live",
             "city_id",
             "plan_id",
             unique=True,
-            postgresql_where=text("state = 'queued'"),
+            postgresql_where=text("state IN ('queued', 'running')"),
         ),
     )
 
@@ -72,11 +71,7 @@ class Publication(Base):
     asked_at: Mapped[Now]
     effective_from: Mapped[date]
     content: Mapped[bytes] = mapped_column(LargeBinary)
-    state: Mapped[str] = mapped_column(server_default=text("'queued'"))
-    attempts: Mapped[SmallInt] = mapped_column(server_default=text("0"))
     seq: Mapped[int | None]
-    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    ended_at: Mapped[datetime | None]
 
 
 class Erratum(Base):

@@ -19,12 +19,13 @@ from tests.cities import tiny_dataset
 from tests.conftest import MigratedDatabase
 
 PROTECTED = (
-    "address", "app_secret", "area_grant", "audit", "audit_head", "cell_value", "delivery",
-    "delivery_change", "delivery_part", "household_place", "issue", "issue_contact", "issue_event",
+    "address", "answer_text", "app_secret", "area_grant", "audit", "audit_head", "cell_value", "delivery",
+    "delivery_change", "delivery_part", "export_sheet", "household_place", "issue", "issue_contact", "issue_event",
     "issue_second", "photo",
     "issue_month", "issue_square", "issue_stale", "job",
     "net_compound", "outbox", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",
-    "plan_post", "plan_task", "publication", "sign_in_attempt", "sign_in_link", "tombstone",
+    "plan_post", "plan_proposal", "plan_task", "publication", "sign_in_attempt",
+    "sign_in_link", "tombstone",
     "user_account", "user_session", "worker",
 )  # fmt: skip
 READ_BY_ALL = (
@@ -35,6 +36,8 @@ READ_BY_ALL = (
 """Policies guard what is written in them."""
 WRITTEN = {
     ("address", "DELETE"), ("address", "INSERT"), ("area_grant", "DELETE"),
+    ("answer_text", "DELETE"), ("answer_text", "INSERT"), ("answer_text", "UPDATE"),
+    ("export_sheet", "DELETE"), ("export_sheet", "INSERT"), ("export_sheet", "UPDATE"),
     ("area_grant", "INSERT"), ("category", "INSERT"), ("category", "UPDATE"),
     ("delivery", "INSERT"), ("erratum", "INSERT"), ("grid", "INSERT"), ("issue", "INSERT"),
     ("issue", "UPDATE"), ("issue_contact", "INSERT"), ("issue_event", "INSERT"),
@@ -48,7 +51,8 @@ WRITTEN = {
     ("plan_cell", "UPDATE"), ("plan_comment", "INSERT"), ("plan_comment", "UPDATE"),
     ("plan_edit", "INSERT"), ("plan_grid", "INSERT"),
     ("plan_grid", "UPDATE"), ("plan_post", "DELETE"), ("plan_post", "INSERT"),
-    ("plan_post", "UPDATE"), ("plan_task", "INSERT"), ("publication", "INSERT"),
+    ("plan_post", "UPDATE"), ("plan_task", "INSERT"),
+    ("plan_task", "UPDATE"), ("publication", "INSERT"),
     ("post", "INSERT"), ("post", "UPDATE"),
     ("sign_in_link", "INSERT"),
     ("station_kind", "INSERT"), ("station_kind", "UPDATE"), ("user_account", "INSERT"),

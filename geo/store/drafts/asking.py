@@ -1,13 +1,12 @@
 """Edits that the worker does: asked for by a member, done in that account's name, told afterwards.
 
 Cutting cells changes every net of the city, which the application may not write; dividing a grid
-takes long. A row is the wish, and the edit stands in the transaction that says it is done: a worker
-that dies leaves the row as it was, and the next one takes it up again.
+takes long. A row is the wish, and the edit stands in the transaction that says it is done; see
+`geo.store.jobs`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
@@ -15,41 +14,22 @@ from typing import Any, Final
 from sqlalchemy import Engine, insert, text
 from sqlalchemy.orm import Session
 
-from geo.db import Viewer, owner_transaction
-from geo.errors import DatabaseAwayError, ForbiddenError, NotFoundError, WanggeError
+from geo.db import Viewer
+from geo.errors import ConflictError, ForbiddenError, NotFoundError
 from geo.redraw.edits import SHAPED, exact, named
-from geo.saying import packed, unpacked
+from geo.saying import phrase, unpacked
+from geo.store import jobs
 from geo.store.drafts import dividing, editing, rows
-from geo.store.drafts.editing import UNDO, Applied, Versions
+from geo.store.drafts.editing import UNDO, Versions
+from geo.store.jobs import Hand, Queue, Taken, Told
 from geo.tables import PlanTask
-from geo.terms import Role, TaskState
+from geo.terms import Role
 
 MOST_ATTEMPTS: Final = 3
 
-_TAKE: Final = text("""
-    UPDATE plan_task AS t SET attempts = t.attempts + 1
-    FROM (
-        SELECT city_id, task_id FROM plan_task WHERE state = 'queued'
-        ORDER BY task_id LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) AS next
-    WHERE t.city_id = next.city_id AND t.task_id = next.task_id
-    RETURNING t.city_id, t.task_id, t.attempts
-""")
-_HOLD: Final = text("""
-    SELECT t.city_id, t.plan_id, t.asked_by, t.op, t.args, t.versions, a.role
-    FROM plan_task AS t
-    JOIN user_account AS a ON a.city_id = t.city_id AND a.user_id = t.asked_by
-        AND a.disabled_at IS NULL
-    WHERE t.city_id = :city AND t.task_id = :task AND t.state = 'queued'
-    FOR UPDATE OF t
-""")
-_END: Final = text("""
-    UPDATE plan_task SET state = :state, answer = CAST(:answer AS jsonb),
-        error = CAST(:error AS jsonb), ended_at = clock_timestamp()
-    WHERE city_id = :city AND task_id = :task AND state = 'queued'
-""")
 _TOLD: Final = text("""
-    SELECT task_id AS task, op, state, answer, error, asked_by, asked_at, ended_at
+    SELECT task_id AS task, op, state, share, words, cancel_asked, answer, error, asked_by,
+        asked_at, ended_at
     FROM plan_task WHERE city_id = :city AND plan_id = :plan AND task_id = :task
 """)
 
@@ -116,56 +96,55 @@ def told(session: Session, viewer: Viewer, plan_id: int, task: int) -> dict[str,
     found = session.execute(_TOLD, known).one_or_none()
     if found is None:
         raise NotFoundError(f"The plan has no task {task}.", task=task)
-    return {**found._mapping, "answer": unpacked(found.answer), "error": unpacked(found.error)}
+    words = phrase(found.words) if found.words else ""
+    plain = {"answer": unpacked(found.answer), "error": unpacked(found.error)}
+    return {**found._mapping, **plain, "words": words}
 
 
-def work(engine: Engine) -> bool:
+def cancel(session: Session, viewer: Viewer, plan_id: int, task: int) -> None:
+    """Ask the worker to leave a task off; the plan stays as it is.
+
+    Raises
+    ------
+    PlanNotFoundError, NotFoundError
+        If the viewer is a member of no such plan, or it has no such task.
+    ForbiddenError
+        If the viewer may not draw.
+    ConflictError
+        If the task has ended.
+    """
+    plan = rows.find(session, viewer, plan_id)
+    if viewer.user_id not in plan.drawers:
+        raise ForbiddenError("You are a member of this plan without the right to draw.")
+    state = told(session, viewer, plan_id, task)["state"]
+    which = (
+        PlanTask.city_id == plan.city_id, PlanTask.plan_id == plan_id, PlanTask.task_id == task,
+    )  # fmt: skip
+    if not jobs.ask_to_cancel(session, PlanTask, *which):
+        raise ConflictError(phrase("This task has ended already."), state=state, reason="ended")
+
+
+# ---- the worker ----------------------------------------------------------------------------------
+
+
+def work(engine: Engine, hand: Hand | None = None) -> bool:
     """Do the next edit that was asked for; say whether there was one; the owner's work."""
-    with owner_transaction(engine) as session:
-        row = session.execute(_TAKE).one_or_none()
-    if row is None:
-        return False
-    known = {"city": row.city_id, "task": row.task_id}
-    if row.attempts > MOST_ATTEMPTS:
-        _fail(engine, known, {"code": "crashed", "message": "The work broke off; nothing changed."})
-        return True
-    try:
-        with owner_transaction(engine) as session:
-            _do(session, known)
-    except DatabaseAwayError:
-        raise
-    except WanggeError as error:
-        _fail(engine, known, {"code": error.code, "message": error.message, **error.data})
-    except Exception as error:
-        name = type(error).__name__
-        message = f"Something unexpected went wrong ({name}); nothing was changed."
-        _fail(engine, known, {"code": "unexpected", "message": message})
-        raise
-    return True
+    return jobs.work(engine, QUEUE, hand) is not None
 
 
-def _do(session: Session, known: dict[str, Any]) -> None:
-    wish = session.execute(_HOLD, known).one_or_none()
-    if wish is None:
-        return
-    viewer = Viewer(Role(wish.role), wish.city_id, wish.asked_by)
-    done = _done(session, viewer, wish)
-    answer = json.dumps(packed(asdict(done)), ensure_ascii=False, default=str)
-    state = TaskState.DONE.value
-    session.execute(_END, {**known, "state": state, "answer": answer, "error": None})
+def _do(session: Session, job: Taken, told: Told) -> dict[str, Any]:
+    row = job.row
+    role = jobs.asker(session, job.city_id, row["asked_by"])
+    viewer = Viewer(Role(role), job.city_id, row["asked_by"])
+    versions = {int(grid): int(number) for grid, number in row["versions"].items()}
+    plan_id, op, args = row["plan_id"], row["op"], row["args"]
+    if op == UNDO:
+        done = editing.undo(session, viewer, plan_id)
+    elif op == dividing.DIVIDE:
+        done = dividing.divide(session, viewer, plan_id, args, versions, told.note)
+    else:
+        done = editing.apply(session, viewer, plan_id, op, args, versions)
+    return {"answer": jobs.plain(asdict(done))}
 
 
-def _done(session: Session, viewer: Viewer, wish: Any) -> Applied:
-    versions = {int(grid): int(number) for grid, number in wish.versions.items()}
-    if wish.op == UNDO:
-        return editing.undo(session, viewer, wish.plan_id)
-    if wish.op == dividing.DIVIDE:
-        return dividing.divide(session, viewer, wish.plan_id, wish.args, versions)
-    return editing.apply(session, viewer, wish.plan_id, wish.op, wish.args, versions)
-
-
-def _fail(engine: Engine, known: dict[str, Any], error: dict[str, Any]) -> None:
-    state = TaskState.FAILED.value
-    told = json.dumps(packed(error), ensure_ascii=False, default=str)
-    with owner_transaction(engine) as session:
-        session.execute(_END, {**known, "state": state, "answer": None, "error": told})
+QUEUE: Final = Queue(PlanTask, "task_id", 7212, MOST_ATTEMPTS, _do)

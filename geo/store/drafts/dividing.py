@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +22,8 @@ FIELDS: Final = frozenset({"grid", "n", "seed", "names", "keep", "below", "kind"
 MOST_PARTS: Final = 100
 MOST_CELLS: Final = 20_000
 TOLERANCE: Final = 0.05
+
+Progress = Callable[[str, float], None]
 
 
 def demand(args: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -45,7 +47,12 @@ def demand(args: Mapping[str, Any]) -> tuple[int, int, int]:
 
 
 def divide(
-    session: Session, viewer: Viewer, plan_id: int, args: Mapping[str, Any], versions: Versions
+    session: Session,
+    viewer: Viewer,
+    plan_id: int,
+    args: Mapping[str, Any],
+    versions: Versions,
+    progress: Progress | None = None,
 ) -> Applied:
     """Divide a leaf grid into `n` contiguous parts of about the same households.
 
@@ -54,6 +61,8 @@ def divide(
     args : mapping
         `grid`, `n`, `seed`; `names`, `keep`, `below` and `kind` as for a split. The log keeps the
         cells of the parts.
+    progress : callable, optional
+        Takes the step and its share, 0 to 1; what it raises ends the work.
 
     Raises
     ------
@@ -89,7 +98,8 @@ def divide(
     }
     found = ground_of(ground.shapes, heft, np.zeros(len(heft), dtype=np.int64), **lines)
     wishes = Wishes(target=(float(heft.sum()) / n,), tolerance=(TOLERANCE,))
-    labels = found.labels(divided(found.graph, wishes, parts=n, seed=seed).labels)
+    made = divided(found.graph, wishes, parts=n, seed=seed, progress=progress)
+    labels = found.labels(made.labels)
     names = ground.shapes.index.to_numpy()
     parts = [names[labels == part].tolist() for part in np.unique(labels)]
     rest = {name: args[name] for name in ("names", "keep", "below", "kind") if name in args}

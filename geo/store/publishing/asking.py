@@ -1,11 +1,7 @@
-"""Publications asked for and done: a row is the wish, its transaction is the publication itself.
-
-A worker that dies leaves the row as it was, and the next one takes it up again.
-"""
+"""Publications asked for and done: a row is the wish; see `geo.store.jobs`."""
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import Any, Final
 
@@ -14,39 +10,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer, owner_transaction
-from geo.errors import ConflictError, DatabaseAwayError, StaleEditError, WanggeError
-from geo.saying import packed
-from geo.store import audit
+from geo.errors import ConflictError, StaleEditError
+from geo.store import audit, jobs
 from geo.store.drafts import rows, states
+from geo.store.jobs import Hand, Queue, Taken, Told
 from geo.store.publishing import handing, settling, turning, writing
 from geo.store.publishing.content import content_of
 from geo.tables import Publication
-from geo.terms import PlanState, PublicationState, Role
+from geo.terms import PlanState, Role
 
 MOST_ATTEMPTS: Final = 3
 
-_TAKE: Final = text("""
-    UPDATE publication AS p SET attempts = p.attempts + 1
-    FROM (
-        SELECT city_id, publication_id FROM publication WHERE state = 'queued'
-        ORDER BY publication_id LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) AS next
-    WHERE p.city_id = next.city_id AND p.publication_id = next.publication_id
-    RETURNING p.city_id, p.publication_id, p.attempts
-""")
-_HOLD: Final = text("""
-    SELECT p.city_id, p.plan_id, p.asked_by, p.effective_from, p.content, a.role
-    FROM publication AS p
-    JOIN user_account AS a ON a.city_id = p.city_id AND a.user_id = p.asked_by
-        AND a.disabled_at IS NULL
-    WHERE p.city_id = :city AND p.publication_id = :publication AND p.state = 'queued'
-    FOR UPDATE OF p
-""")
-_DONE: Final = text("""
-    UPDATE publication SET state = :state, seq = :seq, error = CAST(:error AS jsonb),
-        ended_at = clock_timestamp()
-    WHERE city_id = :city AND publication_id = :publication AND state = 'queued'
-""")
 _CANCEL: Final = text("SELECT cancel_net(CAST(:city AS smallint), :seq, :actor)")
 
 
@@ -144,49 +118,24 @@ _NET: Final = text("""
 # ---- the worker ----------------------------------------------------------------------------------
 
 
-def work(engine: Engine) -> bool:
+def work(engine: Engine, hand: Hand | None = None) -> bool:
     """Do the next publication that was asked for; say whether there was one."""
-    with owner_transaction(engine) as session:
-        row = session.execute(_TAKE).one_or_none()
-    if row is None:
-        return False
-    known = {"city": row.city_id, "publication": row.publication_id}
-    if row.attempts > MOST_ATTEMPTS:
-        _fail(engine, known, {"code": "crashed", "message": "The work broke off; nothing changed."})
-        return True
-    try:
-        with owner_transaction(engine) as session:
-            _publish(session, known)
-    except DatabaseAwayError:
-        raise
-    except WanggeError as error:
-        _fail(engine, known, {"code": error.code, "message": error.message, **error.data})
-    except Exception as error:
-        name = type(error).__name__
-        told = f"Something unexpected went wrong ({name}); nothing was changed."
-        _fail(engine, known, {"code": "unexpected", "message": told})
-        raise
-    return True
+    return jobs.work(engine, QUEUE, hand) is not None
 
 
-def _publish(session: Session, known: dict[str, Any]) -> None:
-    wish = session.execute(_HOLD, known).one_or_none()
-    if wish is None:
-        return
-    viewer = Viewer(Role(wish.role), wish.city_id, wish.asked_by)
-    done = writing.publish(session, viewer, wish.plan_id, wish.effective_from, bytes(wish.content))
-    state = PublicationState.DONE.value
-    session.execute(_DONE, {**known, "state": state, "seq": done.seq, "error": None})
+def _publish(session: Session, job: Taken, told: Told) -> dict[str, Any]:
+    row = job.row
+    role = jobs.asker(session, job.city_id, row["asked_by"])
+    viewer = Viewer(Role(role), job.city_id, row["asked_by"])
+    content = bytes(row["content"])
+    done = writing.publish(session, viewer, row["plan_id"], row["effective_from"], content)
+    return {"seq": done.seq}
 
 
-def _fail(engine: Engine, known: dict[str, Any], error: dict[str, Any]) -> None:
-    told = json.dumps(packed(error), ensure_ascii=False, default=str)
-    state = PublicationState.FAILED.value
-    with owner_transaction(engine) as session:
-        session.execute(_DONE, {**known, "state": state, "seq": None, "error": told})
+QUEUE: Final = Queue(Publication, "publication_id", 7213, MOST_ATTEMPTS, _publish)
 
 
-def keep_up(engine: Engine) -> bool:
+def keep_up(engine: Engine, hand: Hand | None = None) -> bool:
     """Publish what was asked for, begin nets whose day has come, let closed rows follow.
 
     Returns
@@ -194,7 +143,7 @@ def keep_up(engine: Engine) -> bool:
     bool
         Whether there was anything to do; the worker comes back at once then.
     """
-    if work(engine):
+    if work(engine, hand):
         return True
     with owner_transaction(engine) as session:
         cities = handing.waiting(session)
