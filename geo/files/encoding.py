@@ -24,6 +24,8 @@ WESTERN: Final = "ISO-8859-1"
 #: Most texts that a decision rests on; there are never fewer where the file has fewer.
 MOST_TEXTS: Final = 20_000
 ROWS_AT_ONCE: Final = 20_000
+CUT_OFF: Final = ("unexpected end of data", "incomplete multibyte sequence")
+"""What Python's decoders say of a text that ends inside a letter."""
 
 #: What a .cpg file says -> the encoding; others are taken by their own name.
 _CODE_PAGES: Final[dict[str, str]] = {
@@ -128,7 +130,7 @@ def _unlike(declared: str | None, why: str) -> str:
 def _fits(encoding: str, texts: Sequence[bytes], in_utf8: bool) -> bool:
     """Say whether texts agree with a declaration; one that fits anything has to look right too."""
     if encoding == UTF8:
-        return in_utf8
+        return in_utf8 or _decodes(texts, UTF8)
     if in_utf8:
         return False
     one_byte = encoding.upper().startswith(("CP125", "ISO-8859", "ISO8859", "WINDOWS-125"))
@@ -141,15 +143,11 @@ def _decodes(texts: Sequence[bytes], encoding: str) -> bool:
 
 def _decodable(text: bytes, encoding: str) -> bool:
     """Say whether a text decodes; one that was cut off inside its last letter counts."""
-    for cut in range(4):
-        try:
-            text[: len(text) - cut].decode(encoding)
-        except UnicodeDecodeError as error:
-            if error.start < len(text) - 4:
-                return False
-        else:
-            return True
-    return False
+    try:
+        text.decode(encoding)
+    except UnicodeDecodeError as error:
+        return error.reason in CUT_OFF
+    return True
 
 
 def _is_utf8(texts: Sequence[bytes]) -> bool:
@@ -218,9 +216,12 @@ CHARACTERS_AT_ONCE: Final = 2**20
 def in_utf8(path: Path, folder: Path) -> tuple[Path, EncodingFact]:
     """Return a text file in UTF-8: itself, or what was written of it below `folder`.
 
-    GeoJSON and KML are UTF-8 by their standards, and some offices write them in GBK all the same.
+    GeoJSON and KML are UTF-8 by their standards, and some offices write them in GBK all the same:
+    what is valid UTF-8 is read as such, were it a single letter.
     """
-    fact = of_text(path)
+    fact = of_text(path, UTF8)
+    if fact.reason == "declared_lies":  # nobody declared it: the standard did
+        fact = of_text(path)
     if fact.used in (UTF8, "utf-8-sig") or fact.reason == "plain":
         return path, EncodingFact(UTF8)
     target = Path(mkdtemp(dir=folder)) / path.name
@@ -235,7 +236,7 @@ def in_utf8(path: Path, folder: Path) -> tuple[Path, EncodingFact]:
     return target, fact
 
 
-def of_text(path: Path) -> EncodingFact:
+def of_text(path: Path, declared: str | None = None) -> EncodingFact:
     """Return the encoding of a text file by its mark or by all of its bytes."""
     with path.open("rb") as file:
         head = file.read(4)
@@ -254,4 +255,4 @@ def of_text(path: Path) -> EncodingFact:
                 texts.append(line.strip())
                 if len(texts) >= MOST_TEXTS:
                     break
-    return decide(texts, None)
+    return decide(texts, declared)

@@ -66,6 +66,29 @@ def test_the_one_word_that_is_valid_in_both_is_read_as_offices_write_it() -> Non
     assert decide(["联通".encode("gbk")], None).used == "GB18030"
 
 
+@pytest.mark.parametrize("text", ["Museo de Peñón", "é", "東", "Łódź"])
+def test_what_is_declared_and_decodes_is_believed_were_it_one_letter(text: str) -> None:
+    fact = decide([b"plain", text.encode()], "UTF-8")
+    assert (fact.used, fact.reason) == ("UTF-8", "declared"), fact.why
+
+
+@pytest.mark.parametrize("text", ["东里", "里", "社区"])
+def test_a_short_name_in_gbk_is_no_utf8_whatever_is_declared(text: str) -> None:
+    fact = decide([text.encode("gb18030")], "UTF-8")
+    assert (fact.used, fact.reason) == ("GB18030", "declared_lies"), fact.why
+
+
+def test_geojson_with_a_single_letter_beyond_ascii_is_what_its_standard_says(
+    tmp_path: Path, read: Any, understand: Any
+) -> None:
+    path = tmp_path / "a.geojson"
+    told = json.loads(collection())
+    told["features"][0]["properties"]["name"] = "Josée's"
+    path.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
+    assert understand(path).layers[0].encoding.used == "UTF-8"
+    assert read(path, columns={"name": "name"}, datum="wgs84").frame["name"].iloc[0] == "Josée's"
+
+
 def test_a_lying_cpg_is_said_and_the_names_are_right(
     tmp_path: Path, read: Any, understand: Any
 ) -> None:
