@@ -31,8 +31,8 @@ OVERLAP: Final = 0.5
 """Share of the ground of the larger of two buildings that makes a proposal."""
 REACH_M: Final = 30.0
 """How far a station or a street may have moved when its name is the same."""
-SAME_M: Final = 1e-3
-"""Vertices that moved by less did not move."""
+SAME_M: Final = 0.02
+"""Vertices that moved by less did not move: 7 digits of a degree round by half a centimetre."""
 PAIRS: Final = (
     "standing",
     "delivered",
@@ -182,7 +182,7 @@ def match_features(
 
     Areas without a common code are paired when they share at least `overlap` of the larger one;
     points and lines when they lie within `reach_m` of each other and have the same name, or at the
-    same place (1 mm).
+    same place (2 cm).
 
     Parameters
     ----------
@@ -544,7 +544,7 @@ def _plain(value: Any) -> Any:
 
 
 def _still(one: Shapes, two: Shapes) -> NDArray[np.bool_]:
-    """Say which shapes have the same vertices within a millimetre, wherever their rings begin."""
+    """Say which shapes have the same vertices, wherever their rings begin."""
     still = np.array(shapely.equals_exact(one, two, SAME_M))
     rest = np.flatnonzero(~still)
     still[rest] = shapely.equals_exact(
@@ -557,9 +557,21 @@ def _moved_areas(one: Shapes, two: Shapes) -> Floats:
     moved = np.zeros(len(one))
     rest = np.flatnonzero(~_still(one, two))
     moved[rest] = shapely.area(shapely.symmetric_difference(one[rest], two[rest]))
-    slack = SAME_M * shapely.length(one)
-    moved[moved <= slack] = 0.0
+    slack = SAME_M * np.maximum(shapely.length(one[rest]), shapely.length(two[rest]))
+    little = rest[moved[rest] <= slack]
+    moved[little[_along(one[little], two[little])]] = 0.0
     return moved
+
+
+def _along(one: Shapes, two: Shapes) -> NDArray[np.bool_]:
+    """Say which areas have the same rim: each corner of either lies on the rim of the other."""
+    along = np.ones(len(one), dtype=np.bool_)
+    for corners, rims in ((one, shapely.boundary(two)), (two, shapely.boundary(one))):
+        shapely.prepare(rims)
+        places, of = shapely.get_coordinates(corners, return_index=True)
+        away = ~shapely.dwithin(rims[of], shapely.points(places), SAME_M)
+        along[of[away]] = False
+    return along
 
 
 def _moved_lines(one: Shapes, two: Shapes) -> Floats:

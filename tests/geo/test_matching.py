@@ -11,7 +11,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shapely import LineString, Point, box
+from shapely import LineString, Point, Polygon, box
 
 from geo.errors import TopologyError
 from geo.matching import VERDICTS, Difference, match_features, match_grids
@@ -121,6 +121,42 @@ def test_buildings_by_overlap() -> None:
     assert found.pairs["moved"].tolist()[:2] == pytest.approx([20, 80])
     strict = match_features(standing, delivered, "areas", overlap=0.7)
     assert strict.counts() == {"same": 0, "changed": 1, "new": 2, "gone": 2, "proposed": 1}
+
+
+def test_what_was_written_with_seven_digits_is_the_same() -> None:
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    rings = [np.column_stack([np.cos(angle), np.sin(angle)]) * 30 + (90 * n, 0) for n in range(9)]
+    standing = frame([Polygon(ring) for ring in rings], code=[str(n) for n in range(9)], name="")
+    rounded = standing.to_crs(4326)
+    rounded.geometry = shapely.set_precision(rounded.geometry, 1e-7, mode="pointwise")
+    found = match_features(standing, rounded.to_crs(standing.crs), "areas")
+    assert found.counts()["same"] == 9
+    assert (found.pairs["moved"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        box(0, 0, 20, 10).union(box(20, 4, 20.5, 4.5)),
+        box(0, 0, 20.03, 10),
+        box(0, 0, 20, 10).difference(box(9, 4.9, 9.2, 5.1)),
+    ],
+    ids=["a step", "three centimetres", "a shaft"],
+)
+def test_a_small_change_of_a_building_is_one(other: Polygon) -> None:
+    standing = frame([box(0, 0, 20, 10)], code=["1"], name=["a"])
+    found = match_features(standing, frame([other], code=["1"], name=["a"]), "areas")
+    assert found.counts()["changed"] == 1
+    assert found.pairs["moved"].iloc[0] == pytest.approx(other.symmetric_difference(
+        box(0, 0, 20, 10)).area)  # fmt: skip
+
+
+def test_the_same_corners_in_another_order_are_another_shape() -> None:
+    one = Polygon([(0, 0), (10, 0), (5, 2), (5, 10)])
+    two = Polygon([(0, 0), (5, 2), (10, 0), (5, 10)])
+    found = match_features(frame([one], code=["1"], name=["a"]),
+                           frame([two], code=["1"], name=["a"]), "areas")  # fmt: skip
+    assert found.counts()["changed"] == 1
 
 
 def test_stations_and_streets_by_name_and_nearness() -> None:
