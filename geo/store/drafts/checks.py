@@ -67,9 +67,9 @@ _UP = text("""
         SELECT g.grid_id AS leaf, g.grid_id, g.parent_id, g.parts FROM plan_grid AS g
         WHERE g.city_id = :city AND g.plan_id = :plan AND g.grid_id = ANY (:leaves)
         UNION ALL
-        SELECT u.leaf, g.grid_id, g.parent_id, u.parts FROM up AS u
-        JOIN plan_grid AS g ON g.city_id = :city AND g.plan_id = :plan
-            AND g.grid_id = u.parent_id
+        SELECT u.leaf, g.grid_id, g.parent_id, u.parts FROM up AS u, LATERAL (
+            SELECT x.grid_id, x.parent_id FROM plan_grid AS x WHERE x.city_id = :city
+                AND x.plan_id = :plan AND x.grid_id = u.parent_id OFFSET 0) AS g
     )
     SELECT leaf, grid_id, parts FROM up
 """)
@@ -77,9 +77,9 @@ _LEAVES = text("""
     WITH RECURSIVE below AS (
         SELECT CAST(:grid AS bigint) AS grid_id
         UNION
-        SELECT g.grid_id FROM below AS b
-        JOIN plan_grid AS g ON g.city_id = :city AND g.plan_id = :plan
-            AND g.parent_id = b.grid_id AND NOT g.ended
+        SELECT g.grid_id FROM below AS b, LATERAL (
+            SELECT x.grid_id FROM plan_grid AS x WHERE x.city_id = :city AND x.plan_id = :plan
+                AND x.parent_id = b.grid_id AND NOT x.ended OFFSET 0) AS g
     )
     SELECT grid_id FROM below
 """)

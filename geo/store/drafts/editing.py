@@ -43,6 +43,12 @@ ATTEMPTS: Final = 4
 UNDO: Final = "undo"
 RETURN: Final = "return"
 
+_BY_KEY = text("""
+    SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+""")
+"""An edit reads a few rows of tables of a whole city: by their keys, whatever a planner that
+knows nothing of neighbours in space expects."""
+
 Make = Callable[[Scene], Change]
 Versions = Mapping[int, int]
 
@@ -273,6 +279,7 @@ def _demand_last(session: Session, draft: Draft, last: int) -> None:
 
 def _carry_out(session: Session, viewer: Viewer, plan_id: int, wish: _Wish) -> Applied:
     hold_cells(session, viewer.city_id or 0)
+    session.execute(_BY_KEY)
     draft = rows.drawn_on(session, viewer, plan_id)
     scene, change, held = _locked(session, draft, wish)
     if change.empty:

@@ -26,24 +26,29 @@ _NAMED = text("""
     ), below AS (
         SELECT a.grid_id, 0 AS depth FROM asked AS a
         UNION
-        SELECT g.grid_id, b.depth + 1 FROM below AS b
-        JOIN plan_grid AS g ON g.city_id = :city AND g.plan_id = :plan
-            AND g.parent_id = b.grid_id AND NOT g.ended
+        SELECT g.grid_id, b.depth + 1 FROM below AS b, LATERAL (
+            SELECT x.grid_id FROM plan_grid AS x WHERE x.city_id = :city AND x.plan_id = :plan
+                AND x.parent_id = b.grid_id AND NOT x.ended OFFSET 0) AS g
         WHERE CAST(:deep AS boolean) OR b.depth = 0
     ), above AS (
         SELECT grid_id FROM asked
         UNION
         SELECT unnest(CAST(:holders AS bigint[]))
         UNION
-        SELECT g.parent_id FROM above AS a
-        JOIN plan_grid AS g ON g.city_id = :city AND g.plan_id = :plan AND g.grid_id = a.grid_id
-        WHERE g.parent_id IS NOT NULL
+        SELECT g.parent_id FROM above AS a, LATERAL (
+            SELECT x.parent_id FROM plan_grid AS x WHERE x.city_id = :city AND x.plan_id = :plan
+                AND x.grid_id = a.grid_id AND x.parent_id IS NOT NULL OFFSET 0) AS g
     )
-    SELECT g.grid_id, g.level, g.parent_id, g.name, g.kind, g.ended, g.parts, g.parts_reason,
-        g.code_range
-    FROM plan_grid AS g WHERE g.city_id = :city AND g.plan_id = :plan AND g.grid_id IN (
-        SELECT grid_id FROM below UNION SELECT grid_id FROM above)
+    SELECT g.* FROM (SELECT grid_id FROM below UNION SELECT grid_id FROM above) AS known,
+        LATERAL (
+            SELECT x.grid_id, x.level, x.parent_id, x.name, x.kind, x.ended, x.parts,
+                x.parts_reason, x.code_range
+            FROM plan_grid AS x WHERE x.city_id = :city AND x.plan_id = :plan
+                AND x.grid_id = known.grid_id OFFSET 0) AS g
 """)
+"""Row after row by its key (`OFFSET 0` keeps it so): without figures of a plan just opened, the
+planner takes it for one row and would read it whole for each."""
+
 _OWNERS = text("""
     SELECT c.cell_id, coalesce(d.grid_id, n.grid_id, :reserve) AS grid_id
     FROM cell AS c
