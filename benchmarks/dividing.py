@@ -26,7 +26,7 @@ from geo.partition import CellGraph, Wishes, balanced_parts, cell_graph, divide,
 from geo.partition.dividing import aim_of, part_range
 from geo.partition.graph import Piece, pieces
 from geo.partition.kernel import settle
-from geo.partition.seeds import multilevel
+from geo.partition.seeds import bisected
 from geo.partition.state import mend, new_state, reckon
 from geo.topology import adjacency
 
@@ -216,7 +216,7 @@ def repaired(piece: Piece, wishes: Wishes, cut: Cut, number: int, start: int) ->
 
 def metis(piece: Piece, number: int, start: int) -> Ints | None:
     """Cut by METIS' recursive bisection."""
-    return multilevel(piece.net, number, start)
+    return bisected(piece.net, number, start)
 
 
 def kahip(piece: Piece, number: int, start: int) -> Ints | None:

@@ -16,7 +16,8 @@ from geo.errors import InvalidInputError
 from geo.partition import kernel
 from geo.partition.graph import CellGraph, Piece, cell_graph, pieces
 from geo.partition.objective import Score, Wishes, score
-from geo.partition.seeds import multilevel
+from geo.partition.overlay import overlaid
+from geo.partition.seeds import bisected, loose
 from geo.partition.state import Aim, Course, State, mend, new_state, reckon
 
 Floats = NDArray[np.float64]
@@ -27,11 +28,14 @@ Answer = TypeVar("Answer")
 STEP: Final = "divide"
 TRIES_A_CALL: Final = 2_000_000
 """Cells tried between two looks at whether somebody cancelled."""
-SEEDS_A_CHAIN: Final = 8
 LONG_CELLS: Final = 400
 """Cells from which one long chain is worth more than several."""
 COARSE_CELLS: Final = 100
 """Cells a part from which a division is coarse: the border counts more than single cells."""
+LAYERS: Final = 16
+"""Multilevel divisions that are laid over each other for a coarse one."""
+TREE_LAYERS: Final = 4
+"""The same of random trees, where METIS is not installed: each of them takes longer."""
 MULTILEVEL_PARTS: Final = 8
 """Parts from which a multilevel cut is one of the beginnings."""
 SEED_BITS: Final = (1 << 62) - 1
@@ -61,6 +65,9 @@ class Effort:
 
 QUICK: Final = Effort()
 THOROUGH: Final = Effort(chains=4, steps=40, trees=1.5)
+COARSE: Final = Effort(chains=1, steps=150, sweeps=20.0, trees=4.0, hot=5.0, cold=0.2)
+POLISH: Final = Effort(chains=1, steps=10, sweeps=3.0, trees=0.0, hot=1.0, cold=0.1)
+"""The two courses of a coarse division; their temperatures are in mean prices of a border."""
 
 
 @dataclass(frozen=True)
@@ -250,6 +257,8 @@ def _solved(
     if high == 1 and (given is not None or piece.weight.sum() <= 0):
         return np.zeros(len(piece.cells), dtype=np.int64)
     aim = aim_of(wishes, low, high) if given is None else aim_of(wishes, given, given, slack=0)
+    if high > 1 and len(piece.cells) >= COARSE_CELLS * high:
+        return _coarse(piece, aim, (low, high), seed, effort, over)
     best, least = np.zeros(len(piece.cells), dtype=np.int64), np.inf
     course = _course(piece, high, effort)
     for chain in range(course.chains):
@@ -262,38 +271,78 @@ def _solved(
 
 
 def _course(piece: Piece, parts: int, effort: Effort) -> Effort:
-    """Fit an effort to a piece: many parts want one long chain, coarse parts a cool one."""
+    """Fit an effort to a piece: many parts want one long chain, but several in small pieces."""
     if parts < MULTILEVEL_PARTS:
         return effort
     chains = effort.chains * 2 if len(piece.cells) <= LONG_CELLS else max(effort.chains // 2, 1)
-    long = replace(effort, chains=chains, steps=effort.steps * 3 // 2)
-    if len(piece.cells) < COARSE_CELLS * parts:
-        return long
-    border = float(piece.net.price.mean())
-    return replace(long, trees=effort.trees / 10, hot=border * 2.0, cold=border / 10.0)
+    return replace(effort, chains=chains, steps=effort.steps * 3 // 2)
 
 
 def _begun(piece: Piece, aim: Aim, parts: int, seed: int, chain: int, effort: Effort) -> State:
-    """Return a first division: of random trees, or the best of several by METIS."""
+    """Return a first division: of random trees, or in every second chain by METIS."""
     state = new_state(piece.net, min(aim.most, len(piece.cells)), seed)
-    coarse = parts >= MULTILEVEL_PARTS and len(piece.cells) >= COARSE_CELLS * parts
-    best, least = None, np.inf
-    tries = SEEDS_A_CHAIN * effort.chains if coarse else chain % 2
-    for number in range(tries if parts >= MULTILEVEL_PARTS else 0):
-        found = multilevel(piece.net, parts, seed + number)
-        if found is None:
-            break
-        state.part[:] = found
-        mend(piece.net, state)
-        reckon(piece.net, aim, state)
-        if state.held[1] < least and state.held[0] == parts:
-            best, least = state.part.copy(), float(state.held[1])
-    if best is None:
-        kernel.plant(piece.net, aim, state, parts)
-        return state
-    state.part[:] = best
-    reckon(piece.net, aim, state)
+    if parts >= MULTILEVEL_PARTS and chain % 2:
+        found = bisected(piece.net, parts, seed)
+        if found is not None and _taken(piece, aim, state, found, parts):
+            return state
+    kernel.plant(piece.net, aim, state, parts)
     return state
+
+
+def _taken(piece: Piece, aim: Aim, state: State, found: Ints, parts: int) -> bool:
+    """Take a division after making its parts whole; say whether it still has so many."""
+    state.part[:] = found
+    mend(piece.net, state)
+    reckon(piece.net, aim, state)
+    return int(state.held[0]) == parts
+
+
+def _coarse(
+    piece: Piece, aim: Aim, range_: tuple[int, int], seed: int, effort: Effort, over: Event
+) -> Ints:
+    """Return the parts of a piece of which each has many cells: a chain on what layers agree on."""
+    best, least = np.zeros(len(piece.cells), dtype=np.int64), np.inf
+    for chain in range(max(effort.chains // 2, 1)):
+        mixed = ((seed * 1_000_003 + piece.number) * 64 + chain) & SEED_BITS
+        parts = range_[chain % 2]
+        layers = _layers(piece, aim, parts, mixed, over)
+        if over.is_set():
+            return best
+        rough, node = overlaid(piece, layers)
+        state = new_state(rough.net, min(aim.most, len(rough.cells)), mixed)
+        kernel.plant(rough.net, aim, state, parts)
+        chained(rough, aim, state, _scaled(COARSE, rough, effort), over)
+        fine = new_state(piece.net, min(aim.most, len(piece.cells)), mixed)
+        fine.part[:] = state.part[node]
+        reckon(piece.net, aim, fine)
+        chained(piece, aim, fine, _scaled(POLISH, piece, effort), over)
+        if fine.held[1] < least:
+            best, least = fine.part.copy(), float(fine.held[1])
+    return best
+
+
+def _layers(piece: Piece, aim: Aim, parts: int, seed: int, over: Event) -> list[Ints]:
+    """Return divisions that differ: by METIS, or of random trees where it is not installed."""
+    found: list[Ints] = []
+    for number in range(LAYERS):
+        if over.is_set():
+            break
+        layer = loose(piece.net, parts, seed + number, number)
+        if layer is None:
+            break
+        found.append(layer)
+    state = new_state(piece.net, min(aim.most, len(piece.cells)), seed)
+    while len(found) < TREE_LAYERS and not over.is_set():
+        kernel.plant(piece.net, aim, state, parts)
+        found.append(state.part.copy())
+    return found
+
+
+def _scaled(course: Effort, piece: Piece, effort: Effort) -> Effort:
+    """Return a course whose temperatures are told in mean prices of a piece's borders."""
+    price = float(piece.net.price.mean())
+    steps = course.steps * effort.steps // QUICK.steps
+    return replace(course, steps=steps, hot=course.hot * price, cold=course.cold * price)
 
 
 def aim_of(wishes: Wishes, low: int, high: int, *, slack: int = 1) -> Aim:

@@ -18,7 +18,11 @@ STEPS_OF_WEIGHT: Final = 1_000_000
 LARGEST_SEED: Final = 2**31 - 1
 
 
-def multilevel(net: Net, parts: int, seed: int) -> Ints | None:
+LOOSE: Final = (60, 100, 150)
+"""Thousandths that parts of a layer may be off: layers that differ have borders to choose from."""
+
+
+def bisected(net: Net, parts: int, seed: int) -> Ints | None:
     """Return a division by METIS' recursive bisection, or None where it is not installed.
 
     Parameters
@@ -34,20 +38,32 @@ def multilevel(net: Net, parts: int, seed: int) -> Ints | None:
     ndarray of int, shape (n,), or None
         Parts 0 .. parts - 1; some may be of several pieces, or empty.
     """
+    return _multilevel(net, parts, seed, recursive=True)
+
+
+def loose(net: Net, parts: int, seed: int, number: int) -> Ints | None:
+    """Return one of several divisions by METIS that differ in method and evenness, or None.
+
+    Parameters and result as of `bisected`; `number` counts the divisions from 0.
+    """
+    slack = LOOSE[number % len(LOOSE)]
+    return _multilevel(net, parts, seed, recursive=number % 2 == 0, ufactor=slack)
+
+
+def _multilevel(net: Net, parts: int, seed: int, *, recursive: bool, **options: int) -> Ints | None:
     metis = _metis()
     if metis is None:
         return None
     if parts <= 1:
         return np.zeros(len(net.begin) - 1, dtype=np.int64)
     weight = net.weight[:, 0]
-    options = metis.Options(seed=seed % LARGEST_SEED)
     _, found = metis.part_graph(
         parts,
         adjacency=metis.CSRAdjacency(net.begin, net.near),
         vweights=_whole(weight, float(weight.sum())),
         eweights=_whole(net.price, float(net.price.max(initial=0.0)) * 100.0),
-        recursive=True,
-        options=options,
+        recursive=recursive,
+        options=metis.Options(seed=seed % LARGEST_SEED, **options),
     )
     return np.asarray(found, dtype=np.int64)
 

@@ -18,7 +18,8 @@ from geo.partition import (
     divide,
     score,
 )
-from geo.partition.graph import components
+from geo.partition.graph import components, pieces
+from geo.partition.overlay import overlaid
 from geo.topology import adjacency
 from tests.coverages import voronoi
 
@@ -176,3 +177,29 @@ def test_progress_is_told_and_what_it_raises_ends_the_work() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         divide(graph, Wishes((60.0,), (0.2,)), progress=stop)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_coarse_parts_are_made_of_layers_with_metis_and_without(
+    installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not installed:
+        monkeypatch.setattr("geo.partition.seeds._metis", lambda: None)
+    graph = town(1200, seed=6)
+    wishes = Wishes(target=(graph.total / 6,), tolerance=(0.1,))
+    found = divide(graph, wishes, parts=6, seed=2)
+    assert_whole(graph, found.labels)
+    assert len(found.score.units) == 6 and found.score.good == 1.0
+    assert (found.labels == divide(graph, wishes, parts=6, seed=2).labels).all()
+
+
+def test_layers_make_cells_of_what_they_agree_on() -> None:
+    graph = cell_graph(
+        np.arange(6.0), np.arange(5), np.arange(1, 6), np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    )
+    piece = next(pieces(graph, graph.length_m))
+    layers = [np.array([0, 0, 0, 1, 1, 0]), np.array([0, 0, 1, 1, 1, 1])]
+    rough, node = overlaid(piece, layers)
+    assert node.tolist() == [0, 0, 1, 2, 2, 3]
+    assert rough.weight.tolist() == [1.0, 2.0, 7.0, 5.0]
+    assert rough.net.price.tolist() == [2.0, 2.0, 4.0, 4.0, 16.0, 16.0]
