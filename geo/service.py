@@ -48,6 +48,7 @@ from geo.store import (
 )
 from geo.store import issues as issue_rows
 from geo.store import requests as request_squares
+from geo.store.cases import rulebook
 from geo.store.four_maps import (
     coverage,
     coverage_squares,
@@ -157,6 +158,7 @@ __all__ = [
     "publishing",
     "refuse_sign_in",
     "roster",
+    "rulebook",
     "search_city",
     "set_password",
     "show_city",

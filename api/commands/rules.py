@@ -102,7 +102,9 @@ def put_route(
         else:
             begins, ends = _hours(hours)
             days = None if weekdays is None else tuple(_digits(weekdays))
-            rule = ruling.Route(name, grid, category, days, begins, ends, organisation, level)
+            rule = ruling.Route(
+                name, grid, category, days, begins, ends, organisation, desk_level=level
+            )
             ruling.put_route(session, service.Asked(city_id).moment(session), n, rule)
     answer(as_json, {"n": n, "name": None if off else name}, "Taken back." if off else "Set.")
 

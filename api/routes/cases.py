@@ -362,6 +362,7 @@ class RouteStep(Form):
     """A rule that was looked at."""
 
     name: str
+    request: Request,
     holds: bool
     why: str
 
@@ -396,7 +397,7 @@ def explain_routing(
         If the place lies outside the city: 404.
     """
     route = service.cases.explain_at(session, asked.moment(session), category, lon, lat)
-    return RouteCard.model_validate(route.row())
+    return RouteCard.model_validate(i18n.told(route.row(), i18n.get_language(request)))
 
 
 class RateItem(Form):

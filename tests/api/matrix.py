@@ -160,6 +160,16 @@ TABLE: Final[Mapping[str, Expected]] = {
     },
     # ---- figures of maps -------------------------------------------------------------------------
     "GET /api/v1/cities/{city}/figures/patrol": OPEN,
+    "GET /api/v1/cities/{city}/rules": STAFF,
+    "PUT /api/v1/cities/{city}/rules/limits/{category}/{step}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/rules/limits/{category}/{step}": NO_TOKEN,
+    "PUT /api/v1/cities/{city}/rules/days/{day}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/rules/days/{day}": NO_TOKEN,
+    "PUT /api/v1/cities/{city}/rules/routing/{n}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/rules/routing/{n}": NO_TOKEN,
+    "PUT /api/v1/cities/{city}/rules/categories/{category}": NO_TOKEN,
+    "GET /issues/rules": STAFF,
+    "POST /issues/rules": NO_TOKEN,
     "GET /api/v1/cities/{city}/figures/patrol ?f=csv": OPEN,
     "GET /api/v1/cities/{city}/figures/stations": OPEN,
     "GET /api/v1/cities/{city}/figures/stations ?f=csv": OPEN,
@@ -348,6 +358,8 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/patrol": {"city": "{city}"},
     "/api/v1/cities/{city}/audit": {"limit": "1000"},
     "/api/v1/cities/{city}/notices": {"as_of": DAY},
+    "/api/v1/cities/{city}/rules": {"as_of": DAY},
+    "/issues/rules": {"city": "{city}"},
     "/addresses": {"city": "{city}"},
     "/staff": {"city": "{city}"},
     "/staff/workers": {"city": "{city}", "worker": "第"},
@@ -499,6 +511,7 @@ class Case:
         for number, (areas, organisation) in facts.issues.items():
             if self.role is DEPARTMENT:
                 if (organisation == ORGANISATION) == (self.territory in ("own", "other")):
+        gaps |= {"step": "handle", "day": DAY, "n": 7}
                     return number
             elif organisation is None and self._holds(areas):
                 return number

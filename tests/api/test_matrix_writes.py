@@ -97,6 +97,18 @@ RIGHTS: Final[Mapping[str, Right]] = {
 
 
 @dataclass(frozen=True)
+    f"PUT {API}/rules/limits/{{category}}/{{step}}": Right(
+        ADMINISTRATORS, _json(amount=3, unit="working_days")
+    ),
+    f"DELETE {API}/rules/limits/{{category}}/{{step}}": Right(ADMINISTRATORS, {}),
+    f"PUT {API}/rules/days/{{day}}": Right(ADMINISTRATORS, _json(working=True, note="补班")),
+    f"DELETE {API}/rules/days/{{day}}": Right(ADMINISTRATORS, {}),
+    f"PUT {API}/rules/routing/{{n}}": Right(ADMINISTRATORS, _json(name="夜间")),
+    f"DELETE {API}/rules/routing/{{n}}": Right(ADMINISTRATORS, {}),
+    f"PUT {API}/rules/categories/{{category}}": Right(ADMINISTRATORS, _json(legal_basis="条例")),
+    "POST /issues/rules": Right(
+        ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}
+    ),
 class Room:
     """The two cities with objects outside the community's area."""
 
@@ -148,7 +160,8 @@ def _strange(world: World) -> dict[str, Any]:
         "issue": seen[0]["issue"], "photo": 999, "city": HOME, "user": user,
         "number": sessions[0]["session"], "notice": notice,
         "post": post, "worker": 1, "level": 1, "kind": "kx", "category": "A0101",
-        "delivery": 999, "address": 999_999, "seq": 1,
+        "delivery": 999, "address": 999_999, "seq": 1, "step": "handle", "day": "2026-03-01",
+        "n": 7, "text": 1, "name": "platform",
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from geo.saying import phrase
 from geo.store.cases.rules import Rules, rules_of
 from geo.store.grids import grids_at
 from geo.store.nets import Moment
@@ -51,8 +52,8 @@ class Route:
         return asdict(self)
 
 
-TERRITORY = "territory"
-LEAD = "lead of the category"
+TERRITORY = phrase("territory")
+LEAD = phrase("lead of the category")
 
 
 def explain(
@@ -106,29 +107,30 @@ def route(rules: Rules, category: str, line: tuple[int, ...], moment: datetime) 
     steps: list[Step] = []
     for rule in rules.routing:
         why = _why_not(rule, kind.line, line, local)
-        steps.append(Step(rule.name, not why, why or "all conditions hold"))
+        steps.append(Step(rule.name, not why, why or phrase("all conditions hold")))
         if not why:
             level = min(rule.desk_level or start, len(line))
             helping = tuple(rule.assisting or ())
             return Route(rule.organisation_id, helping, level, rule.name, tuple(steps))
     if kind.lead is not None:
-        steps.append(Step(LEAD, True, f"{kind.code} has a lead"))
+        steps.append(Step(LEAD, True, phrase("%(kind)s has a lead", kind=kind.code)))
         return Route(kind.lead, kind.assisting, start, LEAD, tuple(steps))
-    steps.append(Step(LEAD, False, f"{kind.code} has no lead"))
-    steps.append(Step(TERRITORY, True, "what nobody owns falls to the territory"))
+    steps.append(Step(LEAD, False, phrase("%(kind)s has no lead", kind=kind.code)))
+    steps.append(Step(TERRITORY, True, phrase("what nobody owns falls to the territory")))
     return Route(None, (), start, TERRITORY, tuple(steps))
 
 
 def _why_not(rule: Any, kinds: tuple[str, ...], line: tuple[int, ...], local: datetime) -> str:
     """Return the first condition that does not hold; empty when all do."""
     if rule.grid_id is not None and rule.grid_id not in line:
-        return f"outside grid {rule.grid_id}"
+        return phrase("outside grid %(grid)s", grid=rule.grid_id)
     if rule.category is not None and rule.category not in kinds:
-        return f"not below {rule.category}"
+        return phrase("not below %(kind)s", kind=rule.category)
     if rule.weekdays is not None and local.isoweekday() not in rule.weekdays:
-        return "on another day of the week"
+        return phrase("on another day of the week")
     if rule.from_time is not None and not _within(local.time(), rule.from_time, rule.to_time):
-        return f"not between {rule.from_time:%H:%M} and {rule.to_time:%H:%M}"
+        begins, ends = f"{rule.from_time:%H:%M}", f"{rule.to_time:%H:%M}"
+        return phrase("not between %(begins)s and %(ends)s", begins=begins, ends=ends)
     return ""
 
 

@@ -46,6 +46,7 @@ class Route:
     from_time: time | None = None
     to_time: time | None = None
     organisation_id: int | None = None
+    assisting: tuple[int, ...] | None = None
     desk_level: int | None = None
 
 
@@ -112,9 +113,11 @@ def put_route(session: Session, at: Moment, n: int, told: Route) -> None:
         raise InvalidInputError(f"Rules are 1 to {MOST_RULES}.", field="n", reason="range")
     if told.category is not None:
         _demand(session, Category.category, at.city_id, told.category, "category")
-    if told.organisation_id is not None:
-        known = Organisation.organisation_id
-        _demand(session, known, at.city_id, told.organisation_id, "organisation")
+    for body in (told.organisation_id, *(told.assisting or ())):
+        if body is not None:
+            _demand(session, Organisation.organisation_id, at.city_id, body, "organisation")
+    if told.assisting and told.organisation_id is None:
+        raise InvalidInputError("Who assists needs a lead.", field="organisation", reason="lead")
     if told.grid_id is not None:
         live = (NetGrid.from_seq <= at.seq, NetGrid.to_seq > at.seq)
         _demand(session, NetGrid.grid_id, at.city_id, told.grid_id, "grid", *live)
@@ -126,6 +129,7 @@ def put_route(session: Session, at: Moment, n: int, told: Route) -> None:
         raise InvalidInputError("A level is 1 to 6.", field="desk_level", reason="range")
     values = asdict(told) | {"name": office.clean(told.name, "name")}
     values["weekdays"] = sorted(set(told.weekdays)) if told.weekdays else None
+    values["assisting"] = list(told.assisting) if told.assisting else None
     _put(session, at.city_id, RoutingRule, {"n": n}, values)
 
 
