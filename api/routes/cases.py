@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
+from api import i18n
 from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, GridQuery, Text, TurnDep, Word
 from api.deps import BboxDep, SessionDep, StaffDep
 from api.errors import responses_for
