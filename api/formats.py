@@ -124,6 +124,15 @@ def sheet(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_of: AsOf) ->
     return BYTE_ORDER_MARK + out.getvalue()
 
 
+def plain_sheet(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as CSV in somebody else's columns, without ours behind them; see `table`."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([cell(name) for name in columns])
+    writer.writerows([cell(value) for value in row] for row in rows)
+    return BYTE_ORDER_MARK + out.getvalue()
+
+
 def csv_file(content: str, name: str) -> Response:
     """Return CSV as a file to keep."""
     disposition = f'attachment; filename="{name}.csv"'

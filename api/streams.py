@@ -36,6 +36,10 @@ LOOK_AGAIN_S: Final = 10.0
 RETRY_S: Final = 1.0
 MOST_OF_ACCOUNT: Final = 8
 MOST_OF_PROCESS: Final = 500
+DESK_PAUSE_S: Final = 2.0
+"""A desk is not told more often, however many issues come in."""
+DESK_AGAIN_S: Final = 60.0
+"""How often a desk is counted although nothing was told: deadlines pass."""
 READERS: Final = 2
 """Streams that read at once: a storm of notices leaves the pool to the requests."""
 SEND_TIMEOUT_S: Final = 20.0
@@ -47,11 +51,21 @@ News = Callable[[Session, Viewer], tuple[list[dict[str, Any]], bool]]
 
 @dataclass(eq=False)
 class Listener:
-    """A stream: whose it is, what it is about, and whether it has something to read."""
+    """A stream: whose it is, what it is about, and whether it has something to read.
+
+    Parameters
+    ----------
+    city_id, user_id : int
+    plan : int, optional
+        None for what concerns the whole city.
+    desk : bool
+        About issues instead.
+    """
 
     city_id: int
     user_id: int
     plan: int | None
+    desk: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -136,10 +150,14 @@ class Hub:
 
 
 def _concerns(notice: dict[str, Any], listener: Listener) -> bool:
+    if notice["kind"] == "issue":
+        return listener.desk and notice["city"] in (None, listener.city_id)
     if notice["city"] != listener.city_id:
         return False
     if notice["kind"] == "account":
         return bool(notice["user"] == listener.user_id)
+    if listener.desk:
+        return False
     if notice["kind"] == "plan":
         return listener.plan in (None, notice["plan"])
     return listener.plan is None
@@ -188,7 +206,8 @@ class Stream(EventSourceResponse):
         while True:
             if not more:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._listener.woken.wait(), LOOK_AGAIN_S)
+                    again = DESK_AGAIN_S if self._listener.desk else LOOK_AGAIN_S
+                    await asyncio.wait_for(self._listener.woken.wait(), again)
             self._listener.woken.clear()
             try:
                 found, more = await self._hub.read(token, self._listener.city_id, self._news)
@@ -202,6 +221,8 @@ class Stream(EventSourceResponse):
                 yield _event(one)
             if not (more or self._follow):
                 return
+            if self._listener.desk:
+                await asyncio.sleep(DESK_PAUSE_S)
 
 
 class PlanNews:
@@ -247,6 +268,27 @@ class CityNews:
         found = service.drafts.news.of_city(session, viewer)
         told = _differing(self._told, found)
         self._told = found
+        return told, False
+
+
+class DeskNews:
+    """What is new on a desk: its counts, and a stamp that differs when any issue on it does.
+
+    Parameters
+    ----------
+    asked : service.Asked
+        The city.
+    """
+
+    def __init__(self, asked: service.Asked) -> None:
+        self._asked = asked
+        self._told: dict[str, Any] = {}
+
+    def __call__(self, session: Session, viewer: Viewer) -> tuple[list[dict[str, Any]], bool]:
+        """Return the events to be sent."""
+        counts = service.cases.desk_counts(session, viewer, self._asked.moment(session))
+        told = _differing(self._told, {"desk": counts})
+        self._told = {"desk": counts}
         return told, False
 
 

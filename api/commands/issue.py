@@ -94,7 +94,8 @@ def list_issues(
         page = service.cases.desk(session, viewer, at, narrow, limit=limit, after=after)
         counts = service.cases.desk_counts(session, viewer, at)
     items = [dict(one) for one in page.items]
-    lines = [", ".join(f"{name} {number}" for name, number in counts.items() if number)]
+    told = ((name, number) for name, number in counts.items() if number and name != "stamp")
+    lines = [", ".join(f"{name} {number}" for name, number in told)]
     lines += [
         f"{one['issue']:>9}  {one['state']:<11} {one['category']} {one['category_name']}"
         f"  {one['grid_name'] or ''}  due {one['due_at']:%Y-%m-%d %H:%M}"

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from api import i18n
-from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, GridQuery, Text, TurnDep, Word
-from api.deps import BboxDep, SessionDep, StaffDep
+from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, GridQuery, TurnDep, Word
+from api.deps import SessionDep, StaffDep
+from api.desk_asking import DeskDep, Held, check_days
 from api.errors import responses_for
 from api.formats import LISTED, Format, json_answer, listing
 from api.routes.office import PROTECTED, Line, Number, Wish
 from api.schemas import AsOf, Form, GridStep
 from geo import service
 from geo.errors import (
-    InvalidInputError,
     IssueActError,
     NetNotFoundError,
     NotFoundError,
@@ -30,7 +30,6 @@ router = APIRouter(prefix="/api/v1/cities/{city}", tags=["issues"], dependencies
 
 IssuePath = Annotated[int, Path(ge=1, le=MOST_ID)]
 Words = Annotated[str, Field(max_length=2000)]
-FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2999, 12, 31)
 ACTING = (*PROTECTED, NotFoundError, IssueActError, StaleEditError)
 
 
@@ -38,7 +37,7 @@ ACTING = (*PROTECTED, NotFoundError, IssueActError, StaleEditError)
 
 
 class DeskItem(Form):
-    """An open issue on one's desk; `due_at` in 2999 waits for nothing."""
+    """An issue on one's desk; `due_at` in 2999 waits for nothing."""
 
     issue: int
     code: str | None
@@ -52,6 +51,7 @@ class DeskItem(Form):
     due_at: datetime
     deadline_at: datetime | None
     handled_at: datetime | None
+    closed_at: datetime | None
     words: str | None
     address: str | None
     organisation: int | None
@@ -71,7 +71,7 @@ class DeskItem(Form):
 
 
 class DeskCounts(Form):
-    """How many issues lie in each box of the desk."""
+    """How many issues lie in each box of the desk; `stamp` differs when any of them changes."""
 
     all: int
     new: int
@@ -81,9 +81,7 @@ class DeskCounts(Form):
     supervised: int
     parked: int
     suspended: int
-
-
-Box = Literal["all", "new", "due_today", "overdue", "to_check", "supervised", "parked", "suspended"]
+    stamp: int
 
 
 @router.get(
@@ -97,16 +95,7 @@ def show_desk(
     viewer: StaffDep,
     asked: AskedDep,
     turn: TurnDep,
-    bbox: BboxDep,
-    box: Box = "all",
-    since: Annotated[date | None, Query(alias="from")] = None,
-    until: Annotated[date | None, Query(alias="to")] = None,
-    category: Word | None = None,
-    grid: GridQuery | None = None,
-    state: IssueState | None = None,
-    organisation: Annotated[int | None, Query(ge=1, le=MOST_ID)] = None,
-    channel: Word | None = None,
-    q: Text | None = None,
+    narrow: DeskDep,
     f: Format = "json",
 ) -> Response:
     """List the open issues on one's desk, what falls due first first.
@@ -118,28 +107,19 @@ def show_desk(
     ForbiddenError
         If the account does not belong to the city: 403.
     """
-    _check_days(since, until)
-    narrow = service.cases.DeskFilter(
-        box=box, since=since, until=until, category=category, grid=grid, state=state,
-        organisation=organisation, channel=channel, q=q, bbox=bbox,
-    )  # fmt: skip
     at = asked.moment(session)
     page = service.cases.desk(session, viewer, at, narrow, limit=turn.limit, after=turn.after)
-    period = (since, until) if since or until else None
+    period = (narrow.since, narrow.until) if narrow.since or narrow.until else None
     dates = AsOf.of(at, period)
     return listing(request, DeskItem, page.items, page.next, dates, key="issue", f=f)
 
 
-def _check_days(*days: date | None) -> None:
-    for day in days:
-        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
-            raise InvalidInputError("A date lies between 1900 and 2999.", field="from")
-
-
 @router.get("/desk/counts", responses=responses_for(*PROTECTED, NetNotFoundError))
-def count_desk(session: SessionDep, viewer: StaffDep, asked: AskedDep) -> DeskCounts:
+def count_desk(
+    session: SessionDep, viewer: StaffDep, asked: AskedDep, held: Held = None
+) -> DeskCounts:
     """Count the issues in each box of one's desk."""
-    found = service.cases.desk_counts(session, viewer, asked.moment(session))
+    found = service.cases.desk_counts(session, viewer, asked.moment(session), held)
     return DeskCounts.model_validate(found)
 
 
@@ -363,7 +343,6 @@ class RouteStep(Form):
     """A rule that was looked at."""
 
     name: str
-    request: Request,
     holds: bool
     why: str
 
@@ -383,6 +362,7 @@ class RouteCard(Form):
     responses=responses_for(*PROTECTED, NetNotFoundError, OutsideCityError),
 )
 def explain_routing(
+    request: Request,
     session: SessionDep,
     viewer: StaffDep,
     asked: AskedDep,
@@ -453,7 +433,7 @@ def show_rates(
     A rate that rests on fewer than five workers is told to the worker and the own lead alone, and
     never with `export`.
     """
-    _check_days(since, until)
+    check_days(since, until)
     at = asked.moment(session)
     narrow = service.cases.RateFilter(
         since=since, until=until, by=by, level=level, grid=grid, category=category,

@@ -184,6 +184,8 @@ class Issue(Areas, Base):
         _unique_if_said("external", "external"),
         Index("ix_issue_assisting", "assisting", postgresql_using="gin",
               postgresql_where=text("assisting IS NOT NULL")),
+        Index("ix_issue_split", "city_id", "split_from",
+              postgresql_where=text("split_from IS NOT NULL")),
         gist("issue", "geom"),
     )  # fmt: skip
 

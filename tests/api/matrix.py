@@ -147,8 +147,29 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/desk ?f=csv": STAFF,
     "GET /api/v1/cities/{city}/desk ?f=geojson": STAFF,
     "GET /api/v1/cities/{city}/desk/counts": STAFF,
+    "GET /api/v1/cities/{city}/desk/events": STAFF,
+    "GET /api/v1/cities/{city}/answer-texts": STAFF,
+    "GET /api/v1/cities/{city}/issues/{issue}/answer-texts": OF_ONE_ISSUE,
+    "POST /api/v1/cities/{city}/answer-texts": NO_TOKEN,
+    "PUT /api/v1/cities/{city}/answer-texts/{text}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/answer-texts/{text}": NO_TOKEN,
+    "GET /api/v1/cities/{city}/exports": STAFF,
+    "GET /api/v1/cities/{city}/exports/{name}": STAFF,
+    "GET /api/v1/cities/{city}/exports/{name} ?f=csv": STAFF,
+    "PUT /api/v1/cities/{city}/exports/{name}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/exports/{name}": NO_TOKEN,
     "GET /api/v1/cities/{city}/rates": STAFF,
     "GET /api/v1/cities/{city}/routing": STAFF,
+    "GET /api/v1/cities/{city}/rules": STAFF,
+    "PUT /api/v1/cities/{city}/rules/limits/{category}/{step}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/rules/limits/{category}/{step}": NO_TOKEN,
+    "PUT /api/v1/cities/{city}/rules/days/{day}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/rules/days/{day}": NO_TOKEN,
+    "PUT /api/v1/cities/{city}/rules/routing/{n}": NO_TOKEN,
+    "DELETE /api/v1/cities/{city}/rules/routing/{n}": NO_TOKEN,
+    "PUT /api/v1/cities/{city}/rules/categories/{category}": NO_TOKEN,
+    "GET /issues/rules": STAFF,
+    "POST /issues/rules": NO_TOKEN,
     "POST /api/v1/cities/{city}/reports": {
         **all_the_same("403"),
         PUBLIC: "422 422 422 422",
@@ -160,16 +181,6 @@ TABLE: Final[Mapping[str, Expected]] = {
     },
     # ---- figures of maps -------------------------------------------------------------------------
     "GET /api/v1/cities/{city}/figures/patrol": OPEN,
-    "GET /api/v1/cities/{city}/rules": STAFF,
-    "PUT /api/v1/cities/{city}/rules/limits/{category}/{step}": NO_TOKEN,
-    "DELETE /api/v1/cities/{city}/rules/limits/{category}/{step}": NO_TOKEN,
-    "PUT /api/v1/cities/{city}/rules/days/{day}": NO_TOKEN,
-    "DELETE /api/v1/cities/{city}/rules/days/{day}": NO_TOKEN,
-    "PUT /api/v1/cities/{city}/rules/routing/{n}": NO_TOKEN,
-    "DELETE /api/v1/cities/{city}/rules/routing/{n}": NO_TOKEN,
-    "PUT /api/v1/cities/{city}/rules/categories/{category}": NO_TOKEN,
-    "GET /issues/rules": STAFF,
-    "POST /issues/rules": NO_TOKEN,
     "GET /api/v1/cities/{city}/figures/patrol ?f=csv": OPEN,
     "GET /api/v1/cities/{city}/figures/stations": OPEN,
     "GET /api/v1/cities/{city}/figures/stations ?f=csv": OPEN,
@@ -347,9 +358,14 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
         "lon": "{lon}",
         "lat": "{lat}",
     },
+    "/api/v1/cities/{city}/rules": {"as_of": DAY},
+    "/issues/rules": {"city": "{city}"},
     "/api/v1/cities/{city}/stations": {"as_of": DAY, "grid": "{grid}"},
     "/api/v1/cities/{city}/search": {"q": "第一"},
     "/api/v1/cities/{city}/events": {"follow": "false"},
+    "/api/v1/cities/{city}/desk/events": {"follow": "false", "as_of": DAY},
+    "/api/v1/cities/{city}/issues/{issue}/answer-texts": {"as_of": DAY},
+    "/api/v1/cities/{city}/exports/{name}": {"as_of": DAY},
     "/api/v1/cities/{city}/compare": {"old": "net:1", "new": DAY},
     "/heat": {"city": "{city}"},
     "/stations": {"city": "{city}"},
@@ -358,8 +374,6 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/patrol": {"city": "{city}"},
     "/api/v1/cities/{city}/audit": {"limit": "1000"},
     "/api/v1/cities/{city}/notices": {"as_of": DAY},
-    "/api/v1/cities/{city}/rules": {"as_of": DAY},
-    "/issues/rules": {"city": "{city}"},
     "/addresses": {"city": "{city}"},
     "/staff": {"city": "{city}"},
     "/staff/workers": {"city": "{city}", "worker": "第"},
@@ -493,8 +507,11 @@ class Case:
             "plan": 1,
             "photo": 999,
             "task": 1,
+            "text": 1,
+            "name": "city_management",
             "comment": 1,
         }
+        gaps |= {"step": "handle", "day": DAY, "n": 7}
         gaps |= {"address": 1, "compound": 1, "category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
         asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}
@@ -511,7 +528,6 @@ class Case:
         for number, (areas, organisation) in facts.issues.items():
             if self.role is DEPARTMENT:
                 if (organisation == ORGANISATION) == (self.territory in ("own", "other")):
-        gaps |= {"step": "handle", "day": DAY, "n": 7}
                     return number
             elif organisation is None and self._holds(areas):
                 return number

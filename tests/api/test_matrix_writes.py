@@ -75,6 +75,13 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"PATCH {API}/categories/{{category}}": Right(
         ADMINISTRATORS, _json(name="垃圾", name_en="Rubbish")
     ),
+    f"POST {API}/answer-texts": Right(ADMINISTRATORS, _json(title="答复", body="{category}")),
+    f"PUT {API}/answer-texts/{{text}}": Right(ADMINISTRATORS, _json(title="答复", body="已处置")),
+    f"DELETE {API}/answer-texts/{{text}}": Right(ADMINISTRATORS, {}),
+    f"PUT {API}/exports/{{name}}": Right(
+        ADMINISTRATORS, _json(title="平台", columns=[{"title": "编号", "field": "external"}])
+    ),
+    f"DELETE {API}/exports/{{name}}": Right(ADMINISTRATORS, {}),
     f"POST {API}/notices": Right(TELLING, _json(grid=STRANGE, **NOTICE), "body"),
     f"PATCH {API}/notices/{{notice}}": Right(TELLING, _json(**NOTICE), "path"),
     f"DELETE {API}/notices/{{notice}}": Right(TELLING, {}, "path"),
@@ -90,13 +97,6 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"POST {API}/nets/{{seq}}/errata": Right(
         OFFICE, _json(grid=111, field="name", correct="第一网格（正）", reason="错字")
     ),
-    "POST /staff": Right(POSTING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
-    "POST /admin": Right(ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
-}
-"""Each writing route of a city; what is sent changes as little as can be."""
-
-
-@dataclass(frozen=True)
     f"PUT {API}/rules/limits/{{category}}/{{step}}": Right(
         ADMINISTRATORS, _json(amount=3, unit="working_days")
     ),
@@ -109,6 +109,13 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /issues/rules": Right(
         ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}
     ),
+    "POST /staff": Right(POSTING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
+    "POST /admin": Right(ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
+}
+"""Each writing route of a city; what is sent changes as little as can be."""
+
+
+@dataclass(frozen=True)
 class Room:
     """The two cities with objects outside the community's area."""
 

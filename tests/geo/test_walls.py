@@ -19,8 +19,9 @@ from tests.cities import tiny_dataset
 from tests.conftest import MigratedDatabase
 
 PROTECTED = (
-    "address", "answer_text", "app_secret", "area_grant", "audit", "audit_head", "cell_value", "delivery",
-    "delivery_change", "delivery_part", "export_sheet", "household_place", "issue", "issue_contact", "issue_event",
+    "address", "answer_text", "app_secret", "area_grant", "audit", "audit_head", "cell_value",
+    "delivery", "export_sheet",
+    "delivery_change", "delivery_part", "household_place", "issue", "issue_contact", "issue_event",
     "issue_second", "photo",
     "issue_month", "issue_square", "issue_stale", "job",
     "net_compound", "outbox", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",

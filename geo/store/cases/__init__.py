@@ -9,6 +9,8 @@ The contract for pages, API and commands (``service.cases``):
   of `geo.issues` decides; `bulk` does it to many, each by itself, and says what became of each.
 - `desk(session, viewer, at, DeskFilter(...), turn)` -> page of issues on the viewer's desk, what
   falls due first first; `desk_counts` -> new, due_today, overdue, to_check, supervised.
+- `texts`, `put_text`, `drop_text`, `texts_for_issue`: answer texts with places to fill;
+  `sheets`, `put_sheet`, `drop_sheet`, `export`: issues in the columns of another platform.
 - `show(session, viewer, at, issue)` -> the card: all columns, path of grids, `acts` that the viewer
   may do now; `history(session, viewer, issue)` -> lines, the oldest first.
 - `contact(session, viewer, issue)` -> how the reporter is reached; the territory's desk alone,
@@ -28,6 +30,7 @@ from geo.store.cases.acting import Acted, ActWish, act, bulk
 from geo.store.cases.batch import take_in
 from geo.store.cases.chores import do_chores
 from geo.store.cases.desk import DeskFilter, contact, desk, desk_counts, history, show
+from geo.store.cases.exporting import Exported, drop_sheet, export, put_sheet, sheets
 from geo.store.cases.following import answer, follow, near, reopen
 from geo.store.cases.handing import hand_over
 from geo.store.cases.lapsing import warn_and_escalate
@@ -37,18 +40,21 @@ from geo.store.cases.retaining import Keep, erase, retain
 from geo.store.cases.routing import Route, explain, explain_at
 from geo.store.cases.rules import Rules, rules_of
 from geo.store.cases.sending import send
+from geo.store.cases.wording import Wording, drop_text, put_text, texts, texts_for_issue
 
 __all__ = [
     "ActWish",
     "Acted",
     "Contact",
     "DeskFilter",
+    "Exported",
     "Keep",
     "RateFilter",
     "Report",
     "Reported",
     "Route",
     "Rules",
+    "Wording",
     "act",
     "answer",
     "bulk",
@@ -57,20 +63,28 @@ __all__ = [
     "desk",
     "desk_counts",
     "do_chores",
+    "drop_sheet",
+    "drop_text",
     "erase",
     "explain",
     "explain_at",
+    "export",
     "follow",
     "hand_over",
     "history",
     "near",
+    "put_sheet",
+    "put_text",
     "rates",
     "reopen",
     "report",
     "retain",
     "rules_of",
     "send",
+    "sheets",
     "show",
     "take_in",
+    "texts",
+    "texts_for_issue",
     "warn_and_escalate",
 ]

@@ -8,12 +8,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select, true
+from sqlalchemy import BigInteger, ColumnElement, and_, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import ForbiddenError, InvalidInputError, NotFoundError
-from geo.issues import OPEN, acts_for
+from geo.issues import DEPARTMENT, OPEN, acts_for
 from geo.store import audit, rights
 from geo.store.cases.acting import line_of, relations_of
 from geo.store.grids import cells_within, names
@@ -36,8 +36,10 @@ _NEW: Final = (S.REPORTED, S.ACCEPTED, S.VERIFIED, S.REGISTERED, S.RETURNED)
 _IN_HAND: Final = (S.DISPATCHED, S.REWORKED, S.POSTPONED)
 _CLOSED: Final = tuple(state.value for state in IssueState if state not in OPEN)
 BOXES: Final = (
-    "all", "new", "due_today", "overdue", "to_check", "supervised", "parked", "suspended",
+    "all", "new", "due_today", "overdue", "to_check", "supervised", "parked", "suspended", "closed",
 )  # fmt: skip
+ANYWHERE: Final = "closed"
+"""The one box of issues that are on no desk any more: those reported last first."""
 SECRETS: Final = frozenset({"geom", "secret_hash", "client_key", "content_hash", "city_id"})
 """Columns that no card tells."""
 
@@ -49,7 +51,7 @@ class DeskFilter:
     Parameters
     ----------
     box : str
-        One of `BOXES`; "all" is everything open.
+        One of `BOXES`; "all" is everything open. With `q` closed issues are found as well.
     since, until : date
         First and last day of reporting in the city's zone.
     category : str
@@ -62,6 +64,8 @@ class DeskFilter:
     channel : str
     q : str
         A number, a short code or another platform's number, whole.
+    held : int
+        At whose desk: of the level with this number, or 0 for a department.
     bbox : tuple of float
         West, south, east, north in degrees.
     """
@@ -76,12 +80,20 @@ class DeskFilter:
     due_before: datetime | None = None
     channel: str | None = None
     q: str | None = None
+    held: int | None = None
     bbox: Box | None = None
 
 
 def _on_desk() -> ColumnElement[bool]:
     """Return the condition of open issues, in the words of the indices of the desks."""
     return and_(Issue.state.not_in(_CLOSED), Issue.set_aside.is_(None))
+
+
+def _held(level: int) -> ColumnElement[bool]:
+    """Return the condition of issues at the desks of a level, or with departments."""
+    if level == DEPARTMENT:
+        return Issue.organisation_id.is_not(None)
+    return and_(Issue.organisation_id.is_(None), Issue.desk_level == level)
 
 
 def reach(session: Session, viewer: Viewer) -> ColumnElement[bool]:
@@ -124,10 +136,18 @@ def _boxes(at: Moment, now: datetime) -> Mapping[str, ColumnElement[bool]]:
         "supervised": Issue.supervisor_id.is_not(None),
         "parked": Issue.state == S.PARKED.value,
         "suspended": Issue.state == S.SUSPENDED.value,
+        "closed": Issue.state.in_(_CLOSED),
     }
 
 
-def _narrowed(at: Moment, narrow: DeskFilter, now: datetime) -> list[ColumnElement[bool]]:
+def narrowed(at: Moment, narrow: DeskFilter, now: datetime) -> list[ColumnElement[bool]]:
+    """Return the conditions of what a desk is narrowed by, the box among them.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such box.
+    """
     if narrow.box not in BOXES:
         raise InvalidInputError(f"There is no box '{narrow.box}'.", field="box", reason="no_box")
     found = [_boxes(at, now)[narrow.box]]
@@ -150,6 +170,8 @@ def _narrowed(at: Moment, narrow: DeskFilter, now: datetime) -> list[ColumnEleme
             found.append(column == value)
     if narrow.due_before is not None:
         found.append(Issue.due_at < narrow.due_before)
+    if narrow.held is not None:
+        found.append(_held(narrow.held))
     if narrow.q is not None:
         asked = narrow.q.strip()
         number = int(asked) if asked.isdecimal() and len(asked) < 18 else -1
@@ -228,6 +250,8 @@ def desk(
 ) -> Page[dict[str, Any]]:
     """Return a page of the open issues on the viewer's desk, what falls due first first.
 
+    Closed ones, those reported last first, are in their own box; a number finds them anywhere.
+
     Raises
     ------
     ForbiddenError
@@ -238,25 +262,35 @@ def desk(
     if not viewer.staff or viewer.city_id != at.city_id:
         raise ForbiddenError("Desks are for staff of the city.")
     now: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
-    statement = _listed().where(reach(session, viewer), _on_desk(), *_narrowed(at, narrow, now))
+    statement = _listed().where(reach(session, viewer), *narrowed(at, narrow, now))
+    closed = narrow.box == ANYWHERE
+    if not closed and narrow.q is None:
+        statement = statement.where(_on_desk())
+    first = Key(Issue.reported_at, datetime, True) if closed else Key(Issue.due_at, datetime)
     order = Order(
-        (Key(Issue.due_at, datetime), Key(Issue.issue_id, int)),
+        (first, Key(Issue.issue_id, int, closed)),
         {"list": "desk", "city": at.city_id, "seq": at.seq, **asdict(narrow)},
     )
     return order.fetch(session, statement, limit=limit, after=after)
 
 
-def desk_counts(session: Session, viewer: Viewer, at: Moment) -> dict[str, int]:
-    """Return how many issues lie in each box of the viewer's desk."""
+def desk_counts(
+    session: Session, viewer: Viewer, at: Moment, held: int | None = None
+) -> dict[str, int]:
+    """Return how many issues lie in each box of the viewer's desk, of a level's or of all.
+
+    `stamp` changes whenever an issue on the desk does.
+    """
     if not viewer.staff or viewer.city_id != at.city_id:
         raise ForbiddenError("Desks are for staff of the city.")
     now: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
-    boxes = _boxes(at, now)
+    boxes = {name: holds for name, holds in _boxes(at, now).items() if name != ANYWHERE}
     columns = [func.count().filter(condition).label(name) for name, condition in boxes.items()]
-    row = session.execute(
-        select(*columns).select_from(Issue).where(reach(session, viewer), _on_desk())
-    ).one()
-    return dict(row._mapping)
+    stamp = func.coalesce(func.sum(Issue.version), 0).cast(BigInteger).label("stamp")
+    statement = select(*columns, stamp).where(reach(session, viewer), _on_desk())
+    if held is not None:
+        statement = statement.where(_held(held))
+    return dict(session.execute(statement).one()._mapping)
 
 
 def show(session: Session, viewer: Viewer, at: Moment, issue: int) -> dict[str, Any]:
