@@ -245,3 +245,87 @@ class JobState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class DeviceKind(StrEnum):
+    """Things that may tell of themselves; there is none that looks at persons."""
+
+    MANHOLE = "manhole"
+    WATER = "water"
+    LAMP = "lamp"
+    BIN = "bin"
+    GAS = "gas"
+    SMOKE = "smoke"
+    POWER = "power"
+    LIFT = "lift"
+    TILT = "tilt"
+    PIPE = "pipe"
+
+
+class MeetingKind(StrEnum):
+    """What residents and the office come together for."""
+
+    TALK = "talk"
+    COUNCIL = "council"
+    RECEPTION = "reception"
+
+
+class MeetingState(StrEnum):
+    """Whether a meeting has been."""
+
+    PLANNED = "planned"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+
+class CampaignState(StrEnum):
+    """Whether a campaign still runs."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class ItemList(StrEnum):
+    """The two lists of a campaign."""
+
+    PROBLEM = "problem"
+    MEASURE = "measure"
+
+
+class ItemState(StrEnum):
+    """Whether a line of a campaign's list is ticked off."""
+
+    OPEN = "open"
+    DONE = "done"
+    DROPPED = "dropped"
+
+
+class ProjectState(StrEnum):
+    """Where a small project stands."""
+
+    PROPOSED = "proposed"
+    AGREED = "agreed"
+    APPROVED = "approved"
+    UNDER_WAY = "under_way"
+    FINISHED = "finished"
+    REJECTED = "rejected"
+
+
+class ProjectAct(StrEnum):
+    """What is done with a small project."""
+
+    PROPOSE = "propose"
+    AGREE = "agree"
+    APPROVE = "approve"
+    SEND_BACK = "send_back"
+    REJECT = "reject"
+    START = "start"
+    FINISH = "finish"
+
+
+class Period(StrEnum):
+    """What a bulletin covers."""
+
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"

@@ -16,10 +16,13 @@ from geo import service
 from geo.errors import KeepingError, WanggeError
 from geo.tables import City
 
-LEFT_OUT: Final = ("app_secret", "user_session", "sign_in_attempt", "sign_in_link")
+LEFT_OUT: Final = (
+    "app_secret", "device_key", "user_session", "sign_in_attempt", "sign_in_link",
+)  # fmt: skip
 """Tables whose rows stay out of backups.
 
-The key that signs contexts is made anew when a backup is restored. A sign-in that was ended after
+The key that signs contexts is made anew when a backup is restored; devices get new keys from their
+administrator, so that a backup that was lost forges no alarm. A sign-in that was ended after
 the backup must not come back, so everybody signs in again.
 """
 

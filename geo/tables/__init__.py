@@ -19,6 +19,14 @@ from geo.tables.account import (
 )
 from geo.tables.address import Address
 from geo.tables.base import SRID, Base
+from geo.tables.campaign import (
+    Campaign,
+    CampaignItem,
+    Meeting,
+    MeetingTopic,
+    ProjectStep,
+    SmallProject,
+)
 from geo.tables.city import City, Level, Vintage
 from geo.tables.delivery import Delivery, DeliveryChange, DeliveryPart, Job
 from geo.tables.derived import (
@@ -33,6 +41,7 @@ from geo.tables.derived import (
     NetValue,
 )
 from geo.tables.desk import AnswerText, ExportSheet
+from geo.tables.device import Device, DeviceAlarm, DeviceKey
 from geo.tables.issue import (
     Category,
     Issue,
@@ -95,6 +104,8 @@ __all__ = [
     "Barrier",
     "Base",
     "Building",
+    "Campaign",
+    "CampaignItem",
     "Category",
     "Cell",
     "CellLineage",
@@ -106,6 +117,9 @@ __all__ = [
     "DeliveryChange",
     "DeliveryPart",
     "DensitySquare",
+    "Device",
+    "DeviceAlarm",
+    "DeviceKey",
     "Erratum",
     "ExportSheet",
     "Grid",
@@ -122,6 +136,8 @@ __all__ = [
     "Job",
     "Level",
     "LimitRule",
+    "Meeting",
+    "MeetingTopic",
     "Net",
     "NetCell",
     "NetCompound",
@@ -143,10 +159,12 @@ __all__ = [
     "PlanProposal",
     "PlanTask",
     "Post",
+    "ProjectStep",
     "Publication",
     "RoutingRule",
     "SignInAttempt",
     "SignInLink",
+    "SmallProject",
     "SourceGrid",
     "SourceNet",
     "Station",

@@ -19,6 +19,8 @@ from tests.cities import tiny_dataset
 from tests.conftest import MigratedDatabase
 
 PROTECTED = (
+    "campaign", "campaign_item", "device", "device_alarm", "device_key", "meeting",
+    "meeting_topic", "project_step", "small_project",
     "address", "answer_text", "app_secret", "area_grant", "audit", "audit_head", "cell_value",
     "delivery", "export_sheet",
     "delivery_change", "delivery_part", "household_place", "issue", "issue_contact", "issue_event",
@@ -36,6 +38,11 @@ READ_BY_ALL = (
 )  # fmt: skip
 """Policies guard what is written in them."""
 WRITTEN = {
+    ("campaign", "INSERT"), ("campaign", "UPDATE"), ("campaign_item", "INSERT"),
+    ("campaign_item", "UPDATE"), ("device", "INSERT"), ("device", "UPDATE"),
+    ("meeting", "INSERT"), ("meeting", "UPDATE"), ("meeting_topic", "INSERT"),
+    ("meeting_topic", "UPDATE"), ("project_step", "INSERT"), ("small_project", "INSERT"),
+    ("small_project", "UPDATE"),
     ("address", "DELETE"), ("address", "INSERT"), ("area_grant", "DELETE"),
     ("answer_text", "DELETE"), ("answer_text", "INSERT"), ("answer_text", "UPDATE"),
     ("export_sheet", "DELETE"), ("export_sheet", "INSERT"), ("export_sheet", "UPDATE"),
