@@ -88,11 +88,11 @@ def cells(
         )
         _refuse_strangers(found)
         step("write the cells", 0.0)
-        write_areas(_as_delivered(found, source, mended), out, "cells")
+        cut_off = write_areas(_as_delivered(found, source, mended), out, "cells")
     read = {"areas": len(mended), "buildings_mended": repaired_rows}
     read |= {"buildings_without_shape": dropped, "metre_srid": srid}
     took = {"cpu_s": round(_cpu_s() - began, 3), "peak_mb": round(_peak_mb(processes), 1)}
-    made = {"out": str(out), "findings": _listed(found, srid)}
+    made = {"out": str(out), "findings": _listed(found, srid), "warnings": cut_off}
     data = {**found.figures, **read, **took, **made}
     answer(as_json, data, _told(data))
 
@@ -281,4 +281,5 @@ def _told(data: dict[str, Any]) -> str:
     ]
     if len(data["findings"]) > SHOWN:
         lines.append(f"  and {len(data['findings']) - SHOWN:,} more; --json has all of them")
+    lines += [f"  note: {said}" for said in data["warnings"]]
     return "\n".join([*lines, f"Written to {data['out']}"])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import resource
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
 from typing import Annotated, Any, Final
@@ -12,93 +11,85 @@ from typing import Annotated, Any, Final
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
-import shapely
 import typer
 from numpy.typing import NDArray
 
-from api.commands.files import CHINA, parted, warn_without_walls
+from api.commands.areas_out import refuse_target, write_areas
+from api.commands.divide_files import (
+    Asked,
+    Cells,
+    cells_of,
+    ground_under,
+    held_along,
+    is_file,
+    parents_of,
+    present_net,
+)
+from api.commands.files import parted, warn_without_walls
 from api.commands.terminal import Json, answer, progress
-from geo.crs import WGS84_SRID, metre_srid
-from geo.errors import DeliveryError, InvalidInputError, TopologyError
-from geo.files.facts import LayerFacts, Wish
-from geo.files.reading import read, understand
+from geo.crs import WGS84_SRID
+from geo.errors import DatasetError, InvalidInputError
 from geo.partition import (
     QUICK,
     THOROUGH,
     Division,
+    Held,
     Wishes,
     changed,
     explained,
+    joined,
+    melted,
+    opened,
     refuse_parts,
 )
 from geo.partition import (
     divide as divided,
 )
-from geo.partition.ground import Ground, areas_of, ground_of
+from geo.partition import (
+    refuse_target as refuse_wish,
+)
+from geo.partition.graph import components
+from geo.partition.ground import Ground
 from geo.partition.units import measures, unions
-from geo.repair import carried_back
-from geo.repair import repair as repaired
 
 SHOWN: Final = 8
-WRITERS: Final = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
-ALL_DIGITS: Final = {"COORDINATE_PRECISION": 17}
+TOLERANCE: Final = 0.2
 LISTED: Final = 1000
 """So many explanations stand in the answer; the file has all."""
 
 Ints = NDArray[np.int64]
-Layer = Annotated[str | None, typer.Option(metavar="FILE[:LAYER]")]
 OWN_COLUMNS: Final = frozenset(
     {"unit", "within", "cells", "deviation", "rule", "why", "polsby_popper", "geometry", "fid"}
 )
 """Columns of units besides the summed weights."""
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Cells as read: in degrees as delivered, in metres, with their columns."""
-
-    degrees: gpd.GeoSeries
-    metres: gpd.GeoSeries
-    columns: pd.DataFrame
-    mended: bool
-    bare: int
-    warnings: tuple[str, ...]
-
-    @property
-    def srid(self) -> int:
-        """The metre CRS that decides."""
-        return int(self.metres.crs.to_epsg())
+MAX_CHANGE: Final = 0.05
+"""Share that may change with --start, where neither large nor small units are to be reshaped."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was asked for."""
+class Made:
+    """A division, and what a present net had to do with it."""
 
-    cells: str
-    weights: list[str]
-    targets: list[float]
-    tolerance: float
-    parts: int | None
-    within: str | None
-    barriers: str | None
-    streets: str | None
-    whole: str | None
-    start: str | None
-    keep: list[str]
-    max_change: float
-    thorough: bool
-    seed: int
+    division: Division
+    held: Held | None
+    was: list[str]
+    figures: dict[str, Any]
+    warnings: list[str]
 
 
 def divide(
     cells: Annotated[str, typer.Argument(metavar="CELLS[:LAYER]", help="A coverage of cells.")],
     weight: Annotated[list[str], typer.Option(help="Column to share out evenly; may repeat.")],
-    out: Annotated[Path, typer.Option(help="Where the units go: .gpkg or .geojson.")],
+    out: Annotated[Path, typer.Option(help="Where the units go: .gpkg, .geojson, .shp ...")],
     target: Annotated[
         list[float] | None, typer.Option(min=0, help="Wished weight of a unit, one a column.")
     ] = None,
-    tolerance: Annotated[float, typer.Option(min=0, max=1, help="Share a unit may be off.")] = 0.2,
+    tolerance: Annotated[
+        list[float] | None,
+        typer.Option(min=0, max=1, help="Share a unit may be off (0.2); one, or one a column."),
+    ] = None,
     parts: Annotated[int | None, typer.Option(min=1, help="Number of units.")] = None,
     within: Annotated[
         str | None, typer.Option(help="Column, or FILE[:LAYER] of areas: borders that hold.")
@@ -115,12 +106,29 @@ def divide(
     start: Annotated[
         str | None, typer.Option(metavar="FILE[:LAYER]", help="The present net: change little.")
     ] = None,
+    code: Annotated[
+        str | None, typer.Option(help="Column of the present net that names its units.")
+    ] = None,
     max_change: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the weight that may change its unit.")
-    ] = 0.05,
+        float | None,
+        typer.Option(min=0, max=1, help="Share of the weight that may change its unit (0.05)."),
+    ] = None,
     keep: Annotated[
         list[str] | None, typer.Option(help="A unit of the present net that stays as it is.")
     ] = None,
+    fixed_borders: Annotated[
+        str | None,
+        typer.Option(metavar="FILE[:LAYER]", help="Borders of the present net that stay."),
+    ] = None,
+    split_above: Annotated[
+        float | None, typer.Option(min=0, help="Divide units of the present net above this.")
+    ] = None,
+    merge_below: Annotated[
+        float | None, typer.Option(min=0, help="Merge units of the present net below this.")
+    ] = None,
+    empty_is_zero: Annotated[
+        bool, typer.Option("--empty-is-zero", help="Cells without a weight count as 0.")
+    ] = False,
     thorough: Annotated[bool, typer.Option("--thorough", help="Look five times longer.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Another number, another division.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
@@ -132,51 +140,59 @@ def divide(
     units. A wish that cannot be met is refused with the reason; each unit says which rule binds it.
     """
     asked = Asked(
-        cells, weight, target or [], tolerance, parts, within, barriers, streets, whole, start,
-        keep or [], max_change, thorough, seed,
+        cells, weight, target or [], tolerance or [TOLERANCE], parts, within, barriers, streets,
+        whole, start, code, keep or [], fixed_borders, split_above, merge_below, max_change,
+        empty_is_zero, thorough, seed,
     )  # fmt: skip
     _refuse_odd(asked)
-    named = [name for name in (within, whole) if name is not None and _is_file(name)]
-    files = [parted(file)[0] for file in (cells, barriers, streets, start, *named) if file]
-    _refuse_target(files, out, overwrite)
+    named = [name for name in (within, whole) if name is not None and is_file(name)]
+    read = (cells, barriers, streets, start, fixed_borders, *named)
+    refuse_target([parted(file)[0] for file in read if file], out, overwrite=overwrite)
     warn_without_walls()
     with progress() as step:
         step("read the files", 0.0)
-        data = _done(asked, out, step)
+        try:
+            data = _done(asked, out, step)
+        except DatasetError as error:
+            raise _in_one_line(error) from None
     answer(as_json, data, _told(data))
+
+
+def _in_one_line(error: DatasetError) -> DatasetError:
+    """Return the error with its first reason as its message; `--json` lists all."""
+    first, *more = error.data["defects"]
+    rest = f" (and {len(more):,} more; --json lists them)" if more else ""
+    error.message = f"{first}{rest}"
+    return error
 
 
 def _done(asked: Asked, out: Path, step: Any) -> dict[str, Any]:
     """Read, divide and write; return what is to be said."""
     began = _cpu_s()
-    cells = _cells(asked)
-    parents, names = _parents(cells, asked)
-    ground = _ground(cells, parents.to_numpy(), asked)
-    wishes = _wishes(ground, asked)
+    cells = cells_of(asked)
+    parents, names = parents_of(cells, asked)
+    ground = ground_under(cells, parents.to_numpy(), asked)
+    wishes = _wishes(cells, ground, asked)
     took = process_time()
-    effort = THOROUGH if asked.thorough else QUICK
-    change: dict[str, Any] = {}
-    if asked.start is None:
-        graph = ground.graph
-        found = divided(
-            graph, wishes, parts=asked.parts, seed=asked.seed, effort=effort, progress=step
-        )
-    else:
-        found, change = _changed(cells, ground, wishes, asked, asked.start, step)
+    made = _made(cells, ground, wishes, asked, step)
     took = process_time() - took
     step("write the units", 0.0)
-    why = explained(ground.graph, found.labels, found.score, wishes)
+    found = made.division
+    why = explained(
+        ground.graph, found.labels, found.score, wishes, held=made.held, names=asked.weights
+    )
     labels = ground.labels(found.labels)
     units, measured = _units(cells, labels, found, why, parents, names, asked)
-    if was := change.pop("was", None):
-        units.insert(1, "was", pd.Series(was).reindex(units.index).fillna(""))
-    _write(units, out)
+    if made.was:
+        units.insert(1, "was", pd.Series(made.was).reindex(units.index).fillna(""))
+    cut_off = write_areas(units, out, "units")
     data = _figures(ground, found, wishes, units, asked)
     data |= {key: value for key, value in measured.items() if key != "polsby_popper_each"}
-    data |= change
+    data |= made.figures
+    said = [*cells.warnings, *made.warnings, *_warnings(cells, ground, found, names, asked)]
     data |= {
         "metre_srid": cells.srid, "cells_mended": cells.mended, "cells_without_shape": cells.bare,
-        "warnings": [*cells.warnings, *_warnings(ground, found, names, asked)],
+        "warnings": [*said, *cut_off],
         "divide_cpu_s": round(took, 3), "cpu_s": round(_cpu_s() - began, 3),
         "peak_mb": round(_peak_mb(), 1), "seed": asked.seed, "out": str(out),
     }  # fmt: skip
@@ -184,12 +200,21 @@ def _done(asked: Asked, out: Path, step: Any) -> dict[str, Any]:
 
 
 def _refuse_odd(asked: Asked) -> None:
+    """Refuse options that contradict each other.
+
+    Raises
+    ------
+    InvalidInputError
+    """
     if not asked.targets and asked.parts is None:
         message = "Say --target, the wished weight of a unit, or --parts, their number."
         raise InvalidInputError(message, field="target")
     if asked.targets and len(asked.targets) != len(asked.weights):
         message = f"{len(asked.weights)} columns have {len(asked.targets)} targets: one each."
         raise InvalidInputError(message, field="target")
+    if len(asked.tolerances) not in (1, len(asked.weights)):
+        message = f"{len(asked.weights)} columns have {len(asked.tolerances)} tolerances: one for "
+        raise InvalidInputError(f"{message}all, or one each.", field="tolerance")
     if any(target <= 0 for target in asked.targets):
         raise InvalidInputError("A target is above 0.", field="target")
     if asked.start is not None and asked.parts is not None:
@@ -197,187 +222,131 @@ def _refuse_odd(asked: Asked) -> None:
         raise InvalidInputError(message, field="parts")
     if asked.start is not None and not asked.targets:
         raise InvalidInputError("--start needs --target.", field="target")
+    needing = {
+        "code": asked.code, "keep": asked.keep or None, "fixed_borders": asked.fixed_borders,
+        "split_above": asked.split_above, "merge_below": asked.merge_below,
+        "max_change": asked.max_change,
+    }  # fmt: skip
+    for field, value in needing.items():
+        if value is not None and asked.start is None:
+            message = f"--{field.replace('_', '-')} is about a present net: name it with --start."
+            raise InvalidInputError(message, field=field)
+    above, below = asked.split_above, asked.merge_below
+    if above is not None and below is not None and above <= below:
+        message = "--split-above has to be more than --merge-below."
+        raise InvalidInputError(message, field="split_above")
 
 
-def _refuse_target(sources: list[Path], out: Path, overwrite: bool) -> None:
-    if out.suffix.lower() not in WRITERS:
-        message = f"{out} has to end in one of {', '.join(WRITERS)}."
-        raise InvalidInputError(message, field="out")
-    if out.resolve() in [path.resolve() for path in sources]:
-        raise InvalidInputError(f"{out} is a file that is read.", field="out")
-    if out.exists() and not overwrite:
-        message = f"{out} exists; choose another name or say --overwrite."
-        raise InvalidInputError(message, field="out")
-    if not out.parent.is_dir():
-        raise InvalidInputError(f"There is no folder {out.parent}.", field="out")
-
-
-def _layer(file: str, kinds: tuple[str, ...], columns: list[str]) -> tuple[gpd.GeoDataFrame, int]:
-    """Return the rows of a layer that have a shape, in degrees, and how many have none."""
-    path, layer = parted(file)
-    understood = understand(path, Wish(), trusted=True)
-    fitting = [
-        facts
-        for facts in understood.layers
-        if (facts.name == layer if layer is not None else facts.kind in kinds)
-    ]
-    if len(fitting) != 1:
-        listed = ", ".join(f"{facts.name} ({facts.kind})" for facts in understood.layers)
-        said = f"no layer is called '{layer}'" if layer is not None else "name a layer"
-        raise DeliveryError([f"{path.name}: {said}; it has {listed}"])
-    facts = fitting[0]
-    frame = read(path, facts.name, _wish(facts, columns), trusted=True).frame
-    shapes = frame.geometry.to_numpy()
-    kept = frame[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
-    if kept.empty:
-        raise DeliveryError([f"{path.name}: no row has a shape"])
-    flat = gpd.GeoSeries(kept.geometry.force_2d(), crs=WGS84_SRID)
-    return kept.set_geometry(flat), len(frame) - len(kept)
-
-
-def _wish(facts: LayerFacts, columns: list[str]) -> Wish:
-    known = [column.name for column in facts.columns]
-    for column in columns:
-        if column not in known:
-            message = f"There is no column '{column}'; it has {', '.join(known)}."
-            raise InvalidInputError(message, field="weight", column=column)
-    return replace(
-        Wish(columns={column: column for column in columns}),
-        encoding=facts.encoding.used,
-        crs=facts.crs.srid,
-        datum=facts.datum.used,
-        swap_axes=facts.axes_swapped,
-    )
-
-
-def _is_file(name: str) -> bool:
-    return Path(name).is_file() or Path(name.rpartition(":")[0] or "/").is_file()
-
-
-def _cells(asked: Asked) -> Cells:
-    """Read the cells; what is no coverage is mended, or refused where that takes decisions.
-
-    Raises
-    ------
-    DeliveryError
-        If the cells contradict each other; `wangge repair` takes the decisions.
-    """
-    named = [name for name in (asked.within, asked.whole) if name and not _is_file(name)]
-    columns = list(dict.fromkeys([*asked.weights, *named]))
-    frame, bare = _layer(asked.cells, ("areas", "mixed"), columns)
-    frame = frame.reset_index(drop=True)
-    warnings = [f"{bare:,} rows have no shape: left out"] if bare else []
-    for column in asked.weights:
-        counts = pd.to_numeric(frame[column], errors="coerce")
-        if empty := int(counts.isna().sum()):
-            warnings.append(f"'{column}' is no number in {empty:,} cells: counted as 0")
-        frame[column] = counts.fillna(0.0)
-        if (frame[column] < 0).any():
-            row = int(np.flatnonzero(frame[column] < 0)[0]) + 1
-            raise InvalidInputError(f"'{column}' is below 0 in row {row}.", field="weight", row=row)
-    west, south, east, north = frame.total_bounds.tolist()
-    lon, lat = (west + east) / 2, (south + north) / 2
-    in_china = CHINA[0] <= lon <= CHINA[2] and CHINA[1] <= lat <= CHINA[3]
-    metres = frame.geometry.to_crs(metre_srid(lon, lat, "cgcs2000" if in_china else "utm"))
-    degrees, mended = frame.geometry, False
-    shapes = metres.to_numpy()
-    if not (shapely.is_valid(shapes).all() and shapely.coverage_is_valid(shapes)):
-        found = repaired(metres)
-        degrees = carried_back(found.areas, metres, frame.geometry).reindex(frame.index)
-        metres, mended = found.areas.reindex(frame.index), True
-        here = ~(metres.isna() | metres.is_empty)
-        frame, metres, degrees = frame[here], metres[here], degrees[here]
-        said = "the cells were no coverage: overlaps and narrow gaps are mended"
-        warnings.append(f"{said} (wangge repair lists each)")
-    table = pd.DataFrame(frame.drop(columns="geometry")).reset_index(drop=True)
-    return Cells(
-        degrees.reset_index(drop=True), metres.reset_index(drop=True), table, mended, bare,
-        tuple(warnings),
-    )  # fmt: skip
-
-
-def _grouped(cells: Cells, name: str) -> tuple[pd.Series[Any], int]:
-    """Return the group of each cell by a column or by areas of a file, and how many lie across."""
-    if not _is_file(name):
-        return cells.columns[name].astype("object"), 0
-    areas, _ = _layer(name, ("areas", "mixed"), [])
-    valid = areas.geometry.make_valid().to_crs(cells.srid)
-    found, across = areas_of(cells.metres, valid)
-    group = pd.Series(found + 1, dtype="object")
-    return group.where(found >= 0, None), int(across.sum())
-
-
-def _parents(cells: Cells, asked: Asked) -> tuple[pd.Series[Any], list[str]]:
-    """Return the number of each cell's parent, and the parents' names."""
-    if asked.within is None:
-        return pd.Series(np.zeros(len(cells.metres), dtype=np.int64)), [""]
-    group, _ = _grouped(cells, asked.within)
-    codes, names = pd.factorize(group.fillna("").astype(str), sort=False)
-    return pd.Series(codes.astype(np.int64)), [str(name) for name in names]
-
-
-def _ground(cells: Cells, parents: Ints, asked: Asked) -> Ground:
-    def lines(file: str | None, kinds: tuple[str, ...]) -> gpd.GeoSeries | None:
-        if file is None:
-            return None
-        shapes = _layer(file, kinds, [])[0].geometry
-        shapes = shapes[shapes.geom_type.str.contains("Line|Polygon")]
-        return shapes.make_valid().to_crs(cells.srid).reset_index(drop=True)
-
-    whole = None
-    if asked.whole is not None:
-        group, _ = _grouped(cells, asked.whole)
-        named = group.notna() & (group.astype(str) != "")
-        codes, _ = pd.factorize(group.astype(str))
-        whole = np.where(named, codes, -1).astype(np.int64)
-    return ground_of(
-        cells.metres,
-        cells.columns[asked.weights].to_numpy(dtype=np.float64),
-        parents,
-        barriers=lines(asked.barriers, ("lines", "areas", "mixed")),
-        streets=lines(asked.streets, ("lines", "mixed")),
-        whole=whole,
-    )
-
-
-def _wishes(ground: Ground, asked: Asked) -> Wishes:
+def _wishes(cells: Cells, ground: Ground, asked: Asked) -> Wishes:
     """Return the wishes, or refuse what cannot be met."""
+    tolerance = asked.tolerances[0]
     if asked.parts is not None:
         target = asked.targets[0] if asked.targets else None
-        refuse_parts(ground.graph, asked.parts, asked.tolerance, target)
+        first = np.full(ground.graph.size, len(cells.rows), dtype=np.int64)
+        dry = np.flatnonzero(ground.node >= 0)
+        np.minimum.at(first, ground.node[dry], dry)
+        refuse_parts(ground.graph, asked.parts, tolerance, target, cells.named(first))
+    else:
+        refuse_wish(ground.graph, asked.targets[0], tolerance)
     sums = ground.graph.weight.sum(axis=0)
     targets = asked.targets or [
         float(total) / (asked.parts or 1) if total > 0 else 1.0 for total in sums
     ]
-    return Wishes(tuple(targets), (asked.tolerance,) * len(targets))
+    each = asked.tolerances * (len(targets) if len(asked.tolerances) == 1 else 1)
+    return Wishes(tuple(targets), tuple(each))
+
+
+def _made(cells: Cells, ground: Ground, wishes: Wishes, asked: Asked, step: Any) -> Made:
+    """Divide anew, or change the present net."""
+    effort = THOROUGH if asked.thorough else QUICK
+    if asked.start is not None:
+        return _changed(cells, ground, wishes, asked, asked.start, step)
+    found = divided(
+        ground.graph, wishes, parts=asked.parts, seed=asked.seed, effort=effort, progress=step
+    )
+    return Made(found, None, [], {}, [])
 
 
 def _changed(
     cells: Cells, ground: Ground, wishes: Wishes, asked: Asked, start: str, step: Any
-) -> tuple[Division, dict[str, Any]]:
+) -> Made:
     """Improve the present net by little change; say what changed."""
-    path, layer = parted(start)
-    known = understand(path, Wish(), trusted=True)
-    named = [
-        column.name
-        for facts in known.layers
-        if layer in (None, facts.name)
-        for column in facts.columns
-        if column.name == "unit"
-    ]
-    net, _ = _layer(start, ("areas", "mixed"), named)
-    names = (net["unit"] if named else pd.Series(np.arange(1, len(net) + 1))).astype(str).tolist()
-    area, _ = areas_of(cells.metres, net.geometry.make_valid().to_crs(cells.srid))
-    today = np.full(ground.graph.size, -1, dtype=np.int64)
-    dry = ground.node >= 0
-    today[ground.node[dry]] = area[dry]
-    if strange := [name for name in asked.keep if name not in names]:
+    net = present_net(cells, ground, asked, start)
+    if strange := [name for name in asked.keep if name not in net.names]:
         raise InvalidInputError(f"The present net has no unit {strange[0]}.", field="keep")
-    fixed = np.isin(today, [names.index(name) for name in asked.keep])
-    return changed(
-        ground.graph, today, wishes, max_change=asked.max_change, fixed=fixed, seed=asked.seed,
-        names=names, progress=step,
+    graph, today = ground.graph, joined(ground.graph, net.today)
+    kept = [net.names.index(name) for name in asked.keep]
+    labels, names, figures = _reshaped(ground, today, net.names, wishes, asked, kept, step)
+    fixed = np.isin(labels, kept)
+    if asked.fixed_borders is not None:
+        beside = held_along(cells, ground, labels, asked.fixed_borders)
+        figures["cells_held"] = int(beside.sum())
+        fixed |= beside
+    reshaping = asked.split_above is not None or asked.merge_below is not None
+    allowed = asked.max_change
+    if allowed is None:
+        allowed = 0.0 if reshaping else MAX_CHANGE
+    found, change = changed(
+        graph, labels, wishes, max_change=allowed, fixed=fixed, seed=asked.seed, names=names,
+        progress=step,
     )  # fmt: skip
+    was = change.pop("was")
+    change["cells_without_part"] = int((net.today < 0).sum())
+    torn = _torn(ground, today, net.names)
+    said = []
+    if torn:
+        said.append(
+            f"{len(torn):,} units of the present net lie in pieces that do not touch, or that "
+            f"barriers part: {_some(torn)}; each piece stays with its unit unless it is moved"
+        )
+    figures |= {**change, "torn_units": torn, "max_change": allowed}
+    return Made(found, Held(fixed), was, figures, said)
+
+
+def _reshaped(
+    ground: Ground, today: Ints, names: list[str], wishes: Wishes, asked: Asked,
+    kept: list[int], step: Any,
+) -> tuple[Ints, list[str], dict[str, Any]]:  # fmt: skip
+    """Merge small units and divide large ones; return parts, their names and what was done."""
+    graph, labels, figures = ground.graph, today, dict[str, Any]()
+    named = list(names)
+    if asked.merge_below is not None:
+        labels = melted(graph, labels, wishes, least=asked.merge_below, kept=kept)
+        gone = np.setdiff1d(today, labels)
+        for part in gone.tolist():
+            into = int(labels[today == part][0])
+            named[into] = f"{named[into]} + {names[part]}"
+        figures["merged_units"] = [names[part] for part in gone.tolist()]
+    if asked.split_above is not None:
+        effort = THOROUGH if asked.thorough else QUICK
+        before = labels
+        labels, origin = opened(
+            graph, labels, wishes, most=asked.split_above, kept=kept, seed=asked.seed,
+            effort=effort, progress=step,
+        )  # fmt: skip
+        named += [""] * (int(labels.max()) + 1 - len(named))
+        for part, came_of in origin.items():
+            named[part] = named[came_of]
+        figures["split_units"] = [names[part] for part in sorted(set(origin.values()))]
+        figures["units_before"] = len(np.unique(before))
+    if figures:
+        share = float(graph.weight[labels != today, 0].sum()) / max(graph.total, 1e-300)
+        figures["reshaped_share"] = share
+    return labels, named, figures
+
+
+def _torn(ground: Ground, today: Ints, names: list[str]) -> list[str]:
+    """Return the names of units that lie in several pieces of the graph."""
+    graph = ground.graph
+    same = today[graph.left] == today[graph.right]
+    piece = components(graph.size, graph.left[same], graph.right[same])
+    unit = today[np.unique(piece, return_index=True)[1]]
+    return [names[k] for k in np.flatnonzero(np.bincount(unit) > 1)]
+
+
+def _some(names: list[str]) -> str:
+    """Return the first of some names as text."""
+    return ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
 
 
 def _units(
@@ -426,7 +395,8 @@ def _figures(
         "total": ground.graph.total,
         "target": wishes.target[0],
         "targets": dict(zip(asked.weights, wishes.target, strict=True)),
-        "tolerance": asked.tolerance,
+        "tolerance": asked.tolerances[0],
+        "measures": _by_measure(units, wishes, asked),
         "within_tolerance": found.score.good,
         "within_tolerance_strict": float(told["within"].mean()),
         "single_heavy_cells": int((told["alone"] & ~told["within"]).sum()),
@@ -441,57 +411,62 @@ def _figures(
     }  # fmt: skip
 
 
-def _warnings(ground: Ground, found: Division, names: list[str], asked: Asked) -> list[str]:
+def _by_measure(units: gpd.GeoDataFrame, wishes: Wishes, asked: Asked) -> list[dict[str, Any]]:
+    """Return how each measure came out."""
+    said = []
+    for column, target, tolerance in zip(
+        asked.weights, wishes.target, wishes.tolerance, strict=True
+    ):
+        off = (units[_summed_as(column)] / target - 1.0).abs()
+        said.append(
+            {
+                "weight": column, "target": target, "tolerance": tolerance,
+                "within": float((off <= tolerance + 1e-12).mean()),
+                "max_deviation": float(off.max()), "mean_deviation": float(off.mean()),
+            }
+        )  # fmt: skip
+    return said
+
+
+def _warnings(
+    cells: Cells, ground: Ground, found: Division, names: list[str], asked: Asked
+) -> list[str]:
     """Return what somebody should know before using the units."""
     said = []
     graph, told = ground.graph, found.score.units
     if asked.within is not None and "" in names:
         outside = int((ground.parent == names.index("")).sum())
         said.append(f"{outside:,} cells lie in none of the parents: they are one of their own")
+    total = np.bincount(graph.parent, weights=graph.weight[:, 0], minlength=len(names))
     if graph.total <= 0:
         said.append(f"no cell has any '{asked.weights[0]}': each piece of ground is one unit")
-    split = ground.graph.parent[_pieces_first(ground)]
+    elif empty := [names[k] or "outside all" for k in np.flatnonzero(total <= 0).tolist()]:
+        said.append(
+            f"{len(empty):,} parents have no '{asked.weights[0]}' at all, and are one unit for "
+            f"each piece of ground: {_some(empty)}"
+        )
+    piece = components(graph.size, graph.left, graph.right)
+    split = graph.parent[np.unique(piece, return_index=True)[1]]
     several = np.flatnonzero(np.bincount(split, minlength=1) > 1)
     if len(several):
+        which = f" ({_some([names[k] for k in several.tolist()])})" if len(names) > 1 else ""
         said.append(
-            f"{len(several):,} parents lie in pieces that do not touch or that barriers part: "
-            "units stay inside one piece"
+            f"{len(several):,} parents{which} lie in pieces that do not touch or that barriers "
+            "part: units stay inside one piece"
         )
     if heavy := int((told["alone"] & ~told["within"]).sum()):
-        said.append(f"{heavy:,} units are one cell that is heavier than the target by itself")
+        node = int(np.argmax(graph.weight[:, 0]))
+        row = cells.named(np.flatnonzero(ground.node == node)[:1])[0]
+        said.append(
+            f"{heavy:,} units are one cell that is heavier than the target by itself; the heaviest "
+            f"is {row} with {graph.weight[node, 0]:,.0f}"
+        )
     if ground.torn:
         said.append(f"{ground.torn:,} compounds lie in pieces that do not touch: whole by piece")
     off = told[~told["within"] & ~told["alone"]]
     if len(off):
         said.append(f"{len(off):,} units are beyond the tolerance; 'why' says what binds each")
     return said
-
-
-def _pieces_first(ground: Ground) -> Ints:
-    from geo.partition.graph import components
-
-    graph = ground.graph
-    piece = components(graph.size, graph.left, graph.right)
-    return np.unique(piece, return_index=True)[1].astype(np.int64)
-
-
-def _write(frame: gpd.GeoDataFrame, out: Path) -> None:
-    """Write the units, all or nothing.
-
-    Raises
-    ------
-    TopologyError
-        If what was written is no coverage.
-    """
-    driver = WRITERS[out.suffix.lower()]
-    options = ALL_DIGITS if driver == "GeoJSON" else {}
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".wangge-divide-") as folder:
-        draft = Path(folder) / out.name
-        pyogrio.write_dataframe(frame, draft, layer="units", driver=driver, **options)
-        written = pyogrio.read_dataframe(draft, columns=[]).geometry.to_numpy()
-        if not (shapely.is_valid(written).all() and shapely.coverage_is_valid(written)):
-            raise TopologyError(f"What would be written to {out.name} is no coverage in degrees.")
-        draft.replace(out)
 
 
 def _cpu_s() -> float:

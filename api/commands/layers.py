@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import os
 import resource
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import geopandas as gpd
 import pandas as pd
-import pyogrio
 import shapely
 
 from api.commands.files import parted
 from geo.crs import WGS84_SRID
-from geo.errors import DeliveryError, InvalidInputError, TopologyError
-from geo.files.facts import Kind, LayerFacts, Understood, Wish
+from geo.errors import DeliveryError, InvalidInputError
+from geo.files.facts import Datum, Kind, LayerFacts, Understood, Wish
 from geo.files.reading import read, understand
-
-WRITERS: Final = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
-ALL_DIGITS: Final = {"COORDINATE_PRECISION": 17}
-"""GeoJSON is written with all digits: 7 would move vertices by a centimetre."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,6 @@ class Layer:
         kind: Kind | None = None,
         *,
         columns: Sequence[str] = (),
-        datum: str | None = None,
         as_delivered: bool = False,
     ) -> gpd.GeoDataFrame:
         """Return all rows, those without a shape too, numbered from 1 as in the file.
@@ -75,7 +67,7 @@ class Layer:
             columns={column: column for column in columns},
             encoding=self.facts.encoding.used,
             crs=self.facts.crs.srid,
-            datum=datum or self.facts.datum.used,  # type: ignore[arg-type]
+            datum=self.facts.datum.used,
             swap_axes=self.facts.axes_swapped,
             kind=kind,
             as_delivered=as_delivered,
@@ -87,8 +79,18 @@ class Layer:
         return gpd.GeoDataFrame(plain, geometry=shapes, crs=crs)
 
 
-def layer_of(file: str, kinds: tuple[str, ...], *, datum: str | None = None) -> Layer:
+def layer_of(
+    file: str, kinds: tuple[str, ...], crs: int | None = None, datum: Datum | None = None
+) -> Layer:
     """Return the layer that `FILE[:LAYER]` names, or the only one of a kind.
+
+    Parameters
+    ----------
+    file : str
+    kinds : tuple of str
+        What the layer may hold where none is named.
+    crs, datum : int, str, optional
+        What somebody says of a file that is silent.
 
     Raises
     ------
@@ -98,78 +100,33 @@ def layer_of(file: str, kinds: tuple[str, ...], *, datum: str | None = None) -> 
         If there is no such file, or it cannot be read.
     """
     path, layer = parted(file)
-    understood = _understood(path, datum)
+    understood = _understood(path, path.stat().st_mtime_ns, crs, datum)
     fitting = [
         facts
         for facts in understood.layers
         if (facts.name == layer if layer is not None else facts.kind in kinds)
     ]
-    if len(fitting) != 1:
-        listed = ", ".join(f"{facts.name} ({facts.kind})" for facts in understood.layers)
-        said = f"no layer is called '{layer}'" if layer is not None else "name a layer"
-        raise DeliveryError([f"{path.name}: {said}; it has {listed}"])
-    facts = fitting[0]
-    if datum is not None:
-        facts = replace(facts, datum=replace(facts.datum, used=datum))  # type: ignore[arg-type]
-    return Layer(path, facts)
+    if len(fitting) == 1:
+        facts = fitting[0]
+        if datum is not None:
+            facts = replace(facts, datum=replace(facts.datum, used=datum, sure=True))
+        return Layer(path, facts)
+    listed = ", ".join(
+        f"{facts.name} ({facts.kind if facts.features else 'empty'})" for facts in understood.layers
+    )
+    if layer is not None:
+        said = f"no layer is called '{layer}'; it has {listed}"
+    elif fitting:
+        said = f"name a layer; it has {listed}"
+    else:
+        said = f"there is no layer of {kinds[0]}; it has {listed}"
+    raise DeliveryError([f"{path.name}: {said}"])
 
 
-@lru_cache(maxsize=8)
-def _understood(path: Path, datum: str | None) -> Understood:
+@lru_cache(maxsize=16)
+def _understood(path: Path, _changed_ns: int, crs: int | None, datum: Datum | None) -> Understood:
     """Look at a file once, however many of its layers are named."""
-    return understand(path, Wish(datum=datum), trusted=True)  # type: ignore[arg-type]
-
-
-def refuse_target(
-    sources: Sequence[Path],
-    target: Path,
-    endings: Sequence[str],
-    *,
-    overwrite: bool,
-    field: str = "out",
-) -> None:
-    """Refuse a file to write to that has another ending, is read, exists, or has no folder.
-
-    Raises
-    ------
-    InvalidInputError
-    """
-    if target.suffix.lower() not in endings:
-        message = f"{target} has to end in one of {', '.join(endings)}."
-        raise InvalidInputError(message, field=field)
-    if target.resolve() in [path.resolve() for path in sources]:
-        raise InvalidInputError(f"{target} is a file that is read.", field=field)
-    if target.exists() and not overwrite:
-        message = f"{target} exists; choose another name or say --overwrite."
-        raise InvalidInputError(message, field=field)
-    if not target.parent.is_dir():
-        raise InvalidInputError(f"There is no folder {target.parent}.", field=field)
-
-
-@contextmanager
-def draft(target: Path) -> Iterator[Path]:
-    """Yield a place to write to; what is there at the end becomes the target, all or nothing."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wangge-") as folder:
-        place = Path(folder) / target.name
-        yield place
-        place.replace(target)
-
-
-def write_coverage(frame: gpd.GeoDataFrame, target: Path, layer: str) -> None:
-    """Write areas to a GeoPackage or GeoJSON, all or nothing.
-
-    Raises
-    ------
-    TopologyError
-        If what was written is no coverage.
-    """
-    driver = WRITERS[target.suffix.lower()]
-    options = ALL_DIGITS if driver == "GeoJSON" else {}
-    with draft(target) as place:
-        pyogrio.write_dataframe(frame, place, layer=layer, driver=driver, **options)
-        written = pyogrio.read_dataframe(place, columns=[]).geometry.to_numpy()
-        if not (shapely.is_valid(written).all() and shapely.coverage_is_valid(written)):
-            raise TopologyError(f"What would be written to {target.name} is no coverage.")
+    return understand(path, Wish(crs=crs, datum=datum), trusted=True)
 
 
 def cpu_s() -> float:

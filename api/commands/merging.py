@@ -13,37 +13,35 @@ import numpy as np
 import pandas as pd
 import shapely
 import typer
+from shapely import box
 
+from api.commands.areas_out import all_or_none, put_areas, put_table, refuse_target
 from api.commands.files import CHINA, warn_without_walls
-from api.commands.layers import (
-    WRITERS,
-    Layer,
-    cpu_s,
-    draft,
-    layer_of,
-    peak_mb,
-    refuse_target,
-    write_coverage,
-)
+from api.commands.layers import Layer, cpu_s, layer_of, peak_mb
 from api.commands.terminal import Json, Step, answer, progress
 from geo.crs import metre_srid
 from geo.errors import DeliveryError, InvalidInputError
-from geo.nets import Merged, Net, fitted, merge_nets, pairs
+from geo.files.facts import DATUMS, Datum
+from geo.nets import COLUMNS, CROSSWALK, Merged, Net, fitted, merge_nets, pairs
 from geo.repair import carried_back, each_once
 
 AREAL: Final = ("areas", "mixed")
 LINEAR: Final = ("lines", "areas", "mixed")
+EXTRA: Final = ("outline", "streets", "barriers", "cells")
 SHOWN: Final = 8
 TOLERANCE_M: Final = 5.0
 NEAREST_DEG: Final = 1e-10
 """A hundredth of a millimetre."""
+FAR_DEG: Final = 0.5
+"""Nets of one city are not so far from each other."""
+OWN_COLUMNS: Final = frozenset({*COLUMNS, "fid"})
 
 
 def merge(
     nets: Annotated[
         list[str], typer.Argument(metavar="NET[:LAYER] NET[:LAYER] ...", help="Files with areas.")
     ],
-    out: Annotated[Path, typer.Option(help="Where the units go: .gpkg or .geojson.")],
+    out: Annotated[Path, typer.Option(help="Where the units go: .gpkg, .geojson, .shp ...")],
     crosswalk: Annotated[Path, typer.Option(help="Where each old grid went: .csv.")],
     tolerance_m: Annotated[
         float, typer.Option(min=0, max=1000, help="Borders nearer than this are one.")
@@ -66,6 +64,13 @@ def merge(
     vote: Annotated[
         list[str] | None, typer.Option(metavar="NAME=WEIGHT", help="How much a net counts; else 1.")
     ] = None,
+    crs: Annotated[
+        list[str] | None, typer.Option(metavar="[NAME=]EPSG", help="Where a file is silent.")
+    ] = None,
+    datum: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]DATUM", help="wgs84, gcj02, bd09 or cgcs2000; the same."),
+    ] = None,
     least_m2: Annotated[float, typer.Option(min=0, help="Smaller units are given away.")] = 1.0,
     least_weight: Annotated[float, typer.Option(min=0, help="The same by the count.")] = 0.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
@@ -80,13 +85,19 @@ def merge(
     began = cpu_s()
     with progress() as step:
         step("look at the files", 0.0)
-        layers = [layer_of(file, AREAL) for file in nets]
-        extra = _extra(outline=outline, streets=streets, barriers=barriers, cells=cells)
+        said = _Said.of(crs or [], datum or [])
+        layers = [said.layer(file, AREAL) for file in nets]
+        extra = {
+            name: said.layer(file, LINEAR if name in ("streets", "barriers") else AREAL, name)
+            for name, file in zip(EXTRA, (outline, streets, barriers, cells), strict=True)
+            if file is not None
+        }
+        said.refuse_unused()
         _refuse_targets([*layers, *extra.values()], out, crosswalk, overwrite)
         read, source = _nets(layers, weight, vote or [], step)
         more = {name: _shapes(layer, step) for name, layer in extra.items()}
+        _refuse_strangers([net.name for net in read], source)
         metres = {name: shapes.to_crs(read[0].areas.crs) for name, shapes in more.items()}
-        step("lay the nets over each other", 0.0)
         found = merge_nets(
             read,
             tolerance_m=tolerance_m,
@@ -95,35 +106,124 @@ def merge(
             cells=metres.get("cells"),
             least_m2=least_m2,
             least_value=least_weight,
+            progress=step,
         )
         step("compare and write them", 0.0)
         beside = pairs(read, found.laid, tolerance_m=tolerance_m) if len(read) > 1 else None
-        _write(found, [*source, *more.values()], out, crosswalk, weight)
+        notes = _write(found, [*source, *more.values()], out, crosswalk, weight)
     data = _data(read, layers, found, beside, weight)
     data |= {"cpu_s": round(cpu_s() - began, 3), "peak_mb": round(peak_mb(1), 1)}
     data |= {"tolerance_m": tolerance_m, "out": str(out), "crosswalk": str(crosswalk)}
+    data["warnings"] = [*_assumed([*layers, *extra.values()]), *_apart(data), *notes]
     answer(as_json, data, _told(data))
+
+
+class _Said:
+    """What the caller said of files that are silent: for all of them, or by a layer's name."""
+
+    def __init__(self, crs: dict[str, int], datum: dict[str, Datum]) -> None:
+        self.crs, self.datum = crs, datum
+        self.asked = {"crs": set(crs) - {""}, "datum": set(datum) - {""}}
+        self.names: list[str] = []
+
+    @classmethod
+    def of(cls, crs: Sequence[str], datum: Sequence[str]) -> _Said:
+        """Read `NAME=VALUE`, or a value for all.
+
+        Raises
+        ------
+        InvalidInputError
+        """
+        systems: dict[str, int] = {}
+        for name, value in map(_parted, crs):
+            if not value.isdigit():
+                raise InvalidInputError(f"'{value}' is no EPSG number.", field="crs")
+            systems[name] = int(value)
+        datums: dict[str, Datum] = {}
+        for name, value in map(_parted, datum):
+            if value not in DATUMS:
+                raise InvalidInputError(f"A datum is one of {', '.join(DATUMS)}.", field="datum")
+            datums[name] = value
+        return cls(systems, datums)
+
+    def layer(self, file: str, kinds: tuple[str, ...], role: str = "") -> Layer:
+        """Return a layer, read as it was said of its role, else of its name, else of all."""
+        plain = layer_of(file, kinds)
+        names = (role or plain.facts.name, "")
+        self.names.append(names[0])
+        crs = next((self.crs[name] for name in names if name in self.crs), None)
+        datum = next((self.datum[name] for name in names if name in self.datum), None)
+        return plain if crs is None and datum is None else layer_of(file, kinds, crs, datum)
+
+    def refuse_unused(self) -> None:
+        """Refuse names that no layer has.
+
+        Raises
+        ------
+        InvalidInputError
+        """
+        for field, names in self.asked.items():
+            if odd := sorted(names - set(self.names)):
+                message = f"'{odd[0]}' is no layer; there are {', '.join(self.names)}."
+                raise InvalidInputError(message, field=field)
+
+
+def _parted(said: str) -> tuple[str, str]:
+    name, _, value = said.rpartition("=")
+    return name, value
 
 
 def _refuse_targets(layers: list[Layer], out: Path, crosswalk: Path, overwrite: bool) -> None:
     sources = [layer.path for layer in layers]
-    refuse_target(sources, out, tuple(WRITERS), overwrite=overwrite)
-    refuse_target(sources, crosswalk, (".csv",), overwrite=overwrite, field="crosswalk")
+    refuse_target(sources, out, overwrite=overwrite)
+    refuse_target([*sources, out], crosswalk, (".csv",), overwrite=overwrite, field="crosswalk")
 
 
-def _extra(**files: str | None) -> dict[str, Layer]:
-    return {
-        name: layer_of(file, LINEAR if name in ("streets", "barriers") else AREAL)
-        for name, file in files.items()
-        if file is not None
-    }
+def _refuse_strangers(names: Sequence[str], areas: Sequence[gpd.GeoSeries]) -> None:
+    """Refuse nets that lie in another part of the world than the others.
+
+    Raises
+    ------
+    DeliveryError
+    """
+    boxes = [box(*each.total_bounds) for each in areas]
+    for number, (name, own) in enumerate(zip(names, boxes, strict=True)):
+        others = boxes[:number] + boxes[number + 1 :]
+        if others and min(shapely.distance(own, np.array(others))) > FAR_DEG:
+            west, south, east, north = areas[number].total_bounds
+            said = (
+                f"{name} lies far from the other nets, around {(west + east) / 2:.2f}, "
+                f"{(south + north) / 2:.2f}: another place, or a wrong reference system or datum "
+                "(wangge check FILE)"
+            )
+            raise DeliveryError([said])
+
+
+def _assumed(layers: Sequence[Layer]) -> list[str]:
+    """Return what the files did not tell and was taken for granted."""
+    return [
+        f"{layer.label} does not tell its datum: read as {layer.facts.datum.used} (--datum)"
+        for layer in layers
+        if not layer.facts.datum.sure
+    ]
+
+
+def _apart(data: dict[str, Any]) -> list[str]:
+    """Return which nets have no ground in common with any other."""
+    shared: Counter[str] = Counter()
+    for pair in data["pairs"]:
+        shared[pair["first"]] += pair["common_m2"] > 0
+        shared[pair["second"]] += pair["common_m2"] > 0
+    return [
+        f"{name} has no ground in common with another net" for name, n in shared.items() if not n
+    ]
 
 
 def _nets(
     layers: Sequence[Layer], weight: str | None, votes: Sequence[str], step: Step
 ) -> tuple[list[Net], list[gpd.GeoSeries]]:
     """Return the nets in metres, and their areas in degrees as delivered."""
-    names = _names(layers)
+    names = _names(layers, weight)
     count_as = _votes(votes, names)
     frames: list[gpd.GeoDataFrame] = []
     for number, layer in enumerate(layers):
@@ -138,8 +238,8 @@ def _nets(
         frames.append(frame[there.to_numpy()])
     if weight is not None and not any(weight in frame.columns for frame in frames):
         raise InvalidInputError(f"No net has a column '{weight}'.", field="weight")
-    box = np.array([frame.total_bounds for frame in frames])
-    lon, lat = (np.nanmin(box[:, :2], axis=0) + np.nanmax(box[:, 2:], axis=0)) / 2
+    bounds = np.array([frame.total_bounds for frame in frames])
+    lon, lat = (np.nanmin(bounds[:, :2], axis=0) + np.nanmax(bounds[:, 2:], axis=0)) / 2
     in_china = CHINA[0] <= lon <= CHINA[2] and CHINA[1] <= lat <= CHINA[3]
     srid = metre_srid(float(lon), float(lat), "cgcs2000" if in_china else "utm")
     nets = [
@@ -149,8 +249,11 @@ def _nets(
     return nets, [frame.geometry for frame in frames]
 
 
-def _names(layers: Sequence[Layer]) -> list[str]:
-    """Return a name for each net: its layer's, with its file's in front where two are alike."""
+def _names(layers: Sequence[Layer], weight: str | None) -> list[str]:
+    """Return a name for each net: its layer's, with its file's in front where two are alike.
+
+    Each is the name of a column, and files do not tell small letters from capitals there.
+    """
     alike = Counter(layer.facts.name for layer in layers)
     names = [
         layer.facts.name
@@ -158,7 +261,21 @@ def _names(layers: Sequence[Layer]) -> list[str]:
         else f"{layer.path.stem} {layer.facts.name}"
         for layer in layers
     ]
-    return [str(name) for name in each_once(np.array(names, dtype=object))]
+    taken = {*OWN_COLUMNS, _summed_as(weight).lower()}
+    found: list[str] = []
+    for name in names:
+        own, number = name, 2
+        while own.lower() in taken:
+            own, number = f"{name} ({number})", number + 1
+        taken.add(own.lower())
+        found.append(own)
+    return found
+
+
+def _summed_as(weight: str | None) -> str:
+    """Return what the count of a unit is called: as it was asked for, unless that is taken."""
+    name = weight or "value"
+    return f"{name}_sum" if name.lower() in OWN_COLUMNS | set(CROSSWALK) else name
 
 
 def _votes(votes: Sequence[str], names: Sequence[str]) -> dict[str, float]:
@@ -179,7 +296,7 @@ def _counts(frame: gpd.GeoDataFrame, weight: str | None) -> pd.Series[float] | N
     if weight is None or weight not in frame.columns:
         return None
     counts: pd.Series[float] = pd.to_numeric(frame[weight], errors="coerce")
-    if counts.isna().any() or (counts < 0).any():
+    if not np.isfinite(counts).all() or (counts < 0).any():
         raise InvalidInputError(f"'{weight}' is not a count in every row.", field="weight")
     return counts
 
@@ -211,25 +328,26 @@ def _write(
     out: Path,
     crosswalk: Path,
     weight: str | None,
-) -> None:
-    """Write the units in degrees, old vertices as they came, and the crosswalk."""
+) -> list[str]:
+    """Write the units in degrees, old vertices as they came, and the crosswalk: both or none."""
     degrees = gpd.GeoSeries(pd.concat(source, ignore_index=True), crs=source[0].crs)
     metres = degrees.to_crs(found.units.crs)
     back = carried_back(found.units.geometry, metres, degrees)
     shapes = gpd.GeoSeries(fitted(back.to_numpy(), NEAREST_DEG), index=back.index, crs=back.crs)
     units = _weighed(found.units, weight).set_geometry(shapes)
-    write_coverage(units, out, "units")
     table = _weighed(found.crosswalk, weight)
     table["unit"] = table["unit"].where(table["unit"] >= 0).astype("Int64")
-    with draft(crosswalk) as place:
-        table.to_csv(place, index=False, encoding="utf-8-sig")
+    with all_or_none(out, crosswalk) as (units_place, rows_place):
+        notes = put_areas(units, units_place, "units")
+        put_table(table, rows_place)
+    return notes
 
 
 def _weighed(frame: Any, weight: str | None) -> Any:
     """Call the count as it was asked for; without one there is none."""
     if weight is None:
         return frame.drop(columns="value")
-    return frame.rename(columns={"value": weight})
+    return frame.rename(columns={"value": _summed_as(weight)})
 
 
 def _data(
@@ -305,6 +423,7 @@ def _told(data: dict[str, Any]) -> str:
         f"{pair['same_border_km']:.1f} km the same"
         for pair in worst[:SHOWN]
     ]
+    lines += [f"  note: {said}" for said in data["warnings"]]
     if data["too_small"]:
         lines.append(f"  {len(data['too_small'])} units are too small and have no neighbour")
     lines.append(f"  {data['cpu_s']:.1f} s of CPU, {data['peak_mb']:,.0f} MB at most")

@@ -86,8 +86,8 @@ def repair(
         step("Writing", 0.0)
         mended = carried_back(found.areas, metres.geometry, areas.geometry)
         result = areas.loc[mended.index].set_geometry(mended)
-        write_areas(result, out, facts.name)
-        data |= {"out": str(out), "coverage_valid": True}
+        cut_off = write_areas(result, out, facts.name)
+        data |= {"out": str(out), "coverage_valid": True, "warnings": cut_off}
     answer(as_json, data, _told(data))
 
 
@@ -255,4 +255,5 @@ def _told(data: dict[str, Any]) -> str:
     ):
         if data[key]:
             lines.append(f"{title}: {', '.join(map(str, data[key][:SHOWN]))}")
+    lines += [f"  note: {said}" for said in data["warnings"]]
     return "\n".join([*lines, f"Written to {data['out']}: a clean coverage."])

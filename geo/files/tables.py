@@ -294,7 +294,7 @@ def batches(layer: RawLayer, columns: Sequence[str], encoding: str, rows: int) -
         wanted = dict.fromkeys([*columns, *layer.places])
         while part := list(itertools.islice(body, rows)):
             read = {name: [_cell(row, places[name]) for row in part] for name in wanted}
-            found = {name: _column(read[name]) for name in columns}
+            found = {name: _column([_cut(value) for value in read[name]]) for name in columns}
             shapes = shapes_of([read[name] for name in layer.places]) if layer.places else None
             yield Batch(found, shapes, len(part))
 
@@ -305,12 +305,17 @@ def _cell(row: Sequence[Any], place: int) -> Any:
         text = value.strip()
         if text[:1] == "'" and text[1:].startswith(sheets.FORMULA_STARTS):
             text = text[1:]
-        return text[:LONGEST_TEXT] or None
+        return text or None
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _cut(value: Any) -> Any:
+    """Return a value as a column holds it; shapes are longer than any text."""
+    return value[:LONGEST_TEXT] if isinstance(value, str) else value
 
 
 def _column(values: list[Any]) -> pa.Array:

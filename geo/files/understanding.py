@@ -74,7 +74,7 @@ def facts_of(raw: RawLayer, wish: Wish) -> tuple[LayerFacts, list[Finding]]:
     placed = _placed(bounds, swapped)
     bbox = _bbox(crs_of(crs), placed)
     datum = datum_of(crs, bbox, raw.places, of_osm=raw.format is FileFormat.OSM_PBF)
-    columns = tuple(_column(name, batch) for name in raw.columns)
+    columns = tuple(_column(name, batch, raw.places) for name in raw.columns)
     features = max(raw.features, batch.rows if batch is not None else 0)
     facts = LayerFacts(
         name=raw.name,
@@ -134,14 +134,14 @@ def _bbox(crs: Any, bounds: Placed | None) -> Placed | None:
     return float(west), float(south), float(east), float(north)
 
 
-def _column(name: str, batch: Batch | None) -> ColumnFacts:
+def _column(name: str, batch: Batch | None, places: Sequence[str]) -> ColumnFacts:
     if batch is None:
         return ColumnFacts(name, "other", 0, 0, (), guard.by_heading(name))
     values = batch.columns[name]
     kind = _kind(values.type)
     filled = [value for value in values.to_pylist() if value not in (None, "")]
     about = guard.by_heading(name)
-    if about is None and kind in ("text", "number"):
+    if about is None and kind in ("text", "number") and name not in places:
         about = guard.by_column(values)
     distinct = list(dict.fromkeys(filled if kind != "other" else map(str, filled)))
     examples: Sequence[object] = ()

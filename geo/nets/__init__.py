@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from geo.nets.fitting import fitted
-from geo.nets.merging import Merged, merge_nets
+from geo.nets.merging import COLUMNS, CROSSWALK, Merged, merge_nets
 from geo.nets.overlay import Net, Overlay, overlay
 from geo.nets.pairs import pairs
 
-__all__ = ["Merged", "Net", "Overlay", "fitted", "merge_nets", "overlay", "pairs"]
+__all__ = [
+    "COLUMNS",
+    "CROSSWALK",
+    "Merged",
+    "Net",
+    "Overlay",
+    "fitted",
+    "merge_nets",
+    "overlay",
+    "pairs",
+]

@@ -23,7 +23,7 @@ import shapely
 
 from geo.apportion import shared_exactly
 from geo.errors import TopologyError
-from geo.nets.overlay import Floats, Ints, Net, Overlay, Shapes, overlay, squares_of
+from geo.nets.overlay import Floats, Ints, Net, Overlay, Progress, Shapes, overlay, squares_of
 from geo.terms import JOINING_BORDER_M
 from geo.topology import shared_edges
 
@@ -31,6 +31,8 @@ LEAST_M2: Final = 1.0
 MARGIN: Final = 1.002
 """What is too small is looked for with this margin: another CRS measures a little differently."""
 ACCOUNT: Final = {"in_units_m2": "unit", "outside_m2": "outside", "overlap_m2": "overlap"}
+COLUMNS: Final = ("unit", "area_m2", "value", "geometry")
+"""Columns of the units beside one for each net."""
 CROSSWALK: Final = ("net", "grid", "row", "unit", "kind", "area_m2", "share", "value")
 
 
@@ -103,6 +105,7 @@ def merge_nets(
     cells: gpd.GeoSeries | None = None,
     least_m2: float = LEAST_M2,
     least_value: float = 0.0,
+    progress: Progress | None = None,
 ) -> Merged:
     """Propose one net out of several.
 
@@ -121,6 +124,8 @@ def merge_nets(
         Ground that is not to be cut: each cell votes as a whole.
     least_m2, least_value : float
         Units below either are given to their neighbours.
+    progress : callable, optional
+        Takes what is done and its share, 0 to 1; what it raises ends the work.
 
     Returns
     -------
@@ -129,7 +134,8 @@ def merge_nets(
     Raises
     ------
     TopologyError
-        As `geo.nets.overlay.overlay`.
+        If a width, a size, a vote or a count is negative or no number, names of nets repeat or are
+        names of other columns, no net lies within the outline; and as `geo.nets.overlay.overlay`.
 
     Examples
     --------
@@ -140,12 +146,15 @@ def merge_nets(
     >>> found.units["area_m2"].tolist()
     [4000.0, 3200.0]
     """
-    if not tolerance_m >= 0.0:
-        raise TopologyError("The tolerance is a width in metres.", tolerance_m=tolerance_m)
-    laid = overlay(nets, tolerance_m=tolerance_m, outline=outline, lines=lines, cells=cells)
+    _refuse_odd(nets, tolerance_m=tolerance_m, least_m2=least_m2, least_value=least_value)
+    laid = overlay(
+        nets, tolerance_m=tolerance_m, outline=outline, lines=lines, cells=cells, progress=progress
+    )
     if not (laid.inside & (laid.owner >= 0).any(axis=0)).any():
         raise TopologyError("No net lies within the outline.")
     values = _values(nets, laid)
+    if progress is not None:
+        progress("settle the slivers", 0.0)
     votes = _Votes(laid, np.array([net.weight for net in nets], dtype=float), values)
     votes.join_blocks()
     narrow_m, small_m2 = MARGIN * tolerance_m, MARGIN * LEAST_M2
@@ -156,11 +165,30 @@ def merge_nets(
         lambda unit: unit.area_m2 < small_m2 or unit.value < least_value or unit.width_m < narrow_m
     )
     votes.join_alike()
+    if progress is not None:
+        progress("draw the units", 0.0)
     units, unit_of = _units(nets, laid, votes, values)
     crosswalk, grids = _crosswalk(nets, laid, unit_of, values)
     width = 2 * shapely.area(units.geometry) / shapely.length(units.geometry)
     small = (units["area_m2"] < max(least_m2, LEAST_M2)) | (width < tolerance_m)
+    if values is not None:
+        small |= units["value"] < least_value
     return Merged(units, crosswalk, grids, laid, unit_of, np.flatnonzero(small) + 1)
+
+
+def _refuse_odd(nets: Sequence[Net], **sizes: float) -> None:
+    for name, size in sizes.items():
+        if not 0.0 <= size < np.inf:
+            raise TopologyError(f"{name} is a number from 0.", **{name: size})
+    names = [net.name for net in nets]
+    if len(set(names)) < len(names) or set(names) & set(COLUMNS):
+        message = f"Nets have different names, and none of {', '.join(COLUMNS)}."
+        raise TopologyError(message, names=names)
+    for net in nets:
+        if not 0.0 <= net.weight < np.inf:
+            raise TopologyError(f"{net.name}: a vote is a number from 0.", net=net.name)
+        if net.counts is not None and not np.isfinite(net.counts.fillna(0).to_numpy(float)).all():
+            raise TopologyError(f"{net.name}: a count is no number.", net=net.name)
 
 
 def _values(nets: Sequence[Net], laid: Overlay) -> Floats | None:

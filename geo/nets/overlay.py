@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from geo.topology import shared_edges
 Shapes = NDArray[np.object_]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Progress = Callable[[str, float], None]
 
 NOBODY: Final = -1
 ROUNDS: Final = 4
@@ -106,6 +107,7 @@ def overlay(
     outline: gpd.GeoSeries | None = None,
     lines: gpd.GeoSeries | None = None,
     cells: gpd.GeoSeries | None = None,
+    progress: Progress | None = None,
 ) -> Overlay:
     """Return the faces between the borders of all nets.
 
@@ -122,6 +124,8 @@ def overlay(
         Streets and barriers.
     cells : GeoSeries, optional
         Polygons that are not to be cut.
+    progress : callable, optional
+        Takes what is done and its share, 0 to 1; what it raises ends the work.
 
     Returns
     -------
@@ -132,57 +136,112 @@ def overlay(
     TopologyError
         If a CRS is missing, differs or is not in metres, or there is no ground.
     """
-    series = [net.areas for net in nets]
-    others = [each for each in (outline, lines, cells) if each is not None]
-    if not series or len({str(require_metres(each.crs)) for each in [*series, *others]}) > 1:
-        raise TopologyError("The nets are in several reference systems, or there are none.")
-    bounds = np.array([each.total_bounds for each in series if len(each)])
+    _demand_metres(nets, outline, lines, cells)
+    drawn = _drawn(nets, outline, cells)
+    tell = progress or _silent
+    tell("cut the borders", 0.0)
+    beside = None
+    if lines is not None:
+        beside = _beside(_near(lines, drawn.origin), drawn.borders(), tolerance_m)
+    faces = _faces(drawn, beside)
+    tell("ask whose each piece is", 0.0)
+    points = shapely.point_on_surface(faces)
+    owner, doubled = _owners(drawn.shapes, points)
+    block = _cells_of(drawn.cells, points)
+    sizes, lengths = shapely.area(faces), shapely.length(faces)
+    thin = 2 * sizes / lengths < tolerance_m
+    inside = _inside(points, drawn.outline, owner, block, thin)
+    left, right, length, kept = _neighbours(faces, beside)
+    ground = drawn.outline
+    if ground is None:
+        ground = shapely.coverage_union_all(faces[inside])
+    return Overlay(
+        faces=faces,
+        area_m2=sizes,
+        perimeter_m=lengths,
+        inside=inside,
+        owner=owner,
+        doubled=doubled,
+        block=np.arange(len(faces)) if cells is None else block,
+        left=left,
+        right=right,
+        length_m=length,
+        kept_m=kept,
+        shapes=drawn.shapes,
+        invalid=drawn.invalid,
+        origin=drawn.origin,
+        ground=ground,
+        corners=drawn.corners(),
+    )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """All that was drawn, sound and near the origin: what the faces are cut from.
+
+    Attributes
+    ----------
+    shapes : list of ndarray
+        The grids of each net.
+    cells : ndarray of Polygon
+    outline : Polygon, MultiPolygon or None
+    invalid : list of int
+        How many grids of each net were mended.
+    origin : ndarray of float, shape (2,)
+        Metres in the nets' CRS; everything else counts from there.
+    """
+
+    shapes: list[Shapes]
+    cells: Shapes
+    outline: Any
+    invalid: list[int]
+    origin: Floats
+
+    def borders(self) -> list[Shapes]:
+        """Return the lines that cut the ground, net by net."""
+        found = [shapely.boundary(each) for each in (*self.shapes, self.cells)]
+        if self.outline is not None:
+            found.append(np.array([shapely.boundary(self.outline)], dtype=object))
+        return found
+
+    def corners(self) -> Floats:
+        """Return the vertices of the outline that was named."""
+        if self.outline is None:
+            return np.empty((0, 2))
+        return np.asarray(shapely.get_coordinates(self.outline), dtype=float)
+
+    def vertices(self) -> Floats:
+        """Return all vertices that were delivered, the outline's first."""
+        grids = shapely.get_coordinates(np.concatenate([*self.shapes, self.cells]))
+        return np.vstack([self.corners(), grids])
+
+
+def _drawn(
+    nets: Sequence[Net], outline: gpd.GeoSeries | None, cells: gpd.GeoSeries | None
+) -> _Drawn:
+    bounds = np.array([net.areas.total_bounds for net in nets if len(net.areas)])
     if len(bounds) == 0 or np.isnan(bounds).all():
         raise TopologyError("The nets have no ground.")
     box = (*np.nanmin(bounds[:, :2], axis=0), *np.nanmax(bounds[:, 2:], axis=0))
     origin = np.array(local_origin(box), dtype=float)
-    shapes = [_near(each, origin) for each in series]
-    invalid = [int((~shapely.is_valid(each)).sum()) for each in shapes]
-    nothing = np.empty(0, dtype=object)
-    shapes = [_sound(each) for each in shapes]
-    ground = None if outline is None else shapely.union_all(_sound(_near(outline, origin)))
-    whole = nothing if cells is None else _sound(_near(cells, origin))
-    borders = [shapely.boundary(each) for each in [*shapes, whole]]
-    if ground is not None:
-        borders.append(np.array([shapely.boundary(ground)], dtype=object))
-    beside = None if lines is None else _beside(_near(lines, origin), borders, tolerance_m)
-    lines_of_all = np.concatenate(borders + ([] if beside is None else [beside]))
-    corners = np.empty((0, 2)) if ground is None else shapely.get_coordinates(ground)
-    delivered = np.vstack([corners, shapely.get_coordinates(np.concatenate([*shapes, whole]))])
-    faces = _faces(lines_of_all, delivered, origin)
-    points = shapely.point_on_surface(faces)
-    owner, doubled = _owners(shapes, points)
-    block = _cells_of(whole, points)
-    sizes, lengths = shapely.area(faces), shapely.length(faces)
-    inside = _inside(points, ground, owner, block, 2 * sizes / lengths < tolerance_m)
-    if ground is None:
-        ground = shapely.coverage_union_all(faces[inside])
-    left, right, length, kept = _neighbours(faces, beside)
-    if cells is None:
-        block = np.arange(len(faces))
-    return Overlay(
-        faces,
-        sizes,
-        lengths,
-        inside,
-        owner,
-        doubled,
-        block,
-        left,
-        right,
-        length,
-        kept,
-        shapes,
-        invalid,
-        origin,
-        ground,
-        corners,
+    near = [_near(net.areas, origin) for net in nets]
+    return _Drawn(
+        shapes=[_sound(each) for each in near],
+        cells=np.empty(0, dtype=object) if cells is None else _sound(_near(cells, origin)),
+        outline=None if outline is None else shapely.union_all(_sound(_near(outline, origin))),
+        invalid=[int((~shapely.is_valid(each)).sum()) for each in near],
+        origin=origin,
     )
+
+
+def _demand_metres(nets: Sequence[Net], *others: gpd.GeoSeries | None) -> None:
+    series = [net.areas for net in nets] + [each for each in others if each is not None]
+    if not nets or len({str(require_metres(each.crs)) for each in series}) > 1:
+        raise TopologyError("The nets are in several reference systems, or there are none.")
+
+
+def _silent(_what: str, _share: float) -> None:
+    """Tell nobody."""
 
 
 def _near(series: gpd.GeoSeries, origin: Floats) -> Shapes:
@@ -200,15 +259,17 @@ def _sound(shapes: Shapes) -> Shapes:
     return fresh
 
 
-def _faces(lines: Shapes, corners: Floats, origin: Floats) -> Shapes:
+def _faces(drawn: _Drawn, beside: Shapes | None) -> Shapes:
     """Cut lines at their crossings and return what they enclose.
 
     Crossings are put on a lattice of a thousandth of a millimetre, so that lines which differ by
     their last digits are one, and no two vertices are nearer to each other than any system has
     digits for. Vertices that were delivered are then put back to where they came from.
     """
+    lines = np.concatenate(drawn.borders() + ([] if beside is None else [beside]))
     noded = shapely.union_all(lines, grid_size=GRID_M)
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(noded)))
+    corners, origin = drawn.vertices(), drawn.origin
     known, first = np.unique(squares_of(corners), return_index=True)
     free = np.ones(len(known), dtype=bool)
 

@@ -13,7 +13,7 @@ import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from geo.nets.overlay import Ints, Net, Overlay, Shapes
+from geo.nets.overlay import Floats, Ints, Net, Overlay, Shapes
 
 M_A_KM = 1000.0
 
@@ -61,7 +61,8 @@ def _pair(
     first, second = laid.owner[one], laid.owner[two]
     has, other = first >= 0, second >= 0
     differs = [owner[laid.left] != owner[laid.right] for owner in (first, second)]
-    same = fsum(laid.length_m[differs[0] & differs[1]])
+    rim = laid.perimeter_m - _shared(laid)
+    same = fsum(laid.length_m[differs[0] & differs[1]]) + fsum(rim[has & other])
     near = float(shapely.length(shapely.intersection(lines[one], belts[two])))
     sizes, widths = _pieces(laid, first, second)
     thin = widths < tolerance_m
@@ -76,6 +77,14 @@ def _pair(
         "slivers": int(thin.sum()),
         "sliver_m2": fsum(sizes[thin]),
     }
+
+
+def _shared(laid: Overlay) -> Floats:
+    """Return how much of its border each face shares; the rest is the rim of everything."""
+    shared = np.zeros(len(laid.faces))
+    np.add.at(shared, laid.left, laid.length_m)
+    np.add.at(shared, laid.right, laid.length_m)
+    return shared
 
 
 def _pieces(laid: Overlay, first: Ints, second: Ints) -> tuple[Any, Any]:

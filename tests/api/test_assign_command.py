@@ -125,6 +125,33 @@ def test_targets_that_cannot_be_are_refused(tmp_path: Path, out: str, error: typ
     assert isinstance(CliRunner().invoke(app, words).exception, error)
 
 
+def test_rows_of_several_points_are_refused_and_of_one_taken(tmp_path: Path) -> None:
+    areas = written([square(0, 0), square(1, 0)], tmp_path / "areas.gpkg")
+    alone = [shapely.MultiPoint([POINTS[0]]), shapely.MultiPoint([POINTS[2]])]
+    _, rows = run(tmp_path, written(alone, tmp_path / "alone.gpkg"), areas)
+    assert rows["polygon"].tolist() == [0, 1]
+    both = written([shapely.MultiPoint([POINTS[0], POINTS[2]])], tmp_path / "both.gpkg")
+    words = ["assign", str(both), str(areas), "--out", str(tmp_path / "no.csv")]
+    found = CliRunner().invoke(app, words).exception
+    assert isinstance(found, InvalidInputError)
+    assert "1 rows of both.gpkg:both hold several points" in found.message
+
+
+def test_a_file_without_a_system_is_told_about_and_strangers_are_said(tmp_path: Path) -> None:
+    areas = written([square(0, 0), square(1, 0)], tmp_path / "areas.gpkg")
+    frame = gpd.GeoDataFrame({"n": [0, 1, 2]}, geometry=[POINTS[0], None, POINTS[4]])
+    with pytest.warns(UserWarning, match="crs"):
+        frame.to_file(tmp_path / "bare.gpkg")
+    data, rows = run(tmp_path, tmp_path / "bare.gpkg", areas, "--points-crs", "4549")
+    assert rows["polygon"].tolist() == [0, -1, -1]
+    assert (data["outside"], data["without_place"]) == (1, 1)
+    assert not any("no point lies" in said for said in data["warnings"])
+    far = written([Point(3, 0)], tmp_path / "far.gpkg", crs=4326)
+    data, _ = run(tmp_path, far, areas, "--overwrite")
+    assert data["assigned"] == 0
+    assert any("no point lies in any polygon" in said for said in data["warnings"])
+
+
 def test_areas_are_no_points(tmp_path: Path) -> None:
     areas = written([square(0, 0)], tmp_path / "areas.gpkg")
     words = ["assign", str(areas), str(areas), "--out", str(tmp_path / "rows.csv")]

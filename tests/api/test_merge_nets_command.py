@@ -89,13 +89,76 @@ def test_a_vote_decides_whose_border_stays(nets: Path) -> None:
     ("words", "said"),
     [
         (["--vote", "police"], "is no NAME=WEIGHT; the nets are fire, police"),
+        (["--vote", "police=inf"], "is no NAME=WEIGHT"),
         (["--weight", "dogs"], "No net has a column 'dogs'"),
+        (["--datum", "police=mars"], "A datum is one of"),
+        (["--crs", "harbour=4549"], "'harbour' is no layer; there are fire, police"),
+        (["--crs", "police=zone 40"], "'zone 40' is no EPSG number"),
     ],
 )
 def test_what_cannot_be_is_refused(nets: Path, words: list[str], said: str) -> None:
     found = run(nets, *words).exception
     assert isinstance(found, InvalidInputError)
     assert said in found.message
+
+
+def test_counts_are_finite_numbers(nets: Path) -> None:
+    written(nets, "odd", halves(100), people=[float("inf"), 1.0])
+    out, table = nets.parent / "units.gpkg", nets.parent / "rows.csv"
+    words = ["merge-nets", f"{nets}:odd", "--out", str(out), "--crosswalk", str(table)]
+    found = CliRunner().invoke(app, [*words, "--weight", "people"]).exception
+    assert isinstance(found, InvalidInputError)
+    assert "not a count in every row" in found.message
+
+
+def test_names_of_nets_and_counts_that_are_columns_stand_beside_them(nets: Path) -> None:
+    for name in ("unit", "Unit"):
+        written(nets.with_name(f"{name}.gpkg"), name, halves(100), unit=[7, 8])
+    out, table = nets.parent / "out.csv", nets.parent / "rows.csv"
+    words = ["merge-nets", *(str(nets.with_name(f"{name}.gpkg")) for name in ("unit", "Unit"))]
+    words += ["--out", str(out), "--crosswalk", str(table), "--weight", "unit"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.exception
+    columns = ["unit", "area_m2", "unit_sum", "unit (2)", "Unit (3)", "geometry"]
+    assert pd.read_csv(out).columns.tolist() == columns
+    assert pd.read_csv(out)["unit_sum"].sum() == 15
+    assert "unit_sum" in pd.read_csv(table).columns
+
+
+def test_a_file_without_a_system_and_one_on_another_datum_are_told_about(nets: Path) -> None:
+    from geo.datums import from_wgs84
+
+    true = gpd.read_file(nets, layer="police")
+    moved = shapely.transform(true.geometry.to_numpy(), lambda xy: from_wgs84(xy, "gcj02"))
+    true.set_geometry(moved, crs=4326).to_file(nets, layer="shifted", driver="GPKG")
+    bare = gpd.GeoDataFrame({"code": ["B1", "B2"]}, geometry=halves(100))
+    with pytest.warns(UserWarning, match="crs"):
+        bare.to_file(nets.with_name("bare.gpkg"), layer="bare", driver="GPKG")
+    out, table = nets.parent / "units.shp", nets.parent / "rows.csv"
+    words = ["merge-nets", f"{nets}:fire", f"{nets}:shifted", str(nets.with_name("bare.gpkg"))]
+    words += ["--out", str(out), "--crosswalk", str(table), "--json"]
+    silent = CliRunner().invoke(app, words).exception
+    assert isinstance(silent, WanggeError)
+    assert "EPSG" in silent.message
+    result = CliRunner().invoke(app, [*words, "--crs", "bare=4549", "--datum", "shifted=gcj02"])
+    assert result.exit_code == 0, result.exception
+    data = json.loads(result.stdout)
+    assert data["units"] == 2
+    assert all("fire" in said for said in data["warnings"]), "the others were told about"
+    assert len(gpd.read_file(out)) == 2
+
+
+def test_nets_of_two_parts_of_the_world_are_refused(nets: Path) -> None:
+    far = gpd.GeoDataFrame({"code": ["x"]}, geometry=[box(3, 0, 3.01, 0.01)], crs=4326)
+    far.to_file(nets, layer="far", driver="GPKG")
+    out, table = nets.parent / "units.gpkg", nets.parent / "rows.csv"
+    words = ["merge-nets", f"{nets}:fire", f"{nets}:police", f"{nets}:far"]
+    words += ["--out", str(out), "--crosswalk", str(table)]
+    found = CliRunner().invoke(app, words).exception
+    assert isinstance(found, WanggeError)
+    assert "far lies far from the other nets, around 3.0" in found.message
+    assert not out.exists()
+    assert not table.exists()
 
 
 def test_targets_are_not_replaced_unasked(nets: Path) -> None:

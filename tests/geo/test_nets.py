@@ -147,6 +147,53 @@ def test_pairs_tell_how_two_nets_differ() -> None:
     assert row["near_border_km"] > 0.09
 
 
+def test_a_net_beside_itself_has_all_borders_the_same() -> None:
+    nets = [Net("fire", halves(100)), Net("police", halves(100))]
+    row = pairs(nets, merge_nets(nets).laid, tolerance_m=TOLERANCE_M).iloc[0]
+    assert row["same_border_km"] == pytest.approx(0.7)
+    assert row["near_border_km"] == pytest.approx(0, abs=1e-9)
+    assert row["other_border_km"] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("nets", "wishes", "said"),
+    [
+        ([Net("a", halves(100)), Net("a", halves(90))], {}, "different names"),
+        ([Net("unit", halves(100))], {}, "different names"),
+        ([Net("a", halves(100), weight=np.inf)], {}, "a vote is a number"),
+        ([Net("a", halves(100), counts=pd.Series([np.inf, 1.0]))], {}, "a count is no number"),
+        ([Net("a", halves(100))], {"tolerance_m": np.nan}, "tolerance_m is a number"),
+        ([Net("a", halves(100))], {"least_m2": np.inf}, "least_m2 is a number"),
+        ([Net("a", halves(100))], {"least_value": -1.0}, "least_value is a number"),
+    ],
+)
+def test_what_is_no_number_or_name_is_refused(
+    nets: list[Net], wishes: dict[str, float], said: str
+) -> None:
+    with pytest.raises(TopologyError, match=said):
+        merge_nets(nets, **wishes)  # type: ignore[arg-type]
+
+
+def test_it_tells_how_far_it_is_and_ends_when_told() -> None:
+    heard: list[str] = []
+    merge_nets([Net("a", halves(100))], progress=lambda what, _: heard.append(what))
+    assert len(heard) == 4
+
+    def stop(what: str, _share: float) -> None:
+        if what == "settle the slivers":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        merge_nets([Net("a", halves(100))], progress=stop)
+
+
+def test_the_same_nets_give_the_same_net_to_the_last_bit() -> None:
+    nets = [Net("fire", halves(100)), Net("police", halves(103)), Net("post", halves(98))]
+    one, two = merge_nets(nets), merge_nets(nets)
+    assert one.units.to_wkb().equals(two.units.to_wkb())
+    assert one.crosswalk.equals(two.crosswalk)
+
+
 def test_nets_without_a_common_system_or_ground_are_refused() -> None:
     with pytest.raises(TopologyError, match="several reference systems"):
         merge_nets(
