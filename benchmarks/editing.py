@@ -29,7 +29,7 @@ EDITS_A_ROUND: Final = 40
 AWAY: Final = 10_000_000
 """What is added to the numbers of each copy."""
 COPIED: Final = (
-    "level", "vintage", "grid", "cell", "cell_value", "net", "net_grid", "net_cell",
+    "level", "vintage", "grid", "cell", "cell_value", "net", "grid_code", "net_grid", "net_cell",
     "net_exception", "net_count", "net_value", "street", "barrier",
 )  # fmt: skip
 SHIFTED: Final = (
@@ -284,7 +284,7 @@ def _copied(
             value = f"{name} + :away"
         elif name in ("geom", "boundary"):
             value = f"ST_Translate({name}, :east, :north)"
-        elif name == "code" and table == "net_grid":
+        elif name == "code" and table in ("net_grid", "grid_code"):
             value = "code || '-' || :number"
         told.append(value)
     session.execute(

@@ -8,6 +8,7 @@ by length, are named.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,8 +62,14 @@ class _Pieces:
     side: Ints
 
 
-def limits(grids: gpd.GeoDataFrame, lines: gpd.GeoDataFrame, *, city: str = "") -> pd.DataFrame:
-    """Return the limits of every grid in Chinese and in English.
+def limits(
+    grids: gpd.GeoDataFrame,
+    lines: gpd.GeoDataFrame,
+    *,
+    city: str = "",
+    of: Collection[Any] | None = None,
+) -> pd.DataFrame:
+    """Return the limits of grids in Chinese and in English.
 
     Parameters
     ----------
@@ -74,10 +81,13 @@ def limits(grids: gpd.GeoDataFrame, lines: gpd.GeoDataFrame, *, city: str = "") 
         as lines, rivers and water as polygons or lines. Those without a name are left out.
     city : str, optional
         Name of the city: its last character says what its limits are called (市界, 县界, 区界).
+    of : collection, optional
+        Labels of the grids whose limits are wanted; the others are looked at as neighbours and
+        need no lines. All by default.
 
     Returns
     -------
-    DataFrame, shape (n,)
+    DataFrame, shape (n,) or as many as `of`
         Columns `zh`, `en`, indexed like `grids`. The same input gives the same words.
 
     Raises
@@ -94,17 +104,20 @@ def limits(grids: gpd.GeoDataFrame, lines: gpd.GeoDataFrame, *, city: str = "") 
         return pd.DataFrame({"zh": [], "en": []}, index=grids.index, dtype="str")
     origin = np.array(local_origin(tuple(shapely.total_bounds(grids.geometry))), dtype=float)
     shapes = shapely.transform(grids.geometry.to_numpy(), lambda xy: xy - origin)
-    pieces = _pieces(shapes)
+    wanted = np.ones(len(grids), dtype=bool) if of is None else grids.index.isin(list(of))
+    pieces = _pieces(shapes, np.flatnonzero(wanted))
     along = _along(pieces, _named(lines, origin))
     beyond = _beyond(pieces, shapes, grids)
     told = _told(pieces, along, beyond, grids, city)
     sides = told.groupby(["row", "side"], sort=True)[["zh", "en"]].agg(list)
-    return _sentences(sides, grids.index)
+    return _sentences(sides, grids.index)[wanted]
 
 
-def _pieces(shapes: NDArray[np.object_]) -> _Pieces:
-    """Cut the outer rings into short straight pieces."""
-    parts, owner = shapely.get_parts(shapely.orient_polygons(shapes), return_index=True)
+def _pieces(shapes: NDArray[np.object_], rows: Ints) -> _Pieces:
+    """Cut the outer rings of some grids into short straight pieces."""
+    oriented = shapely.orient_polygons(shapes[rows])
+    parts, place = shapely.get_parts(oriented, return_index=True)
+    owner = rows[place]
     rings = shapely.get_exterior_ring(parts)
     plain = shapely.simplify(rings, SMOOTH_M, preserve_topology=True)
     points, ring = shapely.get_coordinates(shapely.segmentize(plain, PIECE_M), return_index=True)

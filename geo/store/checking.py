@@ -26,11 +26,15 @@ SHOWN = 20
 
 RUNS: dict[str, str] = {
     "cell_run": """
-        SELECT c.cell_id, count(n.grid_id) AS runs FROM cell AS c
-        LEFT JOIN net_cell AS n ON n.city_id = c.city_id AND n.cell_id = c.cell_id
-            AND n.from_seq <= :seq AND :seq < n.to_seq
-        WHERE c.city_id = :city AND c.retired_by_cut IS NULL
-        GROUP BY c.cell_id HAVING count(n.grid_id) <> 1 ORDER BY c.cell_id
+        SELECT c.cell_id, 0 AS runs FROM cell AS c
+        WHERE c.city_id = :city AND c.retired_by_cut IS NULL AND NOT EXISTS (
+            SELECT FROM net_cell AS n WHERE n.city_id = c.city_id AND n.cell_id = c.cell_id
+                AND n.from_seq <= :seq AND :seq < n.to_seq)
+        UNION ALL
+        SELECT n.cell_id, count(*) FROM net_cell AS n
+        WHERE n.city_id = :city AND n.from_seq <= :seq AND :seq < n.to_seq
+        GROUP BY n.cell_id HAVING count(*) > 1
+        ORDER BY cell_id
     """,
     "leaf_missing": """
         SELECT DISTINCT n.grid_id FROM net_cell AS n

@@ -81,13 +81,19 @@ _TOLD = """
     ), few AS (
         SELECT DISTINCT seq, vintage, parent_id FROM placed
         WHERE measure = 'households' AND value > 0 AND value < :least
+    ), hidden AS (
+        SELECT DISTINCT p.seq, p.vintage, p.grid_id
+        FROM placed AS p
+        CROSS JOIN LATERAL unnest(p.line) AS u (grid_id)
+        JOIN few AS f
+          ON f.seq = p.seq AND f.vintage = p.vintage AND f.parent_id = u.grid_id
+        WHERE p.measure = 'households' AND u.grid_id <> p.grid_id
     )
-    SELECT p.city_id, p.seq, p.vintage, p.measure, p.grid_id, p.value,
-           p.measure <> 'households' OR NOT EXISTS (
-               SELECT FROM few AS f
-               WHERE f.seq = p.seq AND f.vintage = p.vintage AND f.parent_id <> p.grid_id
-                 AND f.parent_id = ANY (p.line)) AS told
+    SELECT p.city_id, p.seq, p.vintage, p.measure, p.grid_id, p.value, h.grid_id IS NULL AS told
     FROM placed AS p
+    LEFT JOIN hidden AS h
+      ON p.measure = 'households' AND h.seq = p.seq AND h.vintage = p.vintage
+     AND h.grid_id = p.grid_id
 """
 """A count of few households is told to nobody else than staff, and neither are those of the grids
 beside it and below them, since it could be found as a difference; the parent's sum is told."""

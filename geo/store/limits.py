@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
@@ -23,13 +23,17 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    true,
 )
 from sqlalchemy.orm import Session
 
 from geo.limits_text import LOOK_OUT_M, limits
 from geo.store.nets import Moment
-from geo.store.shapes import braced
+from geo.store.shapes import Box, braced, intersects
 from geo.tables import SRID, Barrier, City, Net, NetGrid, NetLimit, Street
+
+NEAR_M: Final = 100.0
+"""How far around grids lines are read: a line is named from much nearer, see `ALONG_M`."""
 
 
 def refresh(session: Session, city: int, metre_srid: int, seq: int | None = None) -> None:
@@ -87,7 +91,10 @@ def follow(
     if not len(again):
         return
     name = session.scalar(select(City.name).where(City.city_id == city)) or ""
-    told = limits(grids.iloc[around], lines_of(session, city, metre_srid), city=name)
+    west, south, east, north = grids.iloc[again].total_bounds
+    near = shapely.box(west - NEAR_M, south - NEAR_M, east + NEAR_M, north + NEAR_M)
+    lines = lines_of(session, city, metre_srid, near)
+    told = limits(grids.iloc[around], lines, city=name, of=again)
     rows = [
         {"city_id": city, "seq": seq, "grid_id": int(ids[row]), "zh": zh, "en": en}
         for row, zh, en in zip(again, told["zh"].loc[again], told["en"].loc[again], strict=True)
@@ -117,14 +124,21 @@ def _grids(session: Session, city: int, metre_srid: int, seq: int) -> gpd.GeoDat
     return _located(frame, [row[4] for row in rows], metre_srid)
 
 
-def lines_of(session: Session, city: int, metre_srid: int) -> gpd.GeoDataFrame:
-    """Return named streets, waters and railways of a city: name, kind, metres."""
+def lines_of(
+    session: Session, city: int, metre_srid: int, near: shapely.Polygon | None = None
+) -> gpd.GeoDataFrame:
+    """Return named streets, waters and railways of a city: name, kind, metres.
+
+    Those that reach into the area `near`, in metres, are enough; all of the city by default.
+    """
     rows = [
         tuple(row)
         for table, shape in ((Street, Street.geom), (Barrier, Barrier.geom))
         for row in session.execute(
             select(table.name, table.kind, func.ST_AsBinary(shape)).where(
-                table.city_id == city, table.name.is_not(None)
+                table.city_id == city,
+                table.name.is_not(None),
+                true() if near is None else intersects(shape, _degrees(near, metre_srid)),
             )
         )
     ]
@@ -136,6 +150,13 @@ def lines_of(session: Session, city: int, metre_srid: int) -> gpd.GeoDataFrame:
 def _turner(metre_srid: int) -> Transformer:
     """Return what turns stored places into those of a metre CRS; made once, it takes a while."""
     return Transformer.from_crs(SRID, metre_srid, always_xy=True)
+
+
+def _degrees(area: shapely.Polygon, metre_srid: int) -> Box:
+    """Return west, south, east and north of an area that is given in metres."""
+    back = Transformer.from_crs(metre_srid, SRID, always_xy=True)
+    west, south, east, north = back.transform_bounds(*area.bounds)
+    return (west, south, east, north)
 
 
 def _located(frame: pd.DataFrame, shapes: list[bytes], metre_srid: int) -> gpd.GeoDataFrame:

@@ -198,3 +198,14 @@ def test_the_demo_city_names_a_street_on_most_sides() -> None:
     assert len(sides) == 4 * len(leaves)
     named = [side for side in sides if any(name in streets for name in side[2:].split("、"))]
     assert len(named) > 0.6 * len(sides)
+
+
+def test_the_limits_of_some_grids_are_those_of_all() -> None:
+    streets = _lines(("长街", "local", shapely.LineString([(0, 100), (300, 100)])))
+    grids = _grids(*PAIR)
+    whole = limits(grids, streets, city="市")
+    assert len(whole) > 1
+    for label in grids.index:
+        pd.testing.assert_frame_equal(
+            limits(grids, streets, city="市", of=[label]), whole.loc[[label]]
+        )

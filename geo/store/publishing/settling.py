@@ -62,10 +62,12 @@ _PROPOSED: Final = text("""
             AND n.from_seq <= :base AND :base < n.to_seq
         LEFT JOIN plan_cell AS d ON d.city_id = :city AND d.plan_id = :plan
             AND d.cell_id = n.cell_id
-        LEFT JOIN cell_value AS v ON v.city_id = :city AND v.cell_id = n.cell_id
-            AND v.measure = 'households' AND v.vintage = (
-                SELECT x.vintage FROM vintage AS x WHERE x.city_id = :city AND NOT x.seasonal
-                ORDER BY x.taken_on DESC, x.vintage LIMIT 1)
+        LEFT JOIN LATERAL (
+            SELECT x.value FROM cell_value AS x WHERE x.city_id = :city AND x.cell_id = n.cell_id
+                AND x.measure = 'households' AND x.vintage = (
+                    SELECT y.vintage FROM vintage AS y WHERE y.city_id = :city AND NOT y.seasonal
+                    ORDER BY y.taken_on DESC, y.vintage LIMIT 1)
+            OFFSET 0) AS v ON true
         GROUP BY o.top, o.level, coalesce(d.grid_id, n.grid_id)
     ), up AS (
         SELECT w.top, w.level, w.households, w.cells, g.grid_id, g.level AS at, g.parent_id
@@ -81,6 +83,7 @@ _PROPOSED: Final = text("""
     GROUP BY top, grid_id
     ORDER BY top, sum(households) DESC, sum(cells) DESC, grid_id
 """)
+"""Households are looked up cell by cell (`OFFSET 0` keeps it so): few cells change hands."""
 _PUT: Final = text("""
     INSERT INTO plan_post (city_id, plan_id, post_id, to_grid)
     VALUES (:city, :plan, :post, :to)
