@@ -210,7 +210,8 @@ async def _take(request: Request, path: Path, most: int) -> tuple[bytes, int]:
             ),
         )
     if not size:
-        raise DeliveryError(["the file is empty"])
+        said = marked("%(file)s: the file is empty; save it again")
+        raise DeliveryError([phrase(said, file=path.name)])
     return total.digest(), size
 
 

@@ -53,6 +53,24 @@ def test_the_desk_on_a_phone(new_page: Callable[..., Page]) -> None:
     assert fits(page)
 
 
+def test_what_the_desk_cannot_take_is_said_with_its_line(new_page: Callable[..., Page]) -> None:
+    page = new_page(viewport=PHONE, has_touch=True)
+    sign_in(page, "planner")
+    page.goto("/addresses?city=tiny&lang=zh")
+    expect(page.locator("body[data-ready=true]")).to_be_attached()
+    page.fill("#lines", f"松林路\n{'长' * 501}")
+    page.click("#match")
+    expect(page.locator("#said")).to_contain_text("第 2 行超过 500 个字：“长长长")
+    page.fill("#lines", "松林路\n" * 501)
+    page.click("#match")
+    expect(page.locator("#said")).to_have_text("共 501 行，一次最多 500 行。")
+    page.fill("#lines", "松林路4号")
+    page.click("#match")
+    expect(page.locator("#said")).to_be_hidden()
+    expect(page.locator("#counts")).to_be_in_viewport()
+    expect(page.locator(".desk-line.is-open")).to_contain_text("松林路4号")
+
+
 def test_compounds_from_the_table_to_the_card(new_page: Callable[..., Page]) -> None:
     page = new_page()
     sign_in(page, "leader")

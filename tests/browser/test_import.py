@@ -129,6 +129,20 @@ def test_a_file_is_looked_at_imported_and_taken_back(
     assert stored(database) == before
 
 
+def test_a_file_that_is_not_taken_is_said_as_long_as_nothing_else_is_done(
+    open_page: Callable[..., Page], stations: Path, tmp_path: Path
+) -> None:
+    page, empty = open_page(), tmp_path / "空.geojson"
+    empty.write_bytes(b"")
+    page.set_input_files("#file", [stations, empty])
+    expect(page.get_by_role("button", name="查看结果")).to_be_visible(timeout=WORK_MS)
+    page.wait_for_timeout(2_500)  # it asks for news every second
+    expect(page.locator("#said")).to_have_text("空.geojson：文件是空的，请重新保存")
+    page.get_by_role("button", name="丢弃此文件").click()
+    expect(page.get_by_text("此文件已丢弃。")).to_be_visible(timeout=WORK_MS)
+    expect(page.locator("#said")).to_be_empty()
+
+
 def test_the_page_fits_a_phone_in_english(open_page: Callable[..., Page], tmp_path: Path) -> None:
     page = open_page("en", viewport=PHONE)
     broken = tmp_path / "broken.gpkg"

@@ -149,6 +149,28 @@ def test_a_grid_with_a_new_code_is_told_and_makes_no_plan(fresh_city: MigratedDa
         assert applied == {"new": 0, "changed": 0, "gone": 0}
 
 
+@pytest.mark.parametrize("level", [2, 3])
+def test_the_codes_tell_the_level_of_a_later_delivery(
+    fresh_city: MigratedDatabase, level: int
+) -> None:
+    with owner(fresh_city) as session:
+        rows = session.execute(
+            text(
+                "SELECT code, name, ST_AsBinary(ST_Transform(boundary, 4549)) FROM net_grid"
+                f" WHERE level = {level:d} ORDER BY grid_id"
+            )
+        ).all()
+        given = [
+            {"code": code, "name": name, "geometry": shapely.from_wkb(bytes(shape))}
+            for code, name, shape in rows
+        ]
+        _, plan, _ = prepared(session, given, wish(DeliveryKind.BOUNDARIES, ("code", "name")))
+        assert plan.figures["level"] == level
+        assert plan.difference.counts() == {
+            "new": 0, "changed": 0, "same": len(given), "gone": 0
+        }  # fmt: skip
+
+
 def test_a_later_delivery_that_contradicts_itself_is_asked(fresh_city: MigratedDatabase) -> None:
     areas = [
         {"code": "A", "name": "甲", "geometry": square(5, 2, 3, 1)},
@@ -157,7 +179,10 @@ def test_a_later_delivery_that_contradicts_itself_is_asked(fresh_city: MigratedD
     wanted = wish(DeliveryKind.BOUNDARIES, ("code", "name"), level=3)
     with owner(fresh_city) as session:
         row, plan, hands = prepared(session, areas, wanted)
-        assert plan.figures["questions"][0]["shape"]
+        asked = plan.figures["questions"][0]
+        assert asked["shape"]
+        assert dict(zip(asked["options"], asked["names"], strict=True)) == {"A": "甲", "B": "乙"}
+        assert plan.figures["level"] == 3, "nobody knows these codes: the level that was wished"
         assert all(isinstance(one, Said) for one in plan.figures["undecided"])
         with pytest.raises(DeliveryError, match="decide"):
             steps.perform(session, row, Path("a.gpkg"), hands)

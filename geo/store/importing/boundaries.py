@@ -98,6 +98,7 @@ def _levels(session: Session, city: City) -> list[dict[str, Any]]:
 def _questions(areas: Areas, srid: int) -> list[dict[str, Any]]:
     """Return what somebody has to decide about the ground, with its place and shape."""
     turn = Transformer.from_crs(srid, SRID, always_xy=True)
+    names = dict(zip(areas.called, areas.frame["name"].fillna("").astype(str), strict=True))
     told = []
     row: Any
     for row in areas.repair.questions.head(MOST_QUESTIONS).itertuples():
@@ -105,6 +106,7 @@ def _questions(areas: Areas, srid: int) -> list[dict[str, Any]]:
         told.append(
             {
                 "key": row.key, "kind": row.kind, "options": [str(one) for one in row.options],
+                "names": [names.get(str(one), "") for one in row.options],
                 "proposed": str(row.proposed), "size_m2": float(row.size_m2),
                 "lon": round(lon, 7), "lat": round(lat, 7),
                 "shape": _geojson(row.geometry, srid),

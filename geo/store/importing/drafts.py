@@ -16,6 +16,7 @@ from geo.errors import ConflictError
 from geo.findings import Finding, Findings
 from geo.grids import AREA_COLUMNS
 from geo.importing.areas import Areas, areas_of, demand_decided, demand_level
+from geo.importing.columns import column
 from geo.importing.differences import Difference
 from geo.matching import match_grids
 from geo.saying import phrase
@@ -72,7 +73,8 @@ def plan(task: Task) -> Plan:
     seq = int(session.scalar(select(func.max(Net.seq)).where(
         Net.city_id == city.city_id, Net.cancelled_at.is_(None))) or 0)  # fmt: skip
     grids = _grids(session, city, seq)
-    level = demand_level(task.wish.level, int(grids["level"].max()))
+    wished = task.wish.level or _level_of_codes(task.delivered.frame, grids)
+    level = demand_level(wished, int(grids["level"].max()))
     task.progress("mend borders", 0.0)
     wish = replace(task.wish, level=level)
     areas = areas_of(task.delivered, wish, city.metre_srid, found)
@@ -109,6 +111,13 @@ def plan(task: Task) -> Plan:
         changes=_changes(rows, pairs, there, gone.tolist()),
         content=_Draft(areas, level, seq, grids, cells, recoded),
     )
+
+
+def _level_of_codes(frame: pd.DataFrame, grids: pd.DataFrame) -> int | None:
+    """Return the level whose grids have most of the delivered codes; None where none is known."""
+    codes = column(frame, "code").dropna()
+    known = grids.loc[grids["code"].isin(codes), "level"].value_counts()
+    return int(known.index[0]) if len(known) else None
 
 
 def _tell_known(
@@ -336,10 +345,12 @@ def _follow(
     draft: _Draft, grids: pd.DataFrame, target: pd.Series[int]
 ) -> tuple[pd.Series[int], pd.DataFrame]:
     """Give cells, or whole grids below, to the areas they lie in; return the cells that move."""
-    tree = shapely.STRtree(draft.areas.frame.geometry.to_numpy())
-    row, area = tree.query(draft.cells.geometry.to_numpy(), predicate="intersects")
-    first = ~pd.Series(row).duplicated().to_numpy()
-    wanted = pd.Series(target.to_numpy()[area[first]], index=draft.cells.index[row[first]])
+    from geo.assignment import assign  # compiled code, loaded by whoever places many
+
+    places = shapely.get_coordinates(draft.cells.geometry.to_numpy())
+    area = assign(places, draft.areas.frame.geometry.to_numpy())
+    held_by = np.flatnonzero(area >= 0)
+    wanted = pd.Series(target.to_numpy()[area[held_by]], index=draft.cells.index[held_by])
     held = draft.cells["grid_id"].loc[wanted.index]
     level = held.map(draft.grids["level"])
     above = held.map(draft.grids[f"area_{draft.level - 1}"]) if draft.level > 1 else held * 0

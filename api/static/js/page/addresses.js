@@ -8,6 +8,7 @@ import { ready } from "./ready.js";
 import { sheet } from "./sheet.js";
 
 const MOST_LINES = 500;
+const MOST_LETTERS = 500;
 const CLOSE_ZOOM = 17;
 const FEW_MARKS = 4;
 const byId = (id) => document.getElementById(id);
@@ -15,7 +16,7 @@ const page = JSON.parse(document.body.dataset.page);
 const api = new Api(page);
 const body = byId("panel-body");
 const box = byId("lines");
-sheet(byId("panel-handle"), body);
+const panel = sheet(byId("panel-handle"), body);
 const { map } = await frame;
 const marks = L.layerGroup().addTo(map);
 let lines = [];
@@ -52,24 +53,34 @@ async function send(path, method, content) {
 function fail(error) {
   byId("said").hidden = false;
   byId("said").textContent = error.message;
+  byId("said").scrollIntoView({ block: "nearest" });
+}
+
+// What is wrong with the lines, before anything is sent; null where nothing is.
+function wrong(texts) {
+  if (texts.length > MOST_LINES) return t("These are %(n)s lines; at most %(most)s are taken at once.", { n: number(texts.length), most: MOST_LINES });
+  const long = texts.findIndex((one) => [...one].length > MOST_LETTERS);
+  return long < 0 ? null : t("Line %(n)s is longer than %(most)s letters: “%(text)s …”", { n: long + 1, most: MOST_LETTERS, text: texts[long].slice(0, 20) });
 }
 
 async function matchAll() {
-  const texts = box.value.split("\n").map((one) => one.trim()).filter(Boolean).slice(0, MOST_LINES);
+  const texts = box.value.split("\n").map((one) => one.trim()).filter(Boolean);
   byId("said").hidden = true;
-  if (!texts.length) {
-    box.focus();
-    return;
-  }
+  const why = wrong(texts);
+  if (why) return fail({ message: why });
+  if (!texts.length) return box.focus();
   body.classList.add("loading");
   try {
     const found = await send("/addresses/match", "POST", { lines: texts });
     lines = found.items.map((one, place_) => ({ ...one, said: texts[place_], decided: null }));
-    choose(lines.findIndex((one) => one.state === "several"));
+    choose(lines.length === 1 ? 0 : lines.findIndex((one) => one.state === "several"));
+    panel.open();
+    if (matchMedia("(max-width: 900px)").matches) byId("counts").scrollIntoView({ block: "start" });
   } catch (error) {
     fail(error);
   }
   body.classList.remove("loading");
+  return null;
 }
 
 function choose(place_) {

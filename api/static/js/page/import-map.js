@@ -9,7 +9,8 @@ export class ImportMap {
   constructor(page) {
     const { L } = window;
     this.page = page;
-    this.map = L.map("map", { preferCanvas: true, zoomControl: true, attributionControl: false, maxZoom: 20 });
+    this.map = L.map("map", { preferCanvas: true, zoomControl: false, attributionControl: false, maxZoom: 20 });
+    L.control.zoom({ position: "bottomright" }).addTo(this.map);
     const [lon, lat] = page.centre ?? [116.4, 39.9];
     if (page.bbox) this.fit(page.bbox); else this.map.setView([lat, lon], 11);
     this.ground = L.layerGroup().addTo(this.map);

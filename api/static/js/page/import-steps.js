@@ -47,6 +47,10 @@ const FINDINGS = () => ({
   elsewhere: t("Lies nowhere in this system"), uncut: t("A cell left whole"), estimated: t("Households estimated"), closed_lines: t("Closed lines"),
 });
 
+const FORMATS = {
+  shapefile: "Shapefile", geopackage: "GeoPackage", geojson: "GeoJSON", flatgeobuf: "FlatGeobuf", geoparquet: "GeoParquet", kml: "KML", dxf: "DXF",
+  osm_pbf: "OSM .pbf", csv: "CSV", xlsx: "XLSX", zip: "ZIP",
+};
 const LISTED = 60;
 const nameOf = (item) => (isChinese ? item.name : item.name_en || item.name);
 export const fieldName = (field, page) => {
@@ -109,7 +113,7 @@ export function understood(card, page, wish, onWish, onPrepare) {
 function facts(card, layer, taken) {
   const persons = layer.columns.filter((one) => one.about_person && !taken.includes(one.name));
   const rows = [
-    [t("Format"), card.understood.format],
+    [t("Format"), FORMATS[card.understood.format] ?? card.understood.format],
     [t("Rows"), number(layer.features)],
     layer.kind !== "table" && [t("Coordinates"), layer.crs.name || (layer.crs.srid ? `EPSG:${layer.crs.srid}` : t("not said"))],
     [t("Encoding"), layer.encoding.used + (layer.encoding.reason === "declared_lies" ? ` · ${t("the file says %(name)s, wrongly", { name: layer.encoding.declared })}` : "")],
@@ -121,10 +125,14 @@ function facts(card, layer, taken) {
   ];
 }
 
+// Where a net stands, codes tell the level; else areas are of the lowest one unless somebody says otherwise.
+const levelOf = (page, wish) => wish.level ?? (page.hasNet ? null : page.levels.at(-1)?.level ?? null);
+
 function levelChoice(page, wish, change) {
-  const chosen = wish.level ?? page.levels.at(-1)?.level;
+  const chosen = levelOf(page, wish) ?? "";
   return h("label", { class: "field" }, h("span", {}, t("Which level")),
-    h("select", { onchange: (event) => change({ level: Number(event.target.value) }) },
+    h("select", { onchange: (event) => change({ level: Number(event.target.value) || null }) },
+      page.hasNet && option("", t("the one that has these codes"), chosen),
       page.levels.map((one) => option(one.level, nameOf(one), chosen))));
 }
 
@@ -194,7 +202,7 @@ export function complete(layer, kind, page, wish) {
   };
   if (kind === "buildings") Object.assign(made, { cut_cells: Boolean(wish.cut_cells), estimate: Boolean(wish.estimate) });
   if (kind === "households") made.season = wish.season ?? null;
-  if (kind === "boundaries") made.level = wish.level ?? page.levels.at(-1)?.level ?? null;
+  if (kind === "boundaries") made.level = levelOf(page, wish);
   return made;
 }
 
@@ -205,7 +213,7 @@ export function prepared(card, page, parts, on) {
   return [
     report.imported_before && h("p", { class: "notice" }, t("This very file was imported before (number %(n)s).", { n: report.imported_before })),
     report.datum && datum(card, on),
-    difference(report),
+    difference(report, page),
     unknown(card, page, on),
     (report.figures.questions ?? []).length > 0 && contradictions(card, on),
     (report.figures.open ?? []).length > 0 && openRows(card, on),
@@ -228,10 +236,12 @@ function datum(card, on) {
   ];
 }
 
-function difference(report) {
+function difference(report, page) {
   const words = CHANGES();
+  const level = page.levels.find((one) => one.level === report.figures.level);
   return [
     h("h3", {}, t("Beside what stands")),
+    level && h("p", { class: "quiet small" }, t("Compared with the level: %(name)s", { name: nameOf(level) })),
     h("div", { class: "tiles" }, Object.keys(words).map((one) =>
       h("div", { class: "tile" }, h("span", {}, words[one]), h("b", { class: "figure" }, number(report.difference[one]))))),
   ];
@@ -263,6 +273,11 @@ function unknown(card, page, on) {
 const withoutEmpty = (words) => Object.fromEntries(Object.entries(words).map(([field, texts]) =>
   [field, Object.fromEntries(Object.entries(texts).filter(([, word]) => word))]));
 
+function areaName(code, name) {
+  if (code === "nobody") return t("nobody");
+  return name && name !== code ? `${name} ${code}` : code;
+}
+
 function contradictions(card, on) {
   const decisions = { ...card.wish.decisions };
   return [
@@ -270,7 +285,7 @@ function contradictions(card, on) {
     h("ol", { class: "stack" }, card.report.figures.questions.slice(0, LISTED).map((one) => h("li", {},
       h("button", { type: "button", class: "link", onclick: () => on.map.showDefect(one) }, t("%(n)s m² claimed by several", { n: number(Math.round(one.size_m2)) })),
       h("select", { "aria-label": t("Who takes this ground"), onchange: (event) => { decisions[one.key] = event.target.value; } },
-        one.options.map((name) => option(name, name === "nobody" ? t("nobody") : name, decisions[one.key] ?? one.proposed)))))),
+        one.options.map((code, place) => option(code, areaName(code, one.names?.[place]), decisions[one.key] ?? one.proposed)))))),
     h("div", { class: "card-actions" }, button(t("Apply and look again"), () => {
       for (const one of card.report.figures.questions) decisions[one.key] ??= one.proposed;
       on.prepare({ decisions });

@@ -16,8 +16,16 @@ const SHAPE_PARTS = /\.(shp|shx|dbf|prj|cpg|sbn|sbx|qix)$/i;
 
 const state = { open: null, card: null, parts: {}, wish: {}, mapping: false, timer: 0 };
 
+// What is said stays until somebody does something else: the page asks for news meanwhile.
 function tell(content) {
   byId("said").replaceChildren(...[content].filter(Boolean));
+}
+
+function complain(message) {
+  const there = [...byId("said").querySelectorAll(".is-bad")];
+  if (there.some((one) => one.textContent === message)) return;
+  byId("said").append(h("p", { class: "notice is-bad" }, message));
+  byId("said").scrollIntoView({ block: "nearest" });
 }
 
 async function send(method, path, body, type = "application/json") {
@@ -29,15 +37,16 @@ async function send(method, path, body, type = "application/json") {
   if (!answer) throw new Error(t("The server cannot be reached. Check the connection and try again."));
   const data = await answer.json().catch(() => ({}));
   if (answer.ok) return data;
+  if (data.defects?.length) throw new Error(data.defects.join("\n"));
   throw new Error([data.title, data.detail].filter(Boolean).join(isChinese ? "：" : ": ") || t("The server could not answer. Try again."));
 }
 
-async function attempt(work) {
-  tell(null);
+async function attempt(work, what = "") {
   try {
     return await work();
   } catch (error) {
-    tell(h("p", { class: "notice is-bad" }, error.message));
+    const named = !what || error.message.includes(what);
+    complain(named ? error.message : `${what}${isChinese ? "：" : ": "}${error.message}`);
     return null;
   }
 }
@@ -55,13 +64,15 @@ function deliveries(files) {
 }
 
 async function take(files) {
+  tell(null);
   for (const group of deliveries(files)) {
     const large = group.find((file) => file.size > page.mostMib * 1024 * 1024);
     if (large) {
-      tell(h("p", { class: "notice is-bad" }, t("%(name)s is larger than %(n)s MiB.", { name: large.name, n: page.mostMib })));
+      complain(t("%(name)s is larger than %(n)s MiB.", { name: large.name, n: page.mostMib }));
       continue;
     }
-    const card = await attempt(() => sendGroup(group));
+    const card = await attempt(() => sendGroup(group), group[0].name);
+    byId("sending").hidden = true;
     if (card) await open(card.delivery);
   }
   await refreshBook();
@@ -71,12 +82,12 @@ async function sendGroup(group) {
   let card = null;
   for (const [place, file] of group.entries()) {
     say(t("Sending %(name)s …", { name: file.name }));
-    tell(h("p", { class: "notice", role: "status" }, t("Sending %(name)s …", { name: file.name })));
+    byId("sending").hidden = false;
+    byId("sending").textContent = t("Sending %(name)s …", { name: file.name });
     const question = new URLSearchParams({ name: file.name, more: String(place < group.length - 1) });
     const path = card ? `/imports/${card.delivery}/parts?${question}` : `/imports?${question}`;
     card = await send("POST", path, file, "application/octet-stream");
   }
-  tell(null);
   return card;
 }
 
@@ -127,6 +138,7 @@ function showPlace() {
 }
 
 const ask = (method, path, body) => attempt(async () => {
+  tell(null);
   state.card = await send(method, `/imports/${state.open}${path}`, body);
   await follow();
 });
@@ -172,7 +184,7 @@ function show() {
 
 async function refreshBook() {
   const found = await attempt(() => api.get("/imports", { limit: 20 }));
-  if (found) byId("book").replaceChildren(h("section", {}, steps.book(found.items, state.open, open)));
+  if (found) byId("book").replaceChildren(h("section", {}, steps.book(found.items, state.open, (number) => { tell(null); open(number); })));
 }
 
 // ---- the beginning -----------------------------------------------------------------------------------
