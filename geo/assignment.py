@@ -142,6 +142,56 @@ class CoverageIndex:
         TopologyError
             If a polygon is invalid or none, or rows are missing.
         """
+        return self._redrawn(polygons, changed)[0]
+
+    def reassigned(
+        self, polygons: Any, changed: Any, places: Floats, rows: Ints
+    ) -> tuple[CoverageIndex, Ints, NDArray[np.bool_]]:
+        """Follow a redraw: only places near changed polygons are asked again.
+
+        Parameters
+        ----------
+        polygons, changed
+            As for `updated`.
+        places : ndarray of float, shape (n, 2)
+        rows : ndarray of int32, shape (n,)
+            What `assign` said of them before the redraw.
+
+        Returns
+        -------
+        index : CoverageIndex
+        rows : ndarray of int32, shape (n,)
+            What `assign` says now, of all places.
+        asked : ndarray of bool, shape (n,)
+            Which places lay in squares that were made anew: no other can have another row.
+
+        Raises
+        ------
+        TopologyError
+            As `updated`.
+
+        Examples
+        --------
+        >>> from shapely import box
+        >>> places = np.array([[0.5, 0.5], [1.5, 0.5], [90.5, 0.5]])
+        >>> net = [box(0, 0, 1, 1), box(1, 0, 2, 1), box(90, 0, 91, 1)]
+        >>> index = coverage_index(net)
+        >>> moved = [box(0, 0, 1.7, 1), box(1.7, 0, 2, 1), net[2]]
+        >>> index, rows, asked = index.reassigned(moved, [0, 1], places, index.assign(places))
+        >>> rows.tolist(), asked.tolist()
+        ([0, 0, 2], [True, True, False])
+        """
+        after, windows = self._redrawn(polygons, changed)
+        places = np.ascontiguousarray(places, dtype=np.float64).reshape(-1, 2)
+        asked = np.ones(len(places), dtype=bool)
+        if windows is not None:
+            asked = _within(places, self.lattice, windows)
+        fresh = rows.astype(np.int32, copy=True)
+        fresh[asked] = after.assign(places[asked])
+        return after, fresh, asked
+
+    def _redrawn(self, polygons: Any, changed: Any) -> tuple[CoverageIndex, list[Ints] | None]:
+        """Return the index after a redraw, and which windows were made anew; None for all."""
         shapes = _shapes(polygons)
         rows = np.unique(np.asarray(changed, dtype=np.int64))
         if len(shapes) < len(self.polygons):
@@ -152,13 +202,13 @@ class CoverageIndex:
         before, bounds[rows] = bounds[rows], shapely.bounds(shapes[rows])
         windows = _windows(np.vstack([before, bounds[rows]]), self.lattice)
         if windows is None or len(self.leaves) > (1 + WASTE) * self.used + squares.BLOCK:
-            return coverage_index(shapes)
+            return coverage_index(shapes), None
         found: CoverageIndex | None = replace(
             self, polygons=shapes, bounds=bounds, codes=self.codes.copy()
         )
         for window in windows:
             found = found and _with_window(found, window)
-        return found or coverage_index(shapes)
+        return (coverage_index(shapes), None) if found is None else (found, windows)
 
 
 def coverage_index(polygons: Any, *, squares_an_edge: float = SQUARES_AN_EDGE) -> CoverageIndex:
@@ -319,6 +369,18 @@ def _windows(boxes: Floats, lattice: Floats) -> list[Ints] | None:
             waiting = apart if met else []
         found = [*apart, grown]
     return [window.astype(np.int32) for window in found]
+
+
+def _within(places: Floats, lattice: Floats, windows: list[Ints]) -> NDArray[np.bool_]:
+    """Return which places lie in squares of some windows; each square is found as a query does."""
+    x0, y0, side, columns, rows = lattice
+    across, above = (places[:, 0] - x0) * (1.0 / side), (places[:, 1] - y0) * (1.0 / side)
+    on = (across >= 0) & (above >= 0) & (across < columns) & (above < rows)
+    marked = np.zeros((int(rows), int(columns)), dtype=bool)
+    for west, south, east, north in windows:
+        marked[south:north, west:east] = True
+    on[on] = marked[above[on].astype(np.int64), across[on].astype(np.int64)]
+    return np.asarray(on)
 
 
 def _meet(one: NDArray[np.int64], two: NDArray[np.int64]) -> bool:

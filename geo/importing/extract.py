@@ -422,9 +422,11 @@ def _stations(
         [next((one for one in SERVICES.get(text, ()) if one in known), "") for text in said]
     )
     points = frame.geometry.to_numpy()
-    cell = np.full(len(points), -1, dtype=np.int64)
-    row, hit = shapely.STRtree(cells.cells.geometry.to_numpy()).query(points, "intersects")
-    cell[row[::-1]] = hit[::-1]
+    pieces = cells.cells.geometry.to_numpy()
+    cell = np.full(len(points), len(pieces), dtype=np.int64)
+    row, hit = shapely.STRtree(pieces).query(points, "intersects")
+    np.minimum.at(cell, row, hit)  # a place on a border belongs to the first of its cells
+    cell[cell == len(pieces)] = -1
     kept = (cell >= 0) & (kinds != "")
     found.figures["services_left_out"] = int((~kept).sum())
     at = frame[kept]

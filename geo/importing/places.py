@@ -188,8 +188,9 @@ def _placed(
     points = layer.frame.geometry.to_numpy().copy()
     tree = shapely.STRtree(pieces)
     row, hit = tree.query(points, predicate="intersects")
-    cell = np.full(len(points), -1, dtype=np.int64)
-    cell[row[::-1]] = hit[::-1]
+    cell = np.full(len(points), len(pieces), dtype=np.int64)
+    np.minimum.at(cell, row, hit)  # a place on a border belongs to the first of its cells
+    cell[cell == len(pieces)] = -1
     for number in np.flatnonzero(cell < 0):
         point, subject = points[number], called[number]
         near = int(tree.nearest(point))

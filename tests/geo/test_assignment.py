@@ -151,6 +151,37 @@ def test_any_polygons_and_places(
     agrees(np.array(polygons, dtype=object), np.array(places, dtype=float))
 
 
+coordinate = st.floats(-1e7, 1e7, allow_subnormal=False)
+triangle = (
+    st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=3)
+    .map(Polygon)
+    .filter(lambda one: one.is_valid and one.area > 0)
+)
+nudge = st.integers(-3, 3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(triangle, min_size=1, max_size=4),
+    st.lists(st.tuples(st.floats(0, 1), nudge, nudge), min_size=1, max_size=8),
+)
+def test_places_some_last_digits_beside_any_edge_or_vertex(
+    polygons: list[Polygon], spots: list[tuple[float, int, int]]
+) -> None:
+    """Each place lies on an edge, or as many numbers beside it as there are nudges."""
+    places = []
+    for one in polygons:
+        corners = shapely.get_coordinates(one)
+        for share, *steps in spots:
+            for begin, end in itertools.pairwise(corners):
+                place = begin + share * (end - begin)
+                for axis, step in enumerate(steps):
+                    for _ in range(abs(step)):
+                        place[axis] = np.nextafter(place[axis], step * np.inf)
+                places += [place, begin]
+    agrees(np.array(polygons, dtype=object), np.array(places))
+
+
 def test_a_border_belongs_to_the_first_of_both_sides() -> None:
     left, right = box(0, 0, 2, 2), box(2, 0, 4, 2)
     border = np.array([[2.0, 1.0], [2.0, 0.0], [2.0, 2.0]])
@@ -247,6 +278,55 @@ def test_a_redraw_beyond_the_lattice_makes_all_anew_and_rows_may_not_vanish() ->
     agrees(wider, beside(wider, 30), index.updated(wider, []))
     with pytest.raises(TopologyError, match="Rows are missing"):
         index.updated(polygons[:-1], [])
+
+
+def test_a_redraw_asks_only_the_places_it_can_concern() -> None:
+    city = voronoi(2000, side_m=100.0).to_numpy()
+    index = coverage_index(city)
+    west, south, east, north = shapely.total_bounds(city)
+    places = np.random.default_rng(RNG_SEED).uniform((west, south), (east, north), (40_000, 2))
+    places = np.vstack([places, beside(city[[700]], 200), [[np.nan, 0.0], [0.0, 0.0]]])
+    rows = index.assign(places)
+    for step in range(6):
+        changed = [700 + step, 20 * step]
+        city = city.copy()
+        city[changed[0]] = city[changed[0]].buffer(-5)
+        city[changed[1]] = city[changed[1]].buffer(9)
+        before, was = index, rows.copy()
+        index, rows, asked = before.reassigned(city, changed, places, rows)
+        assert (rows == coverage_index(city).assign(places)).all()
+        assert (rows[~asked] == was[~asked]).all()
+        assert 0 < asked[:40_000].mean() < 1 / 200
+
+
+def test_a_redraw_beyond_the_lattice_asks_all_places() -> None:
+    polygons = squares(3)
+    index = coverage_index(polygons)
+    places = np.array([[0.5, 0.5], [50.5, 50.5]])
+    wider = np.append(polygons, box(50, 50, 51, 51))
+    _, rows, asked = index.reassigned(wider, [], places, index.assign(places))
+    assert rows.tolist() == [0, 9]
+    assert asked.all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(shape, min_size=2, max_size=6),
+    st.lists(shape, min_size=1, max_size=3),
+    st.lists(st.tuples(quarters, quarters), min_size=1),
+)
+def test_any_redraw_is_what_asking_all_anew_says(
+    polygons: list[Polygon], redrawn: list[Polygon], spots: list[tuple[float, float]]
+) -> None:
+    before, places = np.array(polygons, dtype=object), np.array(spots, dtype=float)
+    index = coverage_index(before)
+    after = before.copy()
+    changed = list(range(min(len(redrawn), len(after))))
+    for row, polygon in zip(changed, redrawn, strict=False):
+        after[row] = polygon
+    followed, rows, _ = index.reassigned(after, changed, places, index.assign(places))
+    assert (rows == coverage_index(after).assign(places)).all()
+    agrees(after, places, followed)
 
 
 number = st.floats(allow_nan=False, allow_infinity=False, width=64)

@@ -134,21 +134,19 @@ def assign(lon: Any, lat: Any, ground: Ground) -> NDArray[np.int64]:
 
     A place that lies outside by less than `NEAR_DEG` belongs to the nearest cell; -1 farther off.
     """
-    places, back = np.unique(np.column_stack([lon, lat]), axis=0, return_inverse=True)
-    points = shapely.points(places)
-    tree = shapely.STRtree(points)
-    cell, point = tree.query(ground.shapes, predicate="intersects")
-    found = np.full(len(points), len(ground.shapes), dtype=np.int64)
-    np.minimum.at(found, point, cell)
-    found[found == len(ground.shapes)] = -1
-    lost = np.flatnonzero(found < 0)
+    from geo.assignment import coverage_index  # compiled code, loaded by whoever places many
+
+    places = np.column_stack([lon, lat])
+    found = coverage_index(ground.shapes).assign(places).astype(np.int64)
+    lost, back = np.unique(places[found < 0], axis=0, return_inverse=True)
     if len(lost):
-        near = shapely.STRtree(ground.shapes)
-        own, other = near.query_nearest(
-            points[lost], max_distance=NEAR_DEG, all_matches=False, return_distance=False
+        near = np.full(len(lost), -1, dtype=np.int64)
+        own, other = shapely.STRtree(ground.shapes).query_nearest(
+            shapely.points(lost), max_distance=NEAR_DEG, all_matches=False, return_distance=False
         )
-        found[lost[own]] = other
-    return found[back.reshape(-1)]
+        near[own] = other
+        found[found < 0] = near[back.reshape(-1)]
+    return found
 
 
 def _categories(
