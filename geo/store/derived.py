@@ -21,7 +21,7 @@ SQUARE_SIZES_M: Final = (125, 250, 500, 1000, 2000)
 """Sides of the squares of density."""
 MADE: Final = (
     "net_count", "net_value", "net_limit", "net_compound", "density_square", "household_place",
-    "issue_month", "issue_square", "issue_stale",
+    "issue_month", "issue_square", "issue_stale", "issue_year",
 )  # fmt: skip
 """Tables that are made here."""
 

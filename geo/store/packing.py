@@ -1,4 +1,4 @@
-"""Issues of each month counted by cell, packed into a few rows; the owner's work.
+"""Issues of each month and of each year counted by cell, packed into few rows; the owner's work.
 
 A trigger marks a month whose issues change. Whoever reads counts marked months row by row, so that
 packing them again is never urgent.
@@ -6,14 +6,17 @@ packing them again is never urgent.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from geo.db import owner_transaction
+from geo.tables import IssueYear
 
 _COUNTED: Final = """
     SELECT i.city_id, date_trunc('month', i.reported_at AT TIME ZONE c.timezone)::date AS month,
@@ -44,11 +47,21 @@ _PACK = text(
 )
 
 
+_FORGET = text("""
+    DELETE FROM issue_year WHERE city_id = :city
+        AND (CAST(:years AS smallint[]) IS NULL OR year = ANY (:years))
+""")
+_MONTHS = text("""
+    SELECT extract(year FROM month)::integer AS year, cells, issues FROM issue_month
+    WHERE city_id = :city AND set_aside = '' AND (CAST(:years AS smallint[]) IS NULL
+        OR extract(year FROM month)::integer = ANY (:years))
+""")
+
+
 def pack(session: Session, city: int, months: Collection[date] | None = None) -> None:
     """Count the issues of months by cell again, of all months by default; for the owner."""
     session.execute(_MARKS if months is None else _MARKS_OF, _asked(city, months))
-    session.execute(_UNPACK, _asked(city, months))
-    session.execute(_PACK, _asked(city, months))
+    _packed(session, city, months)
 
 
 def pack_stale(session: Session, city: int) -> list[date]:
@@ -58,9 +71,40 @@ def pack_stale(session: Session, city: int) -> list[date]:
     """
     months = sorted({row[0] for row in session.execute(_MARKS, {"city": city})})
     if months:
-        session.execute(_UNPACK, _asked(city, months))
-        session.execute(_PACK, _asked(city, months))
+        _packed(session, city, months)
     return months
+
+
+def _packed(session: Session, city: int, months: Collection[date] | None) -> None:
+    """Count months again, and then the years that they belong to."""
+    session.execute(_UNPACK, _asked(city, months))
+    session.execute(_PACK, _asked(city, months))
+    years = None if months is None else sorted({month.year for month in months})
+    asked = {"city": city, "years": years}
+    session.execute(_FORGET, asked)
+    parts: dict[int, list[tuple[bytes, bytes]]] = {}
+    for year, cells, issues in session.execute(_MONTHS, asked):
+        parts.setdefault(year, []).append((bytes(cells), bytes(issues)))
+    for year, found in sorted(parts.items()):
+        cells, place = np.unique(numbers(one for one, _ in found), return_inverse=True)
+        issues = np.bincount(place, weights=counts(one for _, one in found))
+        session.add(
+            IssueYear(
+                city_id=city, year=year, cells=cells.astype(">i8").tobytes(),
+                issues=np.rint(issues).astype(">i4").tobytes(),
+            )
+        )  # fmt: skip
+    session.flush()
+
+
+def numbers(packed: Iterable[bytes]) -> NDArray[np.int64]:
+    """Return the cells of packed rows, one after the other."""
+    return np.frombuffer(b"".join(packed), ">i8").astype(np.int64)
+
+
+def counts(packed: Iterable[bytes]) -> NDArray[np.int64]:
+    """Return how many issues packed rows have in each of their cells."""
+    return np.frombuffer(b"".join(packed), ">i4").astype(np.int64)
 
 
 def pack_all(engine: Engine) -> dict[int, list[date]]:

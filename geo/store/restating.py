@@ -1,8 +1,9 @@
 """Issues of any period on any net: counted by cell once, then added up by the net's grids.
 
-Months are packed by category: which cells have issues, and how many. A trigger marks a month whose
-issues change; until it is packed again it is counted row by row, and so are the days of a period
-that begins or ends within a month. Both ways give what reading every issue gives.
+Months are packed by category: which cells have issues, and how many; years are packed with all
+categories together. A trigger marks a month whose issues change; until it is packed again it is
+counted row by row, and so are the days of a period that begins or ends within a month. All ways
+give what reading every issue gives.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 from geo.db import Viewer
 from geo.density import LEAST_HOUSEHOLDS
 from geo.errors import ForbiddenError, InvalidInputError
-from geo.store import nets
+from geo.store import nets, packing
 from geo.store.nets import Moment
 from geo.store.standing import (
     AREA_OF_LEVEL,
@@ -43,9 +44,19 @@ _PACKED = text("""
     SELECT m.cells, m.issues
     FROM issue_month AS m
     JOIN category AS k ON k.city_id = m.city_id AND k.category = m.category
-    WHERE m.city_id = :city AND m.month = ANY (:months) AND m.set_aside = ''
+    WHERE m.city_id = :city AND m.month = ANY (CAST(:months AS date[])) AND m.set_aside = ''
         AND (CAST(:category AS text) IS NULL
              OR :category IN (k.category, coalesce(k.parent, k.category)))
+""")
+_YEARS = text("""
+    SELECT extract(year FROM m.month)::integer AS year FROM issue_month AS m
+    WHERE m.city_id = :city GROUP BY 1 HAVING bool_and(m.month = ANY (CAST(:months AS date[])))
+    INTERSECT SELECT year FROM issue_year WHERE city_id = :city
+""")
+"""Years all of whose months with issues are asked for."""
+_PACKED_YEARS = text("""
+    SELECT cells, issues FROM issue_year
+    WHERE city_id = :city AND year = ANY (CAST(:years AS smallint[]))
 """)
 _LEFT_OUT = text("""
     SELECT m.set_aside, sum(m.total)
@@ -137,7 +148,7 @@ def by_grid(
         return {}, {}, None
     stale = {row[0] for row in session.execute(_STALE, {"city": at.city_id})}
     months, spans = _parts(*days, stale)
-    cells, numbers = _of_months(session, at, months, category)
+    cells, numbers = _of_months(session, at, months, category, {day.year for day in stale})
     asked = {"city": at.city_id, "months": months, "category": category}
     left_out = {row[0]: int(row[1]) for row in session.execute(_LEFT_OUT, asked)}
     for since, until in spans:
@@ -202,14 +213,22 @@ def _parts(
 
 
 def _of_months(
-    session: Session, at: Moment, months: Sequence[date], category: str | None
+    session: Session,
+    at: Moment,
+    months: Sequence[date],
+    category: str | None,
+    stale_years: set[int],
 ) -> tuple[list[Ids], list[Ids]]:
-    """Return the packed cells of months and how many issues each has."""
+    """Return the packed cells of months and how many issues each has; whole years at once."""
     asked = {"city": at.city_id, "months": list(months), "category": category}
-    found = session.execute(_PACKED, asked).all() if months else []
-    cells = np.frombuffer(b"".join(row[0] for row in found), ">i8")
-    numbers = np.frombuffer(b"".join(row[1] for row in found), ">i4")
-    return [cells.astype(np.int64)], [numbers.astype(np.int64)]
+    whole_years = set() if category else {*session.scalars(_YEARS, asked)} - stale_years
+    found = [
+        *session.execute(_PACKED_YEARS, asked | {"years": sorted(whole_years)}),
+        *session.execute(
+            _PACKED, asked | {"months": [one for one in months if one.year not in whole_years]}
+        ),
+    ]
+    return [packing.numbers(row[0] for row in found)], [packing.counts(row[1] for row in found)]
 
 
 def _added(

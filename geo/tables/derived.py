@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, Identity, LargeBinary, text
+from sqlalchemy import BigInteger, Date, Identity, LargeBinary, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.tables.base import Base, CityKey, IdKey, SeqKey, TextKey, gist, refers_to, shape
@@ -108,6 +108,18 @@ class IssueMonth(Base):
     cells: Mapped[bytes] = mapped_column(LargeBinary)
     issues: Mapped[bytes] = mapped_column(LargeBinary)
     total: Mapped[int]
+
+
+class IssueYear(Base):
+    """Issues of a year that count by cell, of all categories, packed as those of a month are."""
+
+    __tablename__ = "issue_year"
+    __table_args__ = (refers_to("city"),)
+
+    city_id: Mapped[CityKey]
+    year: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    cells: Mapped[bytes] = mapped_column(LargeBinary)
+    issues: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class IssueStale(Base):

@@ -115,6 +115,26 @@ def test_every_period_on_every_net(city: tuple[MigratedDatabase, int]) -> None:
         assert stored(session, number, 1, Period()) != stored(session, number, 2, Period())
 
 
+def test_a_whole_year_is_read_from_its_own_row(city: tuple[MigratedDatabase, int]) -> None:
+    """The row is changed by hand: only questions on whole years without a mark show it."""
+    migrated, number = city
+    whole = Period(date(2026, 1, 1), date(2026, 12, 31))
+    part = Period(date(2026, 1, 1), date(2026, 3, 31))
+    with owner_transaction(migrated.engine) as session:
+        true, some = stored(session, number, 1, whole), stored(session, number, 1, part)
+        assert true != some
+        session.execute(text("UPDATE issue_year SET cells = '', issues = '' WHERE year = 2026"))
+        assert stored(session, number, 1, whole) == {}
+        assert stored(session, number, 1, part) == some
+        session.execute(
+            text("INSERT INTO issue_stale (city_id, month) VALUES (:city, '2026-02-01')"),
+            {"city": number},
+        )
+        assert stored(session, number, 1, whole) == true
+        assert packing.pack_stale(session, number) == [date(2026, 2, 1)]
+        assert stored(session, number, 1, whole) == true
+
+
 def test_what_changes_is_marked_and_counted_at_once(city: tuple[MigratedDatabase, int]) -> None:
     migrated, number = city
     changes = (
@@ -195,4 +215,5 @@ def test_the_answer_with_its_three_dates_and_who_may_have_it(
             restating.restate(session, leader, Asked(number, None, None, 9), 1, period)
     with door.transaction(worker) as session:
         assert session.scalar(text("SELECT count(*) FROM issue_month")) == 0
+        assert session.scalar(text("SELECT count(*) FROM issue_year")) == 0
     door.close()

@@ -25,7 +25,7 @@ PROTECTED = (
     "delivery", "export_sheet",
     "delivery_change", "delivery_part", "household_place", "issue", "issue_contact", "issue_event",
     "issue_second", "photo",
-    "issue_month", "issue_square", "issue_stale", "job",
+    "issue_month", "issue_square", "issue_stale", "issue_year", "job",
     "net_compound", "outbox", "plan", "plan_cell", "plan_comment", "plan_edit", "plan_grid",
     "plan_post", "plan_proposal", "plan_task", "publication", "sign_in_attempt",
     "sign_in_link", "tombstone",
