@@ -329,3 +329,69 @@ class Period(StrEnum):
     WEEK = "week"
     MONTH = "month"
     QUARTER = "quarter"
+
+
+class RatingState(StrEnum):
+    """How far the rating of a property firm is; it is public by its dates, while none is open."""
+
+    TOLD = "told"
+    APPEALED = "appealed"
+    DECIDED = "decided"
+    WITHDRAWN = "withdrawn"
+
+
+class RatingAct(StrEnum):
+    """What is done about a rating or an inspection."""
+
+    TELL = "tell"
+    ANSWER = "answer"
+    APPEAL = "appeal"
+    DECIDE = "decide"
+    WITHDRAW = "withdraw"
+
+
+class InspectionKind(StrEnum):
+    """What is looked at in a shop or a compound; of places, never of persons."""
+
+    FIRE = "fire"
+    FOOD = "food"
+    GAS = "gas"
+    HYGIENE = "hygiene"
+    FRONTAGE = "frontage"
+    LIFTS = "lifts"
+    SERVICE = "service"
+
+
+class InspectionResult(StrEnum):
+    """What an inspection found, by a fixed list."""
+
+    PASSED = "passed"
+    MENDED = "mended_on_site"
+    TO_MEND = "to_mend"
+    STOPPED = "stopped"
+
+
+class ShopKind(StrEnum):
+    """What kind of place a shop is."""
+
+    FOOD = "food"
+    RETAIL = "retail"
+    SERVICE = "service"
+    WORKSHOP = "workshop"
+    LODGING = "lodging"
+    OTHER = "other"
+
+
+class Offer(StrEnum):
+    """What a volunteers' service point offers."""
+
+    WATER = "water"
+    REST = "rest"
+    MEDICINE = "medicine"
+    MENDING = "mending"
+    HAIRCUT = "haircut"
+    MEALS = "meals"
+    LESSONS = "lessons"
+    ADVICE = "advice"
+    GREEN = "green"
+    OTHER = "other"

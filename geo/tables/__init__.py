@@ -28,6 +28,16 @@ from geo.tables.campaign import (
     SmallProject,
 )
 from geo.tables.city import City, Level, Vintage
+from geo.tables.conduct import (
+    FirmRating,
+    Inspection,
+    RatingEvidence,
+    RatingRule,
+    RatingStep,
+    ServiceMonth,
+    ServicePoint,
+    Shop,
+)
 from geo.tables.delivery import Delivery, DeliveryChange, DeliveryPart, Job
 from geo.tables.derived import (
     DensitySquare,
@@ -123,10 +133,12 @@ __all__ = [
     "DeviceKey",
     "Erratum",
     "ExportSheet",
+    "FirmRating",
     "Grid",
     "GridCode",
     "Handover",
     "HouseholdPlace",
+    "Inspection",
     "Issue",
     "IssueContact",
     "IssueEvent",
@@ -163,7 +175,13 @@ __all__ = [
     "Post",
     "ProjectStep",
     "Publication",
+    "RatingEvidence",
+    "RatingRule",
+    "RatingStep",
     "RoutingRule",
+    "ServiceMonth",
+    "ServicePoint",
+    "Shop",
     "SignInAttempt",
     "SignInLink",
     "SmallProject",

@@ -22,7 +22,7 @@ PROTECTED = (
     "campaign", "campaign_item", "device", "device_alarm", "device_key", "meeting",
     "meeting_topic", "project_step", "small_project",
     "address", "answer_text", "app_secret", "area_grant", "audit", "audit_head", "cell_value",
-    "delivery", "export_sheet",
+    "delivery", "export_sheet", "firm_rating", "inspection", "rating_evidence", "rating_step",
     "delivery_change", "delivery_part", "household_place", "issue", "issue_contact", "issue_event",
     "issue_second", "photo",
     "issue_month", "issue_square", "issue_stale", "issue_year", "job",
@@ -32,12 +32,18 @@ PROTECTED = (
     "user_account", "user_session", "worker",
 )  # fmt: skip
 READ_BY_ALL = (
+    "rating_rule", "service_month", "service_point", "shop",
     "category", "compound_body", "erratum", "grid", "level", "limit_rule", "net_value", "notice",
     "post",
     "routing_rule", "station_kind", "working_calendar",
 )  # fmt: skip
 """Policies guard what is written in them."""
 WRITTEN = {
+    ("shop", "INSERT"), ("shop", "UPDATE"), ("service_point", "INSERT"),
+    ("service_point", "UPDATE"), ("inspection", "INSERT"), ("inspection", "UPDATE"),
+    ("firm_rating", "INSERT"), ("firm_rating", "UPDATE"), ("service_month", "INSERT"),
+    ("service_month", "UPDATE"), ("rating_rule", "INSERT"), ("rating_rule", "UPDATE"),
+    ("rating_evidence", "INSERT"), ("rating_step", "INSERT"),
     ("campaign", "INSERT"), ("campaign", "UPDATE"), ("campaign_item", "INSERT"),
     ("campaign_item", "UPDATE"), ("device", "INSERT"), ("device", "UPDATE"),
     ("meeting", "INSERT"), ("meeting", "UPDATE"), ("meeting_topic", "INSERT"),
