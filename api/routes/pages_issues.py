@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 
-from api import auth, i18n, rendering
+from api import auth, desk_asking, i18n, rendering
 from api.i18n import marked
-from api.routes.pages import Blank, SightDep, Word
+from api.routes.pages import Blank, Number, SightDep, Word
 from api.routes.pages_figures import require_staff
 from api.routes.pages_report import ACTS, STATES
 from geo import service
@@ -28,6 +28,7 @@ BOXES: Final[Mapping[str, str]] = {
     "supervised": marked("supervised"),
     "parked": marked("parked"),
     "suspended": marked("suspended"),
+    "closed": marked("closed ones"),
 }
 """The boxes of a desk, what is most urgent first."""
 VERBS: Final[Mapping[IssueAct, str]] = {
@@ -76,12 +77,7 @@ ASIDE: Final[Mapping[SetAside, str]] = {
 }
 MOST_BODIES: Final = 1000
 DEPARTMENT: Final = "department"
-Box = Annotated[
-    Literal["all", "new", "due_today", "overdue", "to_check", "supervised", "parked", "suspended"]
-    | None,
-    Blank,
-    Query(),
-]
+Box = Annotated[desk_asking.Box | None, Blank, Query()]
 Day = Annotated[date | None, Blank]
 
 
@@ -92,14 +88,19 @@ def show_issues(
     q: Word = None,
     category: Word = None,
     grid: Word = None,
+    grid_name: Word = None,
     issue: Word = None,
+    held: Word = None,
+    state: Word = None,
+    organisation: Number = None,
     since: Annotated[Day, Query(alias="from")] = None,
     until: Annotated[Day, Query(alias="to")] = None,
 ) -> Response:
-    """Show the issues on one's desk, list and map side by side."""
+    """Show the issues on one's desk, list and map side by side; its scripts read the address."""
     require_staff(sight)
     session, viewer = sight.access.session, sight.access.viewer
     city = int(sight.access.city_id or 0)
+    at = sight.asked.moment(session)
     english = i18n.get_language(sight.request) == "en"
     kinds = [
         {**row, "name": (english and row["name_en"]) or row["name"]}
@@ -112,6 +113,11 @@ def show_issues(
         "api": net_page(sight.city, sight.net, options)["api"],
         "lang": i18n.get_language(sight.request),
         "csrf": auth.csrf_token(token) if token else "",
+        "city": sight.city["slug"],
+        "zone": at.timezone,
+        "mayKeepTexts": viewer.role is Role.ADMINISTRATOR,
+        "places": service.cases.PLACES,
+        "tabs": _tabs(sight, at),
         "mayRelease": viewer.role in service.photos.DESKS,
         "mayContact": viewer.role is Role.COMMUNITY,
         "kinds": [{"category": one["category"], "name": one["name"]} for one in kinds],
@@ -124,8 +130,40 @@ def show_issues(
         frame=sight.frame(net_frame, options),
         page=page,
         kinds=kinds,
-        asked={"box": box, "q": q, "category": category},
+        asked={
+            "q": q,
+            "category": category,
+            "state": state,
+            "organisation": organisation,
+            "since": since,
+            "until": until,
+        },
     )
+
+
+def _tabs(sight: Any, at: service.Moment) -> list[tuple[str, str]]:
+    """Return who may hold an issue of one's desk: number of a level, "0" for departments."""
+    viewer, lang = sight.access.viewer, i18n.get_language(sight.request)
+    word = i18n.translations(lang).gettext
+    if viewer.role is Role.DEPARTMENT:
+        return [("", word(marked("My department")))]
+    levels = service.cases.desk_levels(
+        sight.access.session, sight.asked.moment(sight.access.session)
+    )
+    own = service.cases.own_level(sight.access.session, viewer)
+    named = [
+        (level, (lang == "en" and row["name_en"]) or row["name"])
+        for level, row in levels.items()
+        if own is None or level >= own
+    ]
+    if viewer.role is Role.WORKER and named:
+        return [("", word(marked("My %(level)s")) % {"level": named[0][1]})]
+    tabs = [("", word(marked("All in my area")) if own else word(marked("Whole city")))]
+    tabs += [
+        (str(level), word(marked("My %(level)s")) % {"level": name} if level == own else name)
+        for level, name in named
+    ]
+    return [*tabs, ("0", word(marked("Departments")))]
 
 
 def _words(sight: Any) -> dict[str, dict[str, str]]:

@@ -168,6 +168,15 @@ TABLE: Final[Mapping[str, Expected]] = {
     "PUT /api/v1/cities/{city}/rules/routing/{n}": NO_TOKEN,
     "DELETE /api/v1/cities/{city}/rules/routing/{n}": NO_TOKEN,
     "PUT /api/v1/cities/{city}/rules/categories/{category}": NO_TOKEN,
+    "GET /api/v1/cities/{city}/devices": STAFF,  # whose rows: test_devices
+    "GET /api/v1/cities/{city}/devices/{device}/alarms": by_scope(
+        "404 404 404 403", "404 404 404 403", "404 404 404 403", "401 401 401 401"
+    ),
+    "POST /api/v1/cities/{city}/devices": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/devices/{device}": NO_TOKEN,
+    "POST /api/v1/cities/{city}/alarms/{code}": NO_SECRET,
+    "GET /issues/devices": STAFF,
+    "POST /issues/devices": NO_TOKEN,
     "GET /issues/rules": STAFF,
     "POST /issues/rules": NO_TOKEN,
     "POST /api/v1/cities/{city}/reports": {
@@ -206,6 +215,15 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/plans/{plan}/cells": all_the_same("404"),
     "GET /api/v1/cities/{city}/plans/{plan}/edits": all_the_same("404"),
     "GET /api/v1/cities/{city}/plans/{plan}/tasks/{task}": all_the_same("404"),
+    "POST /api/v1/cities/{city}/plans/{plan}/tasks/{task}/cancel": NO_TOKEN,
+    "GET /api/v1/cities/{city}/plans/{plan}/proposals": all_the_same("404"),
+    "POST /api/v1/cities/{city}/plans/{plan}/proposals/division": NO_TOKEN,
+    "POST /api/v1/cities/{city}/plans/{plan}/proposals/net": NO_TOKEN,
+    "GET /api/v1/cities/{city}/plans/{plan}/proposals/{proposal}": all_the_same("404"),
+    "GET /api/v1/cities/{city}/plans/{plan}/proposals/{proposal}/shapes": all_the_same("404"),
+    "GET /api/v1/cities/{city}/plans/{plan}/proposals/{proposal}/crosswalk": all_the_same("404"),
+    "POST /api/v1/cities/{city}/plans/{plan}/proposals/{proposal}/adopt": NO_TOKEN,
+    "POST /api/v1/cities/{city}/assign": NO_TOKEN,
     "POST /api/v1/cities/{city}/plans/{plan}/edits": NO_TOKEN,
     "POST /api/v1/cities/{city}/plans/{plan}/undo": NO_TOKEN,
     "POST /api/v1/cities/{city}/plans/{plan}/return": NO_TOKEN,
@@ -250,6 +268,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/station-kinds": OPEN,
     "GET /api/v1/cities/{city}/categories": OPEN,
     "GET /api/v1/cities/{city}/notices": PAGE,
+    "GET /api/v1/cities/{city}/delivered-nets": IMPORTERS,
     "GET /api/v1/cities/{city}/imports": IMPORTERS,
     "GET /api/v1/cities/{city}/imports/limits": IMPORTERS,
     "GET /api/v1/cities/{city}/imports/{delivery}": NO_IMPORT,
@@ -297,6 +316,8 @@ TABLE: Final[Mapping[str, Expected]] = {
     "POST /phone/{token}": {**all_the_same("403"), PUBLIC: "410 410 410 410"},  # without token
     # ---- reports and their photos ----------------------------------------------------------------
     "GET /issues": STAFF,
+    "GET /print/issue": OF_ONE_ISSUE,
+    "GET /print/issues": STAFF,
     "GET /rates": STAFF,
     "GET /report": PAGE,
     "GET /report/{code}": PAGE,
@@ -360,6 +381,9 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "/api/v1/cities/{city}/rules": {"as_of": DAY},
     "/issues/rules": {"city": "{city}"},
+    "/issues/devices": {"city": "{city}"},
+    "/print/issue": {"city": "{city}", "issue": "{issue}", "as_of": DAY},
+    "/print/issues": {"city": "{city}", "as_of": DAY},
     "/api/v1/cities/{city}/stations": {"as_of": DAY, "grid": "{grid}"},
     "/api/v1/cities/{city}/search": {"q": "第一"},
     "/api/v1/cities/{city}/events": {"follow": "false"},
@@ -507,11 +531,12 @@ class Case:
             "plan": 1,
             "photo": 999,
             "task": 1,
+            "proposal": 1,
             "text": 1,
             "name": "city_management",
             "comment": 1,
         }
-        gaps |= {"step": "handle", "day": DAY, "n": 7}
+        gaps |= {"step": "handle", "day": DAY, "n": 7, "device": 999}
         gaps |= {"address": 1, "compound": 1, "category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
         asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}

@@ -26,10 +26,20 @@ The contract for pages, API and commands (``service.cases``):
   `send(session, ...)`: the worker's.
 """
 
+from geo.answers import PLACES
 from geo.store.cases.acting import Acted, ActWish, act, bulk
 from geo.store.cases.batch import take_in
 from geo.store.cases.chores import do_chores
-from geo.store.cases.desk import DeskFilter, contact, desk, desk_counts, history, show
+from geo.store.cases.desk import (
+    DeskFilter,
+    contact,
+    desk,
+    desk_counts,
+    desk_levels,
+    history,
+    own_level,
+    show,
+)
 from geo.store.cases.exporting import Exported, drop_sheet, export, put_sheet, sheets
 from geo.store.cases.following import answer, follow, near, reopen
 from geo.store.cases.handing import hand_over
@@ -43,6 +53,7 @@ from geo.store.cases.sending import send
 from geo.store.cases.wording import Wording, drop_text, put_text, texts, texts_for_issue
 
 __all__ = [
+    "PLACES",
     "ActWish",
     "Acted",
     "Contact",
@@ -62,6 +73,7 @@ __all__ = [
     "counts",
     "desk",
     "desk_counts",
+    "desk_levels",
     "do_chores",
     "drop_sheet",
     "drop_text",
@@ -73,6 +85,7 @@ __all__ = [
     "hand_over",
     "history",
     "near",
+    "own_level",
     "put_sheet",
     "put_text",
     "rates",

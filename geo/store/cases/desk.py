@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import ForbiddenError, InvalidInputError, NotFoundError
-from geo.issues import DEPARTMENT, OPEN, acts_for
+from geo.issues import DEPARTMENT, OPEN, acts_for, start_level
 from geo.store import audit, rights
 from geo.store.cases.acting import line_of, relations_of
 from geo.store.grids import cells_within, names
@@ -26,6 +26,7 @@ from geo.tables import (
     Issue,
     IssueContact,
     IssueEvent,
+    Level,
     NetGrid,
     Organisation,
 )
@@ -116,6 +117,26 @@ def reach(session: Session, viewer: Viewer) -> ColumnElement[bool]:
         levels.setdefault(row.level, []).append(row.grid_id)
     columns = [getattr(Issue, f"area_{level}").in_(ids) for level, ids in levels.items()]
     return and_(own_city, or_(*columns, rights.own_cases(viewer)))
+
+
+def own_level(session: Session, viewer: Viewer) -> int | None:
+    """Return the level of the highest grid that a viewer acts in; None for the whole city."""
+    if viewer.city_wide or not viewer.areas:
+        return None
+    own = (Grid.city_id == viewer.city_id, Grid.grid_id.in_(viewer.areas))
+    level: int | None = session.scalar(select(func.min(Grid.level)).where(*own))
+    return level
+
+
+def desk_levels(session: Session, at: Moment) -> dict[int, dict[str, str]]:
+    """Return the levels that have desks, from the top, with their names."""
+    rows = session.execute(
+        select(Level.level, Level.code, Level.name, Level.name_en)
+        .where(Level.city_id == at.city_id)
+        .order_by(Level.level)
+    ).all()
+    deepest = start_level([row.code for row in rows], len(rows))
+    return {row.level: dict(row._mapping) for row in rows if row.level <= deepest}
 
 
 def _today(at: Moment, now: datetime) -> datetime:

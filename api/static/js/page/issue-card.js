@@ -1,14 +1,17 @@
 // One issue: where it stands, what can be done, its photos, its reporter, its history.
 
-import { h, t } from "./dom.js";
+import { h, icon, t } from "./dom.js";
 import { actButtons } from "./issue-acts.js";
 import { photoStrip } from "./issue-photos.js";
 
 const lang = document.documentElement.lang;
 const HOUR_MS = 3_600_000;
 const NEVER = 2900;
+// Moments are those of the city, wherever the desk stands.
+const timeZone = JSON.parse(document.body.dataset.page).zone;
+const day = new Intl.DateTimeFormat("en-CA", { timeZone });
 
-export const moment = (value) => new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" }).format(new Date(value));
+export const moment = (value) => new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short", timeZone }).format(new Date(value));
 
 // How an issue stands to its limit: overdue and due today by sign and word, the rest quietly.
 export function due(one) {
@@ -19,7 +22,7 @@ export function due(one) {
     const hours = Math.ceil(late / HOUR_MS);
     return { tone: "is-bad", text: `⚠ ${hours < 48 ? t("%(n)s h overdue", { n: hours }) : t("%(n)s d overdue", { n: Math.floor(hours / 24) })}` };
   }
-  const today = at.toDateString() === new Date().toDateString();
+  const today = day.format(at) === day.format(new Date());
   return { tone: today ? "is-watch" : "", text: `${today ? "◷ " : ""}${t("due %(when)s", { when: moment(at) })}` };
 }
 
@@ -36,6 +39,10 @@ function facts(one, page) {
     line(t("address"), one.address),
     line(t("handed to"), body?.name),
     line(t("assisted by"), helping),
+    line(t("number of the other platform"), one.external),
+    line(t("short code"), one.code),
+    line(t("repeats"), one.duplicate_of ? `#${one.duplicate_of}` : null),
+    line(t("split off from"), one.split_from ? `#${one.split_from}` : null),
     line(t("deadline"), one.deadline_at ? moment(one.deadline_at) : null),
     times.map(([word, n]) => line(word, t("%(n)s times", { n }))),
     one.satisfied === null ? null : line("", one.satisfied ? t("satisfied") : t("not satisfied")));
@@ -60,13 +67,15 @@ export function issueCard(one, { history, photos, seconds }, page, actions) {
   const contact = h("p", { class: "quiet", role: "status" });
   return [
     h("div", { class: "card-head" }, h("h2", { tabindex: "-1" }, kind, " ", h("small", { class: "quiet figure" }, `#${one.issue}`)),
+      h("a", { class: "icon-button", href: `/print/issue?${new URLSearchParams({ city: page.city, issue: one.issue })}`, "aria-label": t("Print"), title: `${t("Print")} (P)`, id: "card-print" }, icon("print")),
       h("button", { class: "icon-button", type: "button", "aria-label": t("Close"), title: `${t("Close")} (Esc)`, onclick: actions.close }, "✕")),
     h("p", {}, h("span", { class: "chip" }, page.words.states[one.state] ?? one.state), " ", h("span", { class: `chip ${state.tone}` }, state.text)),
-    h("p", { class: "quiet small" }, one.path.map((step) => step.name).join(" › ")),
+    h("p", { class: "quiet small" }, one.path.map((step, place) => [place ? " › " : "", h("button", { class: "link", type: "button", title: t("Only this grid"), onclick: () => actions.only(step) }, step.name)])),
+    h("p", { class: "notice is-watch", id: "card-stale", role: "status", hidden: true }, t("Something changed here meanwhile."), " ", h("button", { class: "link", type: "button", onclick: actions.again }, t("Load it again"))),
     one.words ? h("blockquote", {}, one.words) : null,
     seconds ? h("p", { class: "notice" }, t("%(n)s more see the same.", { n: seconds })) : null,
     h("p", { class: "notice is-bad", id: "act-said", role: "alert", hidden: true }),
-    one.acts.length ? h("section", {}, h("h3", {}, t("What can be done")), actButtons(offered(one), page, actions.run)) : h("p", { class: "quiet" }, t("Nobody has anything to do here.")),
+    one.acts.length ? h("section", {}, h("h3", {}, t("What can be done")), actButtons(offered(one), page, actions.run, { issue: one.issue, near: () => actions.near(one) })) : h("p", { class: "quiet" }, t("Nobody has anything to do here.")),
     facts(one, page),
     photoStrip(page, one.issue, photos, actions.changePhoto),
     page.mayContact ? h("section", {}, h("h3", {}, t("Contact of the reporter")),

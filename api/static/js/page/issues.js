@@ -7,12 +7,13 @@ import { h, number, say, t } from "./dom.js";
 import { BULK, actButtons } from "./issue-acts.js";
 import { due, issueCard } from "./issue-card.js";
 import { helpDialog, keyboard } from "./keys.js";
+import { filesDialog, live, textsDialog } from "./issue-tools.js";
 import { ready } from "./ready.js";
 import { ask } from "./reports.js";
 
 const LIMIT = 100;
-const KEPT = ["q", "category", "grid", "to", `from`];
-const AGAIN_MS = 60_000;
+const KEPT = ["held", "q", "category", "grid", "state", "organisation", "from", "to"];
+const FIELDS = ["q", "category", "state", "organisation", "from", "to"];
 const CLOSE_ZOOM = 17;
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(document.body.dataset.page);
@@ -23,6 +24,8 @@ let rows = [];
 let next = null;
 let open = null;
 let turn = 0;
+let stamp = null;
+let shownVersion = null;
 
 const box = () => read("box") ?? "all";
 
@@ -52,16 +55,49 @@ async function load({ more = false } = {}) {
   } catch (error) {
     if (mine === turn) fail(error);
   }
-  byId("export").href = `${page.api}/desk?${query({ f: "csv" })}`;
+  const search = query();
+  search.delete("limit");
+  byId("print-list").href = `/print/issues?${new URLSearchParams({ city: page.city })}&${search}`;
 }
 
 async function count() {
-  const counts = await ask(page, "/desk/counts").catch(() => null);
-  if (!counts) return;
+  const held = read("held");
+  const counts = await ask(page, held === null ? "/desk/counts" : `/desk/counts?held=${held}`).catch(() => null);
+  if (counts) drawBoxes(counts);
+}
+
+function drawBoxes(counts) {
   byId("boxes").replaceChildren(...page.boxes.map(([name, word]) => h("button", {
     type: "button", role: "tab", "aria-selected": String(name === box()), class: name === "overdue" && counts[name] ? "is-bad" : "",
     onclick: () => choose(name),
-  }, word, " ", h("b", { class: "figure" }, number(counts[name])))));
+  }, word, counts[name] === undefined ? null : [" ", h("b", { class: "figure" }, number(counts[name]))])));
+}
+
+function drawTabs() {
+  byId("tabs").hidden = page.tabs.length < 2;
+  byId("tabs").replaceChildren(...page.tabs.map(([held, word]) => h("button", {
+    type: "button", role: "tab", "aria-selected": String(held === (read("held") ?? "")), onclick: () => {
+      write({ held: held || null });
+      chosen.clear();
+      drawTabs();
+      load();
+      count();
+    },
+  }, word)));
+}
+
+// What narrows the list and has no field of its own.
+function drawGrid() {
+  const grid = read("grid");
+  byId("only-grid").hidden = !grid;
+  byId("only-grid-name").textContent = grid ? read("grid_name") ?? grid : "";
+  byId("more-filters").open ||= ["state", "organisation", "from", "to"].some((name) => read(name));
+}
+
+function only(step) {
+  write({ grid: step ? String(step.grid) : null, grid_name: step?.name ?? null });
+  drawGrid();
+  load();
 }
 
 function choose(name) {
@@ -76,7 +112,7 @@ const kindOf = (one) => (page.lang === "en" ? one.category_name_en : one.categor
 
 function rowOf(one) {
   const state = due(one);
-  const tick = h("input", { type: "checkbox", "aria-label": t("Tick or untick"), checked: chosen.has(one.issue), onchange: () => toggle(one.issue) });
+  const tick = h("label", { class: "issue-tick" }, h("input", { type: "checkbox", "aria-label": t("Tick or untick"), checked: chosen.has(one.issue), onchange: () => toggle(one.issue) }));
   return h("li", { class: open === one.issue ? "is-open" : "", "data-issue": one.issue }, tick,
     h("button", { type: "button", class: "issue-row", onclick: () => show(one.issue) },
       h("span", { class: "issue-top" }, h("b", {}, kindOf(one)), h("span", { class: `chip ${state.tone}` }, state.text)),
@@ -114,12 +150,13 @@ function toggle(issue) {
 function drawBulk() {
   byId("bulk").hidden = !chosen.size;
   if (!chosen.size) return;
-  byId("bulk").replaceChildren(h("b", {}, t("%(n)s chosen", { n: number(chosen.size) })), actButtons(BULK, page, runMany));
+  byId("bulk").replaceChildren(h("b", {}, t("%(n)s chosen", { n: number(chosen.size) })), actButtons(BULK, page, runMany, { near: () => rows.filter((one) => chosen.has(one.issue)) }));
 }
 
 async function runMany(wish) {
   try {
-    const { items } = await ask(page, "/issues/acts", { method: "POST", content: { ...wish, issues: [...chosen] } });
+    const issues = [...chosen].filter((one) => one !== wish.into);
+    const { items } = await ask(page, "/issues/acts", { method: "POST", content: { ...wish, issues } });
     const failed = items.filter((one) => !one.ok);
     const words = [t("%(n)s done", { n: items.length - failed.length })];
     if (failed.length) words.push(t("%(n)s not done: %(why)s", { n: failed.length, why: [...new Set(failed.map((one) => one.message))].slice(0, 3).join("; ") }));
@@ -141,9 +178,10 @@ async function show(issue, { focus = true, said = null } = {}) {
     const [one, history, photos] = await Promise.all([ask(page, `${path}/case`), ask(page, `${path}/history`), ask(page, `${path}/photos`)]);
     if (open !== issue) return;
     byId("panel-body").replaceChildren(...issueCard(one, { history: history.items, photos: photos.items, seconds: photos.seconds }, page, {
-      close, run: (wish) => run(one, wish), contact: () => contact(issue), changePhoto: (photo, change) => changePhoto(issue, photo, change),
+      close, run: (wish) => run(one, wish), near: nearOf, only, again: () => show(issue, { focus: false }), contact: () => contact(issue), changePhoto: (photo, change) => changePhoto(issue, photo, change),
     }).filter(Boolean));
     document.body.classList.add("has-issue");
+    shownVersion = one.version;
     if (said) tell(said);
     if (focus) byId("panel-body").querySelector("h2").focus();
     const here = [one.lat, one.lon];
@@ -153,6 +191,28 @@ async function show(issue, { focus = true, said = null } = {}) {
   }
   for (const row of byId("rows").children) row.classList.toggle("is-open", Number(row.dataset.issue) === issue);
   drawMarks();
+}
+
+// Open issues of the same kind on the list, the nearest first.
+function nearOf(one) {
+  const away = (other) => map.distance([one.lat, one.lon], [other.lat, other.lon]);
+  return rows.filter((other) => other.issue !== one.issue && other.category === one.category).sort((a, b) => away(a) - away(b));
+}
+
+// Something on the desk changed: the list follows, what is being written in the card stays.
+async function changed(counts) {
+  const first = stamp === null;
+  const same = stamp === `${counts.all}/${counts.stamp}`;
+  stamp = `${counts.all}/${counts.stamp}`;
+  if (read("held") === null) drawBoxes(counts);
+  else count();
+  if (first || same) return;
+  const place = byId("rows").scrollTop;
+  if (rows.length <= LIMIT) await load();
+  byId("rows").scrollTop = place;
+  const one = rows.find((other) => other.issue === open);
+  const stale = byId("card-stale");
+  if (stale) stale.hidden = !one || one.version === shownVersion;
 }
 
 function tell(text) {
@@ -211,16 +271,21 @@ function step(by) {
 
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", () => {
-  write({ q: byId("q").value.trim() || null, category: byId("category").value || null });
+  write(Object.fromEntries(FIELDS.map((name) => [name, byId(name).value.trim() || null])));
   load();
 });
+byId("only-grid").addEventListener("click", () => only(null));
+byId("files").addEventListener("click", () => filesDialog(byId("files-dialog"), page, query));
+byId("texts")?.addEventListener("click", () => textsDialog(byId("texts-dialog"), page));
 byId("more").addEventListener("click", () => load({ more: true }));
 byId("city-choice").addEventListener("change", (event) => event.target.form.submit());
 map.on("moveend", () => {
   if (byId("here").checked) load();
 });
-const openHelp = helpDialog(byId("help"), [["j", t("Next issue")], ["k", t("Previous issue")], ["x", t("Tick or untick")], ["/", t("Search")], ["Esc", t("Close")]]);
+const openHelp = helpDialog(byId("help"), [["j", t("Next issue")], ["k", t("Previous issue")], ["x", t("Tick or untick")], ["/", t("Search")], ["1-9", t("Boxes from left to right")], ["P", t("Print")], ["Esc", t("Close")]]);
 keyboard({
+  ...Object.fromEntries(page.boxes.map(([name], place) => [String(place + 1), () => choose(name)])),
+  p: () => location.assign((byId("card-print") ?? byId("print-list")).href),
   j: () => step(1), k: () => step(-1), "/": () => byId("q").focus(), "?": openHelp, Escape: close,
   x: () => {
     if (open === null) return;
@@ -228,12 +293,12 @@ keyboard({
     draw();
   },
 });
-setInterval(() => {
-  if (document.visibilityState === "visible") count();
-}, AGAIN_MS);
-close();
+drawTabs();
+drawGrid();
 const wanted = Number(read("issue")) || 0;
+close();
 await Promise.all([load(), count()]);
 if (rows.length && !read("lat")) map.fitBounds(rows.map((one) => [one.lat, one.lon]), { padding: [24, 24], maxZoom: CLOSE_ZOOM });
 if (wanted) await show(wanted, { focus: false });
+live(page, changed, () => Promise.all([load(), count()]));
 ready();
