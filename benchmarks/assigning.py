@@ -27,6 +27,12 @@ CELLS_A_GRID = 20
 CELL_SIDE_M = 70.0
 DATABASE = "wangge_assigning"
 SUM = "SELECT count(*), sum(CAST(p.i AS bigint) * g.r) FROM p JOIN g ON {}"
+POLYGON_BY_POLYGON = """
+    SELECT count(*), sum(CAST(p.i AS bigint) * g.r)
+    FROM g JOIN LATERAL (SELECT i FROM p WHERE ST_Intersects(g.s, p.s) OFFSET 0) AS p ON true
+"""
+"""For PostGIS, which keeps a polygon prepared for the next point: a plain join takes five times as
+long."""
 
 Answer = tuple[int, int]
 """How many points have a polygon, and the sum of point number times polygon number."""
@@ -62,7 +68,8 @@ def cases() -> Iterator[Case]:
             agree=_same,
             servers=servers,
             note="random order, one array; the indexes are there; peers have their points as their "
-            "own geometries already. SedonaDB makes its index in each query" + left_out,
+            "own geometries already. PostGIS goes polygon by polygon through an index of the "
+            "points; SedonaDB makes its index in each query" + left_out,
         )
         yield Case(
             name="with_building",
@@ -77,7 +84,8 @@ def cases() -> Iterator[Case]:
             measures=[Measure(CPU, "s", goal=1.0)],
             agree=_same,
             servers=servers,
-            note="as above, with the building of each index over the polygons" + left_out,
+            note="as above, with the building of each index: over the polygons, PostGIS' over the "
+            "points" + left_out,
         )
 
 
@@ -156,18 +164,18 @@ def _filled(connection: Any, net: gpd.GeoDataFrame, frame: gpd.GeoDataFrame) -> 
             shapes = shapely.to_wkb(table.geometry.to_numpy(), hex=True)
             for row in zip(table[number].tolist(), shapes.tolist(), strict=True):
                 copy.write_row(row)
-    connection.execute("CREATE INDEX g_s ON g USING gist (s)")
+    connection.execute("CREATE INDEX p_s ON p USING gist (s)")
     connection.execute("VACUUM ANALYZE")
 
 
 def _asked(connection: Any) -> Answer:
-    count, total = connection.execute(SUM.format("ST_Intersects(g.s, p.s)")).fetchone()
+    count, total = connection.execute(POLYGON_BY_POLYGON).fetchone()
     return int(count), int(total)
 
 
 def _indexed(connection: Any) -> Answer:
-    connection.execute("DROP INDEX g_s")
-    connection.execute("CREATE INDEX g_s ON g USING gist (s)")
+    connection.execute("DROP INDEX p_s")
+    connection.execute("CREATE INDEX p_s ON p USING gist (s)")
     return _asked(connection)
 
 
