@@ -271,8 +271,10 @@ def _worked(
             queue.failed(session, job, error)
         else:
             name = type(error).__name__
-            words = "Something unexpected went wrong (%(name)s); nothing was changed."
-            said = {"code": "unexpected", "message": phrase(words, name=name)}
+            message = phrase(
+                "Something unexpected went wrong (%(name)s); nothing was changed.", name=name
+            )
+            said = {"code": "unexpected", "message": message}
             _end(session, queue, job, hand, JobState.FAILED, error=said)
             return error
     return None
@@ -372,7 +374,7 @@ def asker(session: Session, city_id: int, user_id: int) -> str:
         )
     )
     if role is None:
-        raise ForbiddenError("The account that asked is disabled.")
+        raise ForbiddenError(phrase("The account that asked is disabled."))
     return role
 
 

@@ -85,6 +85,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"POST {API}/notices": Right(TELLING, _json(grid=STRANGE, **NOTICE), "body"),
     f"PATCH {API}/notices/{{notice}}": Right(TELLING, _json(**NOTICE), "path"),
     f"DELETE {API}/notices/{{notice}}": Right(TELLING, {}, "path"),
+    f"POST {API}/assign": Right(STAFF, _json(points=[[120.0, 37.0]])),
     f"POST {API}/addresses/match": Right(STAFF, _json(lines=["第一小区1号楼"])),
     f"POST {API}/addresses": Right(OFFICE, _json(text="第一小区1号楼", building=999_999)),
     f"DELETE {API}/addresses/{{address}}": Right(OFFICE, {}),
@@ -106,6 +107,13 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"PUT {API}/rules/routing/{{n}}": Right(ADMINISTRATORS, _json(name="夜间")),
     f"DELETE {API}/rules/routing/{{n}}": Right(ADMINISTRATORS, {}),
     f"PUT {API}/rules/categories/{{category}}": Right(ADMINISTRATORS, _json(legal_basis="条例")),
+    f"POST {API}/devices": Right(
+        ADMINISTRATORS, _json(name="井盖", kind="manhole", category="C0102", lon=0, lat=0)
+    ),
+    f"PATCH {API}/devices/{{device}}": Right(ADMINISTRATORS, _json(enabled=False)),
+    "POST /issues/devices": Right(
+        ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}
+    ),
     "POST /issues/rules": Right(
         ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}
     ),

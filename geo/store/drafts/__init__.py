@@ -6,7 +6,7 @@ order of their numbers, looks again, and only then compares versions, writes, ch
 something changed, and notes what takes it back.
 """
 
-from geo.store.drafts import asking, comments, locks, news
+from geo.store.drafts import asking, comments, locks, news, proposing
 from geo.store.drafts.acting import acting
 from geo.store.drafts.dividing import divide
 from geo.store.drafts.editing import Applied, apply, return_to, undo, undoes_a_cut
@@ -32,6 +32,7 @@ __all__ = [
     "open_plan",
     "outlines",
     "pick",
+    "proposing",
     "redraw",
     "return_to",
     "set_members",

@@ -19,7 +19,7 @@ from geo.errors import ConflictError, ForbiddenError, NotFoundError
 from geo.redraw.edits import SHAPED, exact, named
 from geo.saying import phrase, unpacked
 from geo.store import jobs
-from geo.store.drafts import dividing, editing, rows
+from geo.store.drafts import dividing, editing, proposing, rows, states
 from geo.store.drafts.editing import UNDO, Versions
 from geo.store.jobs import Hand, Queue, Taken, Told
 from geo.tables import PlanTask
@@ -96,13 +96,16 @@ def told(session: Session, viewer: Viewer, plan_id: int, task: int) -> dict[str,
     found = session.execute(_TOLD, known).one_or_none()
     if found is None:
         raise NotFoundError(f"The plan has no task {task}.", task=task)
-    words = phrase(found.words) if found.words else ""
-    plain = {"answer": unpacked(found.answer), "error": unpacked(found.error)}
-    return {**found._mapping, **plain, "words": words}
+    return {
+        **found._mapping,
+        "answer": None if found.op in proposing.OPS else unpacked(found.answer),
+        "error": unpacked(found.error),
+        "words": phrase(found.words) if found.words else "",
+    }
 
 
 def cancel(session: Session, viewer: Viewer, plan_id: int, task: int) -> None:
-    """Ask the worker to leave a task off; the plan stays as it is.
+    """Ask the worker to leave a task off, an edit or a proposal; the plan stays as it is.
 
     Raises
     ------
@@ -122,6 +125,7 @@ def cancel(session: Session, viewer: Viewer, plan_id: int, task: int) -> None:
     )  # fmt: skip
     if not jobs.ask_to_cancel(session, PlanTask, *which):
         raise ConflictError(phrase("This task has ended already."), state=state, reason="ended")
+    states.note(session, viewer, plan_id, "plan.task_cancel", {"task": task})
 
 
 # ---- the worker ----------------------------------------------------------------------------------
@@ -138,7 +142,12 @@ def _do(session: Session, job: Taken, told: Told) -> dict[str, Any]:
     viewer = Viewer(Role(role), job.city_id, row["asked_by"])
     versions = {int(grid): int(number) for grid, number in row["versions"].items()}
     plan_id, op, args = row["plan_id"], row["op"], row["args"]
-    if op == UNDO:
+    if op in proposing.OPS:
+        found = proposing.perform(session, viewer, job.number, plan_id, op, args, told.note)
+        return {"answer": jobs.plain(found)}
+    if op == proposing.ADOPT:
+        done = proposing.adopt(session, viewer, plan_id, int(args["proposal"]))
+    elif op == UNDO:
         done = editing.undo(session, viewer, plan_id)
     elif op == dividing.DIVIDE:
         done = dividing.divide(session, viewer, plan_id, args, versions, told.note)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from geo.db import Viewer
 from geo.errors import InvalidInputError
 from geo.redraw.edits import Named, number
+from geo.saying import phrase
 from geo.store.cutting import hold_cells
 from geo.store.drafts import checks, editing, rows
 from geo.store.drafts.editing import Applied, Versions
@@ -98,7 +99,11 @@ def divide(
     }
     found = ground_of(ground.shapes, heft, np.zeros(len(heft), dtype=np.int64), **lines)
     wishes = Wishes(target=(float(heft.sum()) / n,), tolerance=(TOLERANCE,))
-    made = divided(found.graph, wishes, parts=n, seed=seed, progress=progress)
+    tell = progress or (lambda words, share: None)
+    made = divided(
+        found.graph, wishes, parts=n, seed=seed,
+        progress=lambda step, share: tell(phrase("divide the grids"), share),
+    )  # fmt: skip
     labels = found.labels(made.labels)
     names = ground.shapes.index.to_numpy()
     parts = [names[labels == part].tolist() for part in np.unique(labels)]
