@@ -261,7 +261,7 @@ def follow_net(
     for statement in _INSERT_AFTER:
         session.execute(statement, known)
     limits.follow(session, city, metre_srid, seq, like, change.written)
-    estates.refresh(session, city, metre_srid, seq)
+    estates.follow(session, city, metre_srid, seq, like, change.redrawn)
 
 
 def clear(session: Session, city: int) -> None:

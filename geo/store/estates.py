@@ -314,6 +314,38 @@ def summary(session: Session, at: Moment) -> dict[str, dict[str, int]]:
     return counts
 
 
+_TOUCHED: Final = text("""
+    SELECT DISTINCT compound_id FROM net_compound
+    WHERE city_id = :city AND seq = :like AND grid_id = ANY (:redrawn)
+""")
+_KEPT: Final = text("""
+    INSERT INTO net_compound (city_id, seq, compound_id, grid_id, cells, households,
+                              share_of_compound, share_of_grid)
+    SELECT city_id, :seq, compound_id, grid_id, cells, households, share_of_compound, share_of_grid
+    FROM net_compound
+    WHERE city_id = :city AND seq = :like AND compound_id <> ALL (:touched)
+""")
+
+
+def follow(
+    session: Session, city: int, metre_srid: int, seq: int, like: int, redrawn: Sequence[int]
+) -> None:
+    """Reckon what compounds and grids have in common on a new net, which has no rows yet.
+
+    Parameters
+    ----------
+    like : int
+        The net before, from which compounds are taken over that lie in no grid redrawn since.
+    redrawn : sequence of int
+        Grids whose ground is otherwise than on the net before.
+    """
+    known = {"city": city, "seq": seq, "like": like, "redrawn": list(redrawn)}
+    touched = [int(one) for one in session.scalars(_TOUCHED, known)]
+    session.execute(_KEPT, known | {"touched": touched})
+    if touched:
+        refresh(session, city, metre_srid, seq, touched)
+
+
 def refresh(
     session: Session,
     city: int,

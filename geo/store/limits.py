@@ -147,21 +147,20 @@ def lines_of(
 
 
 @lru_cache(maxsize=16)
-def _turner(metre_srid: int) -> Transformer:
-    """Return what turns stored places into those of a metre CRS; made once, it takes a while."""
-    return Transformer.from_crs(SRID, metre_srid, always_xy=True)
+def _turner(source: int, target: int) -> Transformer:
+    """Return what turns places of one CRS into those of another; made once, it takes a while."""
+    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def _degrees(area: shapely.Polygon, metre_srid: int) -> Box:
     """Return west, south, east and north of an area that is given in metres."""
-    back = Transformer.from_crs(metre_srid, SRID, always_xy=True)
-    west, south, east, north = back.transform_bounds(*area.bounds)
+    west, south, east, north = _turner(metre_srid, SRID).transform_bounds(*area.bounds)
     return (west, south, east, north)
 
 
 def _located(frame: pd.DataFrame, shapes: list[bytes], metre_srid: int) -> gpd.GeoDataFrame:
     """Return rows with their shapes in the metre CRS, vertex by vertex."""
-    turn = _turner(metre_srid).transform
+    turn = _turner(SRID, metre_srid).transform
     read = shapely.from_wkb(np.array([bytes(shape) for shape in shapes], dtype=object))
     turned = shapely.transform(read, turn, interleaved=False) if len(shapes) else []
     return gpd.GeoDataFrame(frame, geometry=list(turned), crs=metre_srid)

@@ -25,8 +25,9 @@ from geo.errors import (
     RebaseNeededError,
     StaleEditError,
 )
-from geo.store import drafts, founding, publishing
+from geo.store import derived, drafts, founding, publishing
 from geo.terms import Role
+from tests.cities import METRE_SRID
 from tests.conftest import MigratedDatabase
 from tests.geo.publishing import Office, at
 
@@ -201,6 +202,37 @@ def test_a_border_has_the_very_vertices_of_its_cells_and_others_stay(office: Off
     assert {tuple(place) for place in shapely.get_coordinates(border).tolist()} <= corners
     assert office.run(212, 2).from_seq == 1
     assert office.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("op", "args"),
+    [
+        ("move", {"cells": at((3, 2)), "into": 1112}),
+        ("move", {"cells": at((5, 0), (5, 1)), "into": 212}),
+        ("merge", {"grids": [211, 212], "into": 212}),
+        ("rename", {"grid": 212, "name": "新名"}),
+    ],
+)
+def test_what_is_kept_of_a_new_net_is_what_would_be_reckoned_anew(
+    office: Office, op: str, args: dict[str, Any]
+) -> None:
+    plan = office.open()
+    office.edit(plan, op, **args)
+    with office.at_work() as session:
+        proposed = {
+            post["post"]: post["proposed"]
+            for post in publishing.posts(session, office.planner, plan)
+        }
+        publishing.settle_posts(session, office.planner, plan, proposed)
+    office.approve(plan)
+    office.publish(plan, office.day(1))
+    kept = ("net_count", "net_value", "net_limit", "net_compound")
+    words = "SELECT x::text FROM {table} AS x WHERE seq = 2 ORDER BY x::text"
+    followed = {table: ask(office, words.format(table=table)) for table in kept}
+    assert all(followed.values())
+    with office.owner() as session:
+        derived.refresh_net(session, office.city, METRE_SRID, 2)
+    assert {table: ask(office, words.format(table=table)) for table in kept} == followed
 
 
 def test_a_grid_with_another_parent_gets_the_parents_digits(office: Office) -> None:

@@ -58,10 +58,13 @@ _PROPOSED: Final = text("""
         SELECT o.top, o.level, coalesce(d.grid_id, n.grid_id) AS grid_id,
             sum(coalesce(v.value, 0)) AS households, count(*) AS cells
         FROM gone AS o
-        JOIN net_cell AS n ON n.city_id = :city AND n.grid_id = o.grid_id
-            AND n.from_seq <= :base AND :base < n.to_seq
-        LEFT JOIN plan_cell AS d ON d.city_id = :city AND d.plan_id = :plan
-            AND d.cell_id = n.cell_id
+        CROSS JOIN LATERAL (
+            SELECT x.cell_id, x.grid_id FROM net_cell AS x WHERE x.city_id = :city
+                AND x.grid_id = o.grid_id AND x.from_seq <= :base AND :base < x.to_seq
+            OFFSET 0) AS n
+        LEFT JOIN LATERAL (
+            SELECT x.grid_id FROM plan_cell AS x WHERE x.city_id = :city AND x.plan_id = :plan
+                AND x.cell_id = n.cell_id OFFSET 0) AS d ON true
         LEFT JOIN LATERAL (
             SELECT x.value FROM cell_value AS x WHERE x.city_id = :city AND x.cell_id = n.cell_id
                 AND x.measure = 'households' AND x.vintage = (

@@ -52,14 +52,19 @@ _MOVED: Final = text("""
         SELECT cell_id FROM net_cell
         WHERE city_id = :city AND :newest > :base AND from_seq > :base
     ) AS m
-    JOIN net_cell AS x ON x.city_id = :city AND x.cell_id = m.cell_id
-        AND x.from_seq <= :newest AND :newest < x.to_seq
-    JOIN net_cell AS b ON b.city_id = :city AND b.cell_id = m.cell_id
-        AND b.from_seq <= :base AND :base < b.to_seq
-    LEFT JOIN plan_cell AS d ON d.city_id = :city AND d.plan_id = :plan AND d.cell_id = m.cell_id
+    CROSS JOIN LATERAL (
+        SELECT n.grid_id FROM net_cell AS n WHERE n.city_id = :city AND n.cell_id = m.cell_id
+            AND n.from_seq <= :newest AND :newest < n.to_seq OFFSET 0) AS x
+    CROSS JOIN LATERAL (
+        SELECT n.grid_id FROM net_cell AS n WHERE n.city_id = :city AND n.cell_id = m.cell_id
+            AND n.from_seq <= :base AND :base < n.to_seq OFFSET 0) AS b
+    LEFT JOIN LATERAL (
+        SELECT p.grid_id FROM plan_cell AS p WHERE p.city_id = :city AND p.plan_id = :plan
+            AND p.cell_id = m.cell_id OFFSET 0) AS d ON true
     WHERE x.grid_id <> coalesce(d.grid_id, b.grid_id)
     ORDER BY m.cell_id
 """)
+"""Looked up cell by cell (`OFFSET 0` keeps it so), whatever the database knows of a new plan."""
 _GRIDS_OF_PLAN: Final = text("""
     SELECT g.grid_id, g.level, g.parent_id, g.name, g.kind, g.parts, g.parts_reason,
         g.code_range
