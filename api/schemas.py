@@ -151,6 +151,20 @@ class Net(Form):
     cancelled_at: datetime | None
     live: bool
     version: str
+    errata: int = Field(description="How many names and codes are corrected beside it.")
+
+
+class ErratumItem(Form):
+    """What is said beside a net."""
+
+    erratum: int
+    seq: int
+    grid: int
+    field: str
+    stated: str
+    correct: str
+    reason: str
+    at: datetime
 
 
 class Nets(Form):
@@ -338,6 +352,7 @@ class GridCard(GridStep):
     bbox: BBox
     label_point: LonLat
     names: list[NameFrom]
+    errata: list[ErratumItem] = Field(description="What its name or code should have been.")
     children: Children
     households_by_vintage: list[HouseholdsOfVintage]
     posts: list[PostItem] = Field(description="Posts in this very grid.")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from geo.crs import local_origin, require_metres
 from geo.errors import CutRefusedError, TopologyError
+from geo.saying import phrase
 
 DELTA_M: Final = 0.5
 """What lies nearer than this to the line lies on it: no slivers, and seven digits keep it."""
@@ -165,9 +166,15 @@ def _path(line: Any, origin: Floats, delta_m: float) -> Floats:
     kind = shapely.get_type_id(line)
     xy = shapely.get_coordinates(line) - origin
     if kind != 1 or len(xy) < 2 or not np.isfinite(xy).all():
-        raise CutRefusedError("Cells are cut along a line of two points or more.", places=[])
+        raise CutRefusedError(
+            phrase("Cells are cut along a line of two points or more."), places=[]
+        )
     if len(xy) > MOST_CORNERS:
-        message = f"The line has {len(xy)} points, {MOST_CORNERS} at most."
+        message = phrase(
+            "The line has %(n)s points, %(most)s at most.",
+            n=len(xy),
+            most=MOST_CORNERS,
+        )
         raise CutRefusedError(message, places=[])
     kept = [0]
     for place in range(1, len(xy)):
@@ -179,7 +186,7 @@ def _path(line: Any, origin: Floats, delta_m: float) -> Floats:
         shapely.linestrings(path)
     ):
         where = [float(value) for value in path[0] + origin]
-        message = "The line crosses itself, or ends where it begins."
+        message = phrase("The line crosses itself, or ends where it begins.")
         raise CutRefusedError(message, places=[where])
     return np.asarray(path)
 
@@ -465,21 +472,25 @@ def _demand_sound(
         off = abs(float(shapely.area(found).sum() - shapely.area(shapes[place])))
         if off > WHOLE_M2 or not shapely.is_valid(found).all():
             where = _told(shapely.point_on_surface(shapes[place]), origin)
-            message = f"The pieces of a cell would not make it up, {off:.1e} m2 off."
+            message = phrase(
+                "The pieces of a cell would not make it up, %(off)s m2 off.", off=f"{off:.1e}"
+            )
             raise CutRefusedError(message, places=[where])
     for piece in pieces:
         thin = shapely.buffer(piece, -least[1] / 2, quad_segs=1)
         if shapely.area(piece) < least[0] or shapely.is_empty(thin):
             where = _told(shapely.point_on_surface(piece), origin)
-            message = (
-                f"A piece of {shapely.area(piece):.2f} m2 would be smaller than {least[0]:g} m2 or "
-                f"narrower than {least[1]:g} m, near ({where[0]:.1f}, {where[1]:.1f})."
-            )
+            message = phrase(
+                "A piece of %(area)s m2 would be smaller than %(least)s m2 or narrower than"
+                " %(width)s m, near (%(x)s, %(y)s).",
+                area=f"{shapely.area(piece):.2f}", least=f"{least[0]:g}", width=f"{least[1]:g}",
+                x=f"{where[0]:.1f}", y=f"{where[1]:.1f}",
+            )  # fmt: skip
             raise CutRefusedError(message, places=[where])
     rest = [whole.get(place, shape) for place, shape in enumerate(shapes) if place not in parts]
     if not shapely.coverage_is_valid([*rest, *pieces]):
         where = _told(shapely.point_on_surface(pieces[0] if pieces else rest[0]), origin)
-        raise TopologyError("The cut cells would be no coverage.", places=[where])
+        raise TopologyError(phrase("The cut cells would be no coverage."), places=[where])
 
 
 def _told(point: Any, origin: Floats) -> list[float]:

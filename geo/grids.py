@@ -21,6 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from geo.codes import CodeScheme, allocate_codes, numbering_order
 from geo.crs import local_origin, require_metres
 from geo.errors import HierarchyError, TopologyError
+from geo.saying import phrase
 from geo.terms import MAX_LEVELS
 from geo.topology import (
     Adjacency,
@@ -150,10 +151,18 @@ def net_boundaries(
     leaf_ids = set(grids.loc[leaves(grids), "grid_id"].tolist())
     filled = set(grid_of_cell.unique().tolist())
     known = set(grids["grid_id"].tolist())
-    defects = [f"cells lie in grid {grid}, which is unknown" for grid in sorted(filled - known)]
+    defects: list[str] = [
+        phrase("cells lie in grid %(grid)s, which is unknown", grid=grid)
+        for grid in sorted(filled - known)
+    ]
     torn_levels = sorted((filled & known) - leaf_ids)
-    defects += [f"cells lie in grid {grid}, which has children" for grid in torn_levels]
-    defects += [f"grid {grid} has neither cells nor children" for grid in sorted(leaf_ids - filled)]
+    defects += [
+        phrase("cells lie in grid %(grid)s, which has children", grid=grid) for grid in torn_levels
+    ]
+    defects += [
+        phrase("grid %(grid)s has neither cells nor children", grid=grid)
+        for grid in sorted(leaf_ids - filled)
+    ]
     if defects:
         raise HierarchyError(defects)
     shapes = boundaries(cells, grid_of_cell)
@@ -237,27 +246,48 @@ def _hierarchy_defects(
     parent: NDArray[np.int64],
 ) -> list[str]:
     distinct, count = np.unique(ids, return_counts=True)
-    found = [
-        f"grid {grid} stands {n} times" for grid, n in zip(distinct, count, strict=True) if n > 1
+    found: list[str] = [
+        phrase("grid %(grid)s stands %(n)s times", grid=grid, n=n)
+        for grid, n in zip(distinct, count, strict=True)
+        if n > 1
     ]
     for row in np.flatnonzero((level < 1) | (level > MAX_LEVELS)):
-        found.append(f"grid {ids[row]} has level {level[row]}, which is not 1 to {MAX_LEVELS}")
+        found.append(
+            phrase("grid %(grid)s has level %(level)s, which is not 1 to %(most)s",
+                   grid=ids[row], level=level[row], most=MAX_LEVELS)
+        )  # fmt: skip
     for row in np.flatnonzero((level == 1) & (parent != -1)):
-        found.append(f"grid {ids[row]} is at the top and has a parent, {parent_ids.iloc[row]}")
+        found.append(
+            phrase("grid %(grid)s is at the top and has a parent, %(parent)s",
+                   grid=ids[row], parent=parent_ids.iloc[row])
+        )  # fmt: skip
     for row in np.flatnonzero((level > 1) & (parent == -1)):
-        found.append(f"grid {ids[row]} of level {level[row]} has no parent")
+        found.append(
+            phrase("grid %(grid)s of level %(level)s has no parent",
+                   grid=ids[row], level=level[row])
+        )  # fmt: skip
     for row in np.flatnonzero(parent == -2):
         if level[row] != 1:
-            found.append(f"grid {ids[row]} has parent {parent_ids.iloc[row]}, which is unknown")
+            found.append(
+                phrase("grid %(grid)s has parent %(parent)s, which is unknown",
+                       grid=ids[row], parent=parent_ids.iloc[row])
+            )  # fmt: skip
     known = np.flatnonzero((parent >= 0) & (level > 1))
     for row in known[level[parent[known]] != level[known] - 1]:
         above = parent[row]
         found.append(
-            f"grid {ids[row]} of level {level[row]} has parent {ids[above]} of level "
-            f"{level[above]}, not of {level[row] - 1}"
-        )
+            phrase(
+                "grid %(grid)s of level %(level)s has parent %(parent)s of level %(above)s, not of"
+                " %(wanted)s",
+                grid=ids[row], level=level[row], parent=ids[above], above=level[above],
+                wanted=level[row] - 1,
+            )
+        )  # fmt: skip
     rings = _cycles(parent)
-    return found + [f"grids {ids[ring].tolist()} are their own ancestors" for ring in rings]
+    return found + [
+        phrase("grids %(grids)s are their own ancestors", grids=ids[ring].tolist())
+        for ring in rings
+    ]
 
 
 def _cycles(parent: NDArray[np.int64]) -> list[NDArray[np.intp]]:

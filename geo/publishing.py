@@ -20,6 +20,7 @@ from geo.codes import CodeScheme, allocate_codes
 from geo.errors import CodeFormatError, InvalidInputError
 from geo.grids import hierarchy
 from geo.redraw.scene import GridFacts
+from geo.saying import phrase
 from geo.terms import GridKind
 
 MINE: Final = "mine"
@@ -27,6 +28,13 @@ THEIRS: Final = "theirs"
 ALL: Final = "*"
 """Key of a choice for every conflict that has no choice of its own."""
 ATTRIBUTES: Final = ("parent", "name", "kind", "parts", "code_range")
+ATTRIBUTE_WORDS: Final = {
+    "parent": phrase("parent"),
+    "name": phrase("name"),
+    "kind": phrase("kind"),
+    "parts": phrase("number of parts"),
+    "code_range": phrase("range of codes"),
+}
 """Attributes of a grid that are looked at one by one; whether it is ended comes before them."""
 
 Facts = Mapping[int, GridFacts]
@@ -89,7 +97,12 @@ def check_choices(choices: Mapping[str, Any]) -> None:
     """
     wrong = [key for key, side in choices.items() if side not in (MINE, THEIRS)]
     if wrong:
-        message = f"A choice is '{MINE}' or '{THEIRS}', not so for '{wrong[0]}'."
+        message = phrase(
+            "A choice is '%(mine)s' or '%(theirs)s', not so for '%(wrong)s'.",
+            mine=MINE,
+            theirs=THEIRS,
+            wrong=wrong[0],
+        )
         raise InvalidInputError(message, field="choices")
 
 
@@ -133,7 +146,10 @@ def rebase(
     for grid in sorted(broken):
         own = cells.index[(cells["mine"] == grid) | (cells["theirs"] == grid) | (owners == grid)]
         name = (mine.get(grid) or theirs[grid]).name
-        message = f"The grid {grid} ({name}) would be torn, empty or both divided and filled."
+        message = phrase(
+            "The grid %(grid)s (%(name)s) would be torn, empty or both divided and filled.",
+            grid=grid, name=name,
+        )  # fmt: skip
         which = side(Conflict(f"whole:{grid}", grid, MINE, THEIRS, message, _listed(own)))
         owners[own] = cells.loc[own, which]
         _take_whole(grids, grid, mine if which == MINE else theirs)
@@ -164,7 +180,10 @@ def _owners(cells: pd.DataFrame, side: Any) -> pd.Series[int]:
     pairs = zip(both["mine"].tolist(), both["theirs"].tolist(), strict=True)
     for own, other in sorted(set(pairs)):
         group = both.index[(both["mine"] == own) & (both["theirs"] == other)]
-        message = f"{len(group)} cell(s) go to the grid {own} here and to {other} there."
+        message = phrase(
+            "%(n)s cell(s) go to the grid %(own)s here and to %(other)s there.",
+            n=len(group), own=own, other=other,
+        )  # fmt: skip
         one = Conflict(f"cells:{own}:{other}", own, own, other, message, _listed(group))
         owners[group] = other if side(one) == THEIRS else own
     return owners
@@ -208,8 +227,13 @@ def _facts(
         alive, name = (theirs, THEIRS) if mine.ended else (mine, MINE)
         if alive == base and grid not in gains[name]:
             return mine if mine.ended else replace(mine, ended=True)
-        who = "here" if mine.ended else "there"
-        message = f"The grid {grid} ({base.name}) is ended {who} and changed by the other side."
+        message = (
+            phrase("The plan ends the grid %(grid)s (%(name)s), and the later net changes it.",
+                   grid=grid, name=base.name)
+            if mine.ended
+            else phrase("The later net ends the grid %(grid)s (%(name)s), and the plan changes it.",
+                        grid=grid, name=base.name)
+        )  # fmt: skip
         chosen = side(Conflict(f"grid:{grid}:ended", grid, mine.ended, theirs.ended, message))
         return mine if chosen == MINE else theirs
     told: dict[str, Any] = {}
@@ -217,7 +241,10 @@ def _facts(
         values = [_value(facts, attribute) for facts in (base, mine, theirs)]
         value, both = _three_ways(*values)
         if both:
-            message = f"The {attribute} of the grid {grid} ({mine.name}) is changed by both sides."
+            message = phrase(
+                "Both sides change the %(attribute)s of the grid %(grid)s (%(name)s).",
+                attribute=ATTRIBUTE_WORDS[attribute], grid=grid, name=mine.name,
+            )  # fmt: skip
             key = f"grid:{grid}:{attribute}"
             conflict = Conflict(key, grid, _plain(values[1]), _plain(values[2]), message)
             value = values[2] if side(conflict) == THEIRS else values[1]

@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from geo.crs import local_origin, require_metres
 from geo.errors import TopologyError
+from geo.saying import phrase
 from geo.terms import JOINING_BORDER_M
 
 COLOURS = 7
@@ -124,22 +125,25 @@ class CoverageFaults:
 
     def sentences(self) -> list[str]:
         """Return one plain sentence for each fault, with its place in the metre CRS."""
-        found = [f"cell {row.cell}: {row.reason}" for row in self.shapes.itertuples()]
+        found: list[str] = [
+            phrase("cell %(cell)s: %(reason)s", cell=row.cell, reason=row.reason)
+            for row in self.shapes.itertuples()
+        ]
         found += [
-            f"cell {row.cell}: {row.length_m:.2f} m of its border do not match the neighbours "
-            f"near ({row.x:.2f}, {row.y:.2f})"
+            phrase("cell %(cell)s: %(m)s m of its border do not match the neighbours near %(at)s",
+                   cell=row.cell, m=f"{row.length_m:.2f}", at=f"({row.x:.2f}, {row.y:.2f})")
             for row in self.edges.itertuples()
-        ]
+        ]  # fmt: skip
         found += [
-            f"a gap of {row.area_m2:.2f} m2 near ({row.x:.2f}, {row.y:.2f})"
+            phrase("a gap of %(m2)s m2 near %(at)s",
+                   m2=f"{row.area_m2:.2f}", at=f"({row.x:.2f}, {row.y:.2f})")
             for row in self.gaps.itertuples()
-        ]
-        found += [
-            f"cells {row.cell} and {row.other} overlap by {row.area_m2:.2f} m2 "
-            f"near ({row.x:.2f}, {row.y:.2f})"
+        ]  # fmt: skip
+        return found + [
+            phrase("cells %(cell)s and %(other)s overlap by %(m2)s m2 near %(at)s", cell=row.cell,
+                   other=row.other, m2=f"{row.area_m2:.2f}", at=f"({row.x:.2f}, {row.y:.2f})")
             for row in self.overlaps.itertuples()
-        ]
-        return found
+        ]  # fmt: skip
 
 
 def shared_edges(polygons: Polygons) -> Edges:

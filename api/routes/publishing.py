@@ -14,7 +14,7 @@ from api.deps import CityDep, OfficeDep, SessionDep, StaffDep, ViewerDep
 from api.errors import responses_for, told_later
 from api.routes.office import Line, Number, Wish
 from api.routes.plans import EDITED, OWN, SEEN, PlanPath
-from api.schemas import Form
+from api.schemas import ErratumItem, Form
 from geo import service
 from geo.errors import (
     CityNotFoundError,
@@ -152,19 +152,6 @@ class ErratumMade(Form):
     """The erratum's number."""
 
     erratum: int
-
-
-class ErratumItem(Form):
-    """What is said beside a net."""
-
-    erratum: int
-    seq: int
-    grid: int
-    field: str
-    stated: str
-    correct: str
-    reason: str
-    at: datetime
 
 
 class Errata(Form):
@@ -314,7 +301,7 @@ def cancel_net(session: SessionDep, viewer: StaffDep, plan: PlanPath) -> Cancell
     return Cancelled(seq=service.publishing.cancel(session, viewer, plan))
 
 
-@router.get("/nets/{seq}/errata", responses=responses_for(CityNotFoundError))
+@router.get("/nets/{seq}/errata", responses=responses_for(CityNotFoundError, NetNotFoundError))
 def list_errata(
     session: SessionDep,
     viewer: ViewerDep,
@@ -328,6 +315,8 @@ def list_errata(
     ------
     CityNotFoundError
         If no city has this short name: 404.
+    NetNotFoundError
+        If there is no such net: 404.
     """
     return Errata.model_validate({"items": service.publishing.errata(session, city_id, seq, grid)})
 

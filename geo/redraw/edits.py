@@ -14,6 +14,7 @@ from typing import Any, Final
 from geo.errors import InvalidInputError
 from geo.redraw import lines
 from geo.redraw.scene import Change, GridFacts, Scene, only_real, reserve_facts
+from geo.saying import phrase
 from geo.terms import GridKind
 from geo.topology import areas_m2
 
@@ -58,11 +59,19 @@ def named(op: str, args: Args) -> Named:
     """
     if op not in EDITS:
         known = ", ".join(sorted(EDITS))
-        raise InvalidInputError(f"There is no edit '{op}'; there are {known}.", field="op")
+        raise InvalidInputError(
+            phrase("There is no edit '%(op)s'; there are %(known)s.", op=op, known=known),
+            field="op",
+        )
     unknown = sorted(set(args) - FIELDS[op])
     if unknown:
         listed = ", ".join(sorted(FIELDS[op]))
-        message = f"The edit '{op}' knows no '{unknown[0]}'; it knows {listed}."
+        message = phrase(
+            "The edit '%(op)s' knows no '%(unknown)s'; it knows %(listed)s.",
+            op=op,
+            unknown=unknown[0],
+            listed=listed,
+        )
         raise InvalidInputError(message, field=unknown[0])
     grids = [number(args, field) for field in ("grid", "into", "parent") if args.get(field)]
     if "grids" in args:
@@ -97,7 +106,11 @@ def redraw(op: str, args: Args, scene: Scene) -> Change:
     """
     missing = sorted(set(named(op, args).cells) - set(scene.owners))
     if missing:
-        message = f"{len(missing)} cell(s) do not stand in the city: {missing[:5]}"
+        message = phrase(
+            "%(n)s cell(s) do not stand in the city: %(missing)s",
+            n=len(missing),
+            missing=missing[:5],
+        )
         raise InvalidInputError(message, field="cells", cells=missing[:100])
     return only_real(scene, EDITS[op](args, scene))
 
@@ -109,7 +122,9 @@ def number(args: Args, field: str) -> int:
     """Return a positive number of the arguments."""
     value = args.get(field)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**63:
-        raise InvalidInputError(f"'{field}' is the number of a grid.", field=field)
+        raise InvalidInputError(
+            phrase("'%(field)s' is the number of a grid.", field=field), field=field
+        )
     return value
 
 
@@ -118,7 +133,7 @@ def numbers(args: Args, field: str, most: int) -> tuple[int, ...]:
     value = args.get(field)
     sound = isinstance(value, Sequence) and not isinstance(value, str)
     if not sound or not value or len(value) > most:
-        message = f"'{field}' is a list of 1 to {most} numbers."
+        message = phrase("'%(field)s' is a list of 1 to %(most)s numbers.", field=field, most=most)
         raise InvalidInputError(message, field=field)
     return _numbers(value, field)
 
@@ -126,9 +141,11 @@ def numbers(args: Args, field: str, most: int) -> tuple[int, ...]:
 def _numbers(value: Any, field: str) -> tuple[int, ...]:
     if any(not isinstance(one, int) or isinstance(one, bool) or not 1 <= one < 2**63
            for one in value):  # fmt: skip
-        raise InvalidInputError(f"'{field}' holds numbers only.", field=field)
+        raise InvalidInputError(phrase("'%(field)s' holds numbers only.", field=field), field=field)
     if len(set(value)) != len(value):
-        raise InvalidInputError(f"'{field}' names something twice.", field=field)
+        raise InvalidInputError(
+            phrase("'%(field)s' names something twice.", field=field), field=field
+        )
     return tuple(value)
 
 
@@ -136,11 +153,14 @@ def _parts(args: Args) -> list[tuple[int, ...]]:
     value = args.get("parts")
     lists = isinstance(value, list) and all(isinstance(one, list) for one in value)
     if not isinstance(value, list) or not lists or not 1 <= len(value) <= MOST_GRIDS:
-        raise InvalidInputError("'parts' is a list of lists of cells.", field="parts")
+        raise InvalidInputError(phrase("'parts' is a list of lists of cells."), field="parts")
     parts = [_numbers(one, "parts") for one in value]
     every = [cell for part in parts for cell in part]
     if not all(parts) or len(set(every)) != len(every) or len(every) > MOST_CELLS:
-        message = f"Each part has cells, none of them twice, {MOST_CELLS} at most together."
+        message = phrase(
+            "Each part has cells, none of them twice, %(most)s at most together.",
+            most=MOST_CELLS,
+        )
         raise InvalidInputError(message, field="parts")
     return parts
 
@@ -150,7 +170,11 @@ def text_of(args: Args, field: str) -> str:
     value = args.get(field)
     line = value.strip() if isinstance(value, str) else ""
     if not 1 <= len(line) <= MOST_LETTERS or not PLAIN.fullmatch(line):
-        message = f"'{field}' is a line of 1 to {MOST_LETTERS} letters."
+        message = phrase(
+            "'%(field)s' is a line of 1 to %(most)s letters.",
+            field=field,
+            most=MOST_LETTERS,
+        )
         raise InvalidInputError(message, field=field)
     return line
 
@@ -158,14 +182,16 @@ def text_of(args: Args, field: str) -> str:
 def _kind(args: Args) -> str:
     value = args.get("kind", GridKind.BASIC.value)
     if value not in (GridKind.BASIC.value, GridKind.DEDICATED.value):
-        raise InvalidInputError("'kind' is basic or dedicated.", field="kind")
+        raise InvalidInputError(phrase("'kind' is basic or dedicated."), field="kind")
     return str(value)
 
 
 def _not_reserve(scene: Scene, grid: int) -> GridFacts:
     facts = scene.live(grid)
     if facts.kind == GridKind.RESERVE:
-        raise InvalidInputError("The reserve is no grid of its own.", field="grid", grid=grid)
+        raise InvalidInputError(
+            phrase("The reserve is no grid of its own."), field="grid", grid=grid
+        )
     return facts
 
 
@@ -194,7 +220,7 @@ def _merge(args: Args, scene: Scene) -> Change:
     grids, into = numbers(args, "grids", MOST_GRIDS), number(args, "into")
     others = [grid for grid in grids if grid != into]
     if not others:
-        raise InvalidInputError("A merge names at least two grids.", field="grids")
+        raise InvalidInputError(phrase("A merge names at least two grids."), field="grids")
     kept = _not_reserve(scene, into)
     divided = bool(scene.children(into))
     change: dict[int, int] = {}
@@ -203,7 +229,11 @@ def _merge(args: Args, scene: Scene) -> Change:
         gone = _not_reserve(scene, grid)
         below = scene.children(grid)
         if gone.level != kept.level or bool(below) != divided:
-            message = f"The grids {grid} and {into} are not of one level, or one is divided."
+            message = phrase(
+                "The grids %(grid)s and %(into)s are not of one level, or one is divided.",
+                grid=grid,
+                into=into,
+            )
             raise InvalidInputError(message, field="grids", grid=grid)
         facts[grid] = replace(gone, ended=True)
         facts |= {child: replace(scene.grids[child], parent=into) for child in below}
@@ -217,7 +247,7 @@ def _split(args: Args, scene: Scene) -> Change:
     rest = set(scene.cells_of(grid))
     for part in parts:
         if not rest.issuperset(part):
-            message = f"A part names cells that do not lie in the grid {grid}."
+            message = phrase("A part names cells that do not lie in the grid %(grid)s.", grid=grid)
             raise InvalidInputError(message, field="parts", grid=grid)
         rest -= set(part)
     whole = [*parts, tuple(sorted(rest))] if rest else parts
@@ -225,7 +255,7 @@ def _split(args: Args, scene: Scene) -> Change:
     if args.get("below"):
         return _divided(scene, grid, whole, names, _kind(args))
     if facts.kind == GridKind.RESERVE or len(whole) < 2:
-        message = "A split leaves at least two parts; grids are drawn in the reserve."
+        message = phrase("A split leaves at least two parts; grids are drawn in the reserve.")
         raise InvalidInputError(message, field="parts")
     keeps = _keeps(args, whole, scene)
     made = [part for place, part in enumerate(whole) if place != keeps]
@@ -255,7 +285,7 @@ def _drag(args: Args, scene: Scene) -> Change:
     exact(args)
     grids = numbers(args, "grids", 2)
     if len(grids) != 2:
-        raise InvalidInputError("The border between two grids is dragged.", field="grids")
+        raise InvalidInputError(phrase("The border between two grids is dragged."), field="grids")
     for grid in grids:
         _not_reserve(scene, grid)
         scene.leaf(grid)
@@ -272,14 +302,16 @@ def exact(args: Args) -> bool:
     """Say whether cells are to be cut, not only moved."""
     value = args.get("exact", False)
     if not isinstance(value, bool):
-        raise InvalidInputError("'exact' is true or false.", field="exact")
+        raise InvalidInputError(phrase("'exact' is true or false."), field="exact")
     return value
 
 
 def _names(args: Args, most: int) -> list[str]:
     given = args.get("names", [])
     if not isinstance(given, list) or len(given) > most:
-        raise InvalidInputError(f"'names' is a list of at most {most} names.", field="names")
+        raise InvalidInputError(
+            phrase("'names' is a list of at most %(most)s names.", most=most), field="names"
+        )
     return [text_of({"names": one}, "names") for one in given]
 
 
@@ -289,7 +321,7 @@ def _keeps(args: Args, whole: list[tuple[int, ...]], scene: Scene) -> int:
         return max(range(len(whole)), key=lambda k: (scene.households(whole[k]), len(whole[k]), -k))
     keep = args["keep"]
     if not isinstance(keep, int) or isinstance(keep, bool) or not 0 <= keep < len(whole):
-        message = f"'keep' is the place of a part, 0 to {len(whole) - 1}."
+        message = phrase("'keep' is the place of a part, 0 to %(n)s.", n=len(whole) - 1)
         raise InvalidInputError(message, field="keep")
     return keep
 
@@ -300,7 +332,9 @@ def _divided(
     """Divide a leaf into grids of the level below; it stays above them."""
     facts = _not_reserve(scene, grid)
     if facts.level >= scene.levels:
-        raise InvalidInputError("There is no level below this grid.", field="grid", grid=grid)
+        raise InvalidInputError(
+            phrase("There is no level below this grid."), field="grid", grid=grid
+        )
     cells: dict[int, int] = {}
     grids: dict[int, GridFacts] = {}
     for place, part in enumerate(parts):
@@ -319,9 +353,13 @@ def _draw(args: Args, scene: Scene) -> Change:
         above = _not_reserve(scene, parent)
         level = above.level + 1
         if level > scene.levels:
-            raise InvalidInputError("There is no level below this.", field="parent", grid=parent)
+            raise InvalidInputError(
+                phrase("There is no level below this."), field="parent", grid=parent
+            )
         if not scene.children(parent) and set(scene.cells_of(parent)) - set(cells):
-            message = f"The grid {parent} holds cells itself: split it with 'below'."
+            message = phrase(
+                "The grid %(parent)s holds cells itself: split it with 'below'.", parent=parent
+            )
             raise InvalidInputError(message, field="parent", grid=parent)
     return Change(dict.fromkeys(cells, -2), {-2: GridFacts(level, parent, name, kind)})
 
@@ -330,10 +368,14 @@ def _reparent(args: Args, scene: Scene) -> Change:
     grid, parent = number(args, "grid"), number(args, "parent")
     facts, above = _not_reserve(scene, grid), _not_reserve(scene, parent)
     if facts.parent is None or above.level != facts.level - 1:
-        message = f"The grid {parent} is not of the level above {grid}."
+        message = phrase(
+            "The grid %(parent)s is not of the level above %(grid)s.", parent=parent, grid=grid
+        )
         raise InvalidInputError(message, field="parent", grid=parent)
     if not scene.children(parent):
-        message = f"The grid {parent} holds cells itself: split it with 'below' first."
+        message = phrase(
+            "The grid %(parent)s holds cells itself: split it with 'below' first.", parent=parent
+        )
         raise InvalidInputError(message, field="parent", grid=parent)
     return Change({}, {grid: replace(facts, parent=parent)})
 
@@ -358,7 +400,9 @@ def _end(args: Args, scene: Scene) -> Change:
         into, made = number(args, "into"), {}
         scene.leaf(into)
     if into in gone:
-        raise InvalidInputError("The cells go to a grid that stays.", field="into", grid=into)
+        raise InvalidInputError(
+            phrase("The cells go to a grid that stays."), field="into", grid=into
+        )
     ended = {one: replace(scene.grids[one], ended=True) for one in gone}
     return Change(dict.fromkeys(cells, into), {**ended, **(made if cells else {})})
 
@@ -366,7 +410,7 @@ def _end(args: Args, scene: Scene) -> Change:
 def _mark(args: Args, scene: Scene) -> Change:
     grid, parts = number(args, "grid"), args.get("parts")
     if not isinstance(parts, int) or isinstance(parts, bool) or not 1 <= parts <= 100:
-        raise InvalidInputError("'parts' is a number from 1 to 100.", field="parts")
+        raise InvalidInputError(phrase("'parts' is a number from 1 to 100."), field="parts")
     reason = text_of(args, "reason") if parts > 1 else None
     facts = _not_reserve(scene, grid)
     return Change({}, {grid: replace(facts, parts=parts, reason=reason)})

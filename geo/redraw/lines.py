@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from geo.crs import WGS84_SRID, local_origin, require_metres
 from geo.cutline import MOST_CORNERS
 from geo.errors import InvalidInputError
+from geo.saying import phrase
 from geo.topology import Edges, adjacency, shared_edges, uncrowded
 
 REACH_M: Final = 30.0
@@ -52,7 +53,7 @@ def line_of(value: Any, crs: Any) -> shapely.LineString:
     InvalidInputError
         If it is no line of 2 to 500 places on the Earth; `field` is `line`.
     """
-    wrong = f"'line' is a GeoJSON LineString of 2 to {MOST_CORNERS} places."
+    wrong = phrase("'line' is a GeoJSON LineString of 2 to %(most)s places.", most=MOST_CORNERS)
     kind = value.get("type") if isinstance(value, Mapping) else None
     places = value.get("coordinates") if kind == "LineString" else None
     if not isinstance(places, list) or not 2 <= len(places) <= MOST_CORNERS:
@@ -73,7 +74,7 @@ def line_of(value: Any, crs: Any) -> shapely.LineString:
         raise InvalidInputError(wrong, field="line")
     line = shapely.LineString(metres)
     if not line.is_simple:
-        raise InvalidInputError("The line crosses itself.", field="line")
+        raise InvalidInputError(phrase("The line crosses itself."), field="line")
     return line
 
 
@@ -100,7 +101,10 @@ def reaching(cells: gpd.GeoSeries, line: shapely.LineString) -> shapely.LineStri
             continue
         way = shapely.shortest_line(point, outline)
         if shapely.length(way) > REACH_M:
-            message = f"The line ends inside the ground, {shapely.length(way):.0f} m from its edge."
+            message = phrase(
+                "The line ends inside the ground, %(length)s m from its edge.",
+                length=f"{shapely.length(way):.0f}",
+            )
             raise InvalidInputError(message, field="line", at=[float(x) for x in tip])
         edge = shapely.get_coordinates(way)[1]
         ahead = edge - tip if shapely.length(way) > ON_LINE_M else tip - before
@@ -144,7 +148,7 @@ def sides(cells: gpd.GeoSeries, line: shapely.LineString) -> pd.Series[bool]:
     faces = faces[shapely.intersects(ground, shapely.point_on_surface(faces))]
     left = _left(faces, shapely.get_parts(noded), way)
     if left.all() or not left.any():
-        raise InvalidInputError("The line does not part the ground.", field="line")
+        raise InvalidInputError(phrase("The line does not part the ground."), field="line")
     leftward = shapely.union_all(faces[left])
     shapely.prepare(leftward)
     on = shapely.intersects(leftward, shapely.point_on_surface(shapes))
@@ -243,7 +247,9 @@ def _listed(cells: gpd.GeoSeries, parts: Ints) -> list[list[int]]:
     if -1 in area.index:
         area = area.drop(-1)
     if len(area) < 2:
-        message = "No border of cells near the line parts the ground; cut the cells exactly."
+        message = phrase(
+            "No border of cells near the line parts the ground; cut the cells exactly."
+        )
         raise InvalidInputError(message, field="line")
     order = area.sort_values(ascending=False, kind="stable").index.tolist()
     parts = np.where(parts == -1, order[0], parts)
@@ -258,7 +264,9 @@ def _way(cells: gpd.GeoSeries, edges: Edges, line: shapely.LineString) -> Ints:
         np.sort(np.column_stack([edges.tail[edges.left], edges.head[edges.left]]), axis=1), axis=0
     )
     if len(inner) == 0:
-        raise InvalidInputError("The ground is a single cell; cut it exactly.", field="line")
+        raise InvalidInputError(
+            phrase("The ground is a single cell; cut it exactly."), field="line"
+        )
     inside = shapely.get_coordinates(shapely.intersection(line, ground))
     share = shapely.line_locate_point(line, shapely.points(inside))
     gates = inside[[share.argmin(), share.argmax()]]
@@ -282,6 +290,8 @@ def _way(cells: gpd.GeoSeries, edges: Edges, line: shapely.LineString) -> Ints:
         walk.append(int(before[walk[-1]]))
     walk = walk[:-1]
     if len(walk) < 2:
-        message = "No border of cells near the line parts the ground; cut the cells exactly."
+        message = phrase(
+            "No border of cells near the line parts the ground; cut the cells exactly."
+        )
         raise InvalidInputError(message, field="line")
     return np.sort(np.column_stack([walk[:-1], walk[1:]]), axis=1).astype(np.int64)

@@ -99,7 +99,9 @@ class Limits:
         """
         unknown = sorted(set(rules) - set(cls.__dataclass_fields__))
         if unknown:
-            raise InvalidInputError(f"There is no rule '{unknown[0]}'.", field="rules")
+            raise InvalidInputError(
+                phrase("There is no rule '%(unknown)s'.", unknown=unknown[0]), field="rules"
+            )
         given: dict[str, Any] = dict(rules)
         refuse = _some_of(given.pop("refuse", []), WISHED, "refuse")
         barriers = given.pop("keep_barriers", [])
@@ -107,11 +109,13 @@ class Limits:
         kept = kinds if barriers is True else _some_of(barriers or [], kinds, "keep_barriers")
         keep = given.pop("keep_compounds", False)
         if not isinstance(keep, bool):
-            raise InvalidInputError("'keep_compounds' is true or false.", field="rules")
+            raise InvalidInputError(phrase("'keep_compounds' is true or false."), field="rules")
         for name, value in given.items():
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if value is not None and not (number and 0 <= value < 1e12):
-                raise InvalidInputError(f"'{name}' is a number from 0.", field="rules")
+                raise InvalidInputError(
+                    phrase("'%(name)s' is a number from 0.", name=name), field="rules"
+                )
         plain = {name: value for name, value in given.items() if value is not None}
         made = cls(**plain, keep_compounds=keep, keep_barriers=kept, refuse=refuse)
         made._demand_sense()
@@ -120,19 +124,25 @@ class Limits:
     def _demand_sense(self) -> None:
         least, most, target = self.households_min, self.households_max, self.households_target
         if least is not None and most is not None and least > most:
-            raise InvalidInputError("'households_min' is above 'households_max'.", field="rules")
+            raise InvalidInputError(
+                phrase("'households_min' is above 'households_max'."), field="rules"
+            )
         if target is not None and not (least or 0) <= target <= (target if most is None else most):
-            message = "'households_target' lies between 'households_min' and 'households_max'."
+            message = phrase(
+                "'households_target' lies between 'households_min' and 'households_max'."
+            )
             raise InvalidInputError(message, field="rules")
         if self.households_tolerance > 1:
-            message = "'households_tolerance' is a share from 0 to 1."
+            message = phrase("'households_tolerance' is a share from 0 to 1.")
             raise InvalidInputError(message, field="rules")
 
 
 def _some_of(value: Any, known: frozenset[str], name: str) -> frozenset[str]:
     if not isinstance(value, list) or not set(map(str, value)) <= known:
         listed = ", ".join(sorted(known))
-        raise InvalidInputError(f"'{name}' names some of {listed}.", field="rules")
+        raise InvalidInputError(
+            phrase("'%(name)s' names some of %(listed)s.", name=name, listed=listed), field="rules"
+        )
     return frozenset(value)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import geopandas as gpd
 
 from geo.errors import InvalidInputError
+from geo.saying import phrase
 from geo.terms import GridKind
 
 
@@ -82,7 +83,9 @@ class Scene:
         """
         facts = self.grids.get(grid)
         if facts is None or facts.ended:
-            raise InvalidInputError(f"The plan has no grid {grid}.", field="grid", grid=grid)
+            raise InvalidInputError(
+                phrase("The plan has no grid %(grid)s.", grid=grid), field="grid", grid=grid
+            )
         return facts
 
     def children(self, grid: int) -> list[int]:
@@ -106,7 +109,10 @@ class Scene:
         facts = self.live(grid)
         if self.children(grid):
             raise InvalidInputError(
-                f"The grid {grid} is divided further: name one of the grids below it.",
+                phrase(
+                    "The grid %(grid)s is divided further: name one of the grids below it.",
+                    grid=grid,
+                ),
                 field="grid",
                 grid=grid,
             )

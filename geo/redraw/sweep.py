@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geo.crs import require_metres
 from geo.errors import InvalidInputError
+from geo.saying import phrase
 
 POINT: Final = "point"
 LARGER: Final = "larger"
@@ -63,7 +64,7 @@ def swept(cells: gpd.GeoSeries, area: Any, rule: str = POINT) -> NDArray[np.bool
         common = shapely.area(shapely.intersection(shapes, area))
         inside = common > 0.5 * shapely.area(shapes)
     else:
-        raise InvalidInputError("'by' is point or larger.", field="by")
+        raise InvalidInputError(phrase("'by' is point or larger."), field="by")
     return np.asarray(inside, dtype=np.bool_)
 
 
@@ -84,7 +85,11 @@ def brush(line: Any, radius_m: float) -> Any:
     """
     sound = isinstance(radius_m, int | float) and not isinstance(radius_m, bool)
     if not sound or not LEAST_RADIUS_M <= radius_m <= MOST_RADIUS_M:
-        message = f"'radius_m' is a number from {LEAST_RADIUS_M} to {MOST_RADIUS_M:g} metres."
+        message = phrase(
+            "'radius_m' is a number from %(least)s to %(most)s metres.",
+            least=LEAST_RADIUS_M,
+            most=f"{MOST_RADIUS_M:g}",
+        )
         raise InvalidInputError(message, field="radius_m")
     return shapely.buffer(line, float(radius_m))
 
@@ -104,15 +109,22 @@ def drawn(told: Any, field: str) -> Any:
     InvalidInputError
         If it is no sound geometry of the kind, or has too many vertices.
     """
-    listed = " or ".join(KINDS[field])
-    unsound = InvalidInputError(f"'{field}' is a {listed} of GeoJSON, in degrees.", field=field)
+    listed = " / ".join(KINDS[field])
+    message = phrase(
+        "'%(field)s' is %(listed)s of GeoJSON, in degrees.", field=field, listed=listed
+    )
+    unsound = InvalidInputError(message, field=field)
     if not isinstance(told, Mapping) or told.get("type") not in KINDS[field]:
         raise unsound
     pairs = _pairs(told.get("coordinates"))
     if pairs is None:
         raise unsound
     if pairs > MOST_VERTICES:
-        message = f"'{field}' has more than {MOST_VERTICES} vertices."
+        message = phrase(
+            "'%(field)s' has more than %(most)s vertices.",
+            field=field,
+            most=MOST_VERTICES,
+        )
         raise InvalidInputError(message, field=field)
     try:
         shape = shapely.geometry.shape(told)

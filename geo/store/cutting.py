@@ -40,6 +40,7 @@ from geo.apportion import shared_exactly
 from geo.cuts import fit
 from geo.dataset import HOUSEHOLDS
 from geo.errors import ConflictError, TopologyError
+from geo.saying import phrase
 from geo.seal import SEALED, net_hash
 from geo.store import audit, derived, estates, inherited
 from geo.store.loading import copy_rows
@@ -119,7 +120,10 @@ def cut(session: Session, city_id: int, pieces: gpd.GeoDataFrame) -> CutDone:
     city = session.get_one(City, city_id)
     if pieces.crs is None or pieces.crs.to_epsg() != city.metre_srid:
         raise TopologyError(
-            f"Pieces of cells come in EPSG:{city.metre_srid}, the city's metre CRS."
+            phrase(
+                "Pieces of cells come in EPSG:%(srid)s, the city's metre CRS.",
+                metre_srid=city.metre_srid,
+            )
         )
     owner = pieces["cell_id"].astype("int64")
     lone = owner.map(owner.value_counts()) == 1
@@ -170,7 +174,7 @@ def uncut(session: Session, city_id: int, number: int) -> int:
     city = session.get_one(City, city_id)
     pairs = _pieces_of(session, city_id, number)
     if pairs.empty:
-        raise ConflictError(f"The city has no cut {number}.", cut=number)
+        raise ConflictError(phrase("The city has no cut %(number)s.", number=number), cut=number)
     olds, pieces = pairs["cell"].to_numpy(), pairs["piece"].to_numpy()
     _demand_untouched(session, city_id, number, olds, pieces)
     highest = _next(session, city_id)[1] - 1
@@ -217,9 +221,9 @@ _CUT_AGAIN = text("""
     WHERE c.retired_by_cut IS NOT NULL LIMIT 1
 """)
 _BUILT_UPON: Final = (
-    ("a piece was cut again", _CUT_AGAIN),
-    ("its pieces belong to different grids", _RUNS_DIFFER),
-    ("a draft gives its pieces to different grids", _DRAFTS_DIFFER),
+    (phrase("a piece was cut again"), _CUT_AGAIN),
+    (phrase("its pieces belong to different grids"), _RUNS_DIFFER),
+    (phrase("a draft gives its pieces to different grids"), _DRAFTS_DIFFER),
 )
 _TAKEN_BACK: Final = (
     text("""
@@ -307,7 +311,12 @@ def _demand_untouched(session: Session, city_id: int, number: int, olds: Ids, pi
     for what, statement in _BUILT_UPON:
         cell = session.scalar(statement, _known(city_id, olds, pieces))
         if cell is not None:
-            message = f"Cut {number} cannot be undone: {what} (cell {cell})."
+            message = phrase(
+                "Cut %(number)s cannot be undone: %(what)s (cell %(cell)s).",
+                number=number,
+                what=what,
+                cell=cell,
+            )
             raise ConflictError(message, cut=number, cell=int(cell), reason="built_upon")
 
 
@@ -336,7 +345,11 @@ def _demand_standing(session: Session, city_id: int, cells: Sequence[int] | Ids)
     )
     missing = sorted(set(map(int, cells)) - set(standing))
     if missing:
-        message = f"{len(missing)} cell(s) do not stand in the city, or were cut: {missing[:5]}"
+        message = phrase(
+            "%(n)s cell(s) do not stand in the city, or were cut: %(missing)s",
+            n=len(missing),
+            missing=missing[:5],
+        )
         raise ConflictError(message, cells=missing[:100], reason="cell_not_standing")
 
 
@@ -425,10 +438,10 @@ def _standing_on(rows: pd.DataFrame, pieces: gpd.GeoDataFrame) -> Ids:
     shapes = pieces.geometry.to_numpy()
     row, piece = shapely.STRtree(shapes).query(points, predicate="intersects")
     own = rows["cell_id"].to_numpy()[row] == pieces["cell_id"].to_numpy()[piece]
-    on = np.full(len(rows), -1, dtype=np.int64)
-    on[row[own][::-1]] = piece[own][::-1]
+    on = np.full(len(rows), len(shapes), dtype=np.int64)
+    np.minimum.at(on, row[own], piece[own])  # on a border: the first piece, as everywhere
     of_cell = pieces.groupby("cell_id").indices
-    for lost in np.flatnonzero(on < 0):
+    for lost in np.flatnonzero(on == len(shapes)):
         able = of_cell[rows["cell_id"].iloc[lost]]
         on[lost] = able[np.argmin(shapely.distance(shapes[able], points[lost]))]
     return np.asarray(pieces["piece"].to_numpy()[on], dtype=np.int64)

@@ -32,7 +32,7 @@ from geo.store import limits
 from geo.store.nets import HOUSEHOLDS, Moment
 from geo.store.paging import Key, Order, Page, Statement
 from geo.store.shapes import Box, braced, contains_text, geojson, intersects
-from geo.tables import NetCell, NetGrid, NetValue, Vintage
+from geo.tables import Net, NetCell, NetGrid, NetValue, Vintage
 from geo.terms import MAX_LEVELS
 
 AREAS: Final = tuple(getattr(NetGrid, f"area_{level}") for level in range(1, MAX_LEVELS + 1))
@@ -397,10 +397,23 @@ def card(session: Session, at: Moment, grid: int, *, geometry: bool = False) -> 
 
 
 def _names_so_far(session: Session, at: Moment, grid: int) -> list[dict[str, Any]]:
+    """Return the names of a grid, each with the first net that has it; cancelled nets have none."""
+    first = func.min(Net.seq)
     rows = session.execute(
-        select(NetGrid.from_seq, NetGrid.name, NetGrid.code)
-        .where(NetGrid.city_id == at.city_id, NetGrid.grid_id == grid, NetGrid.from_seq <= at.seq)
-        .order_by(NetGrid.from_seq)
+        select(first.label("from_seq"), NetGrid.name, NetGrid.code)
+        .join(
+            Net,
+            and_(
+                Net.city_id == NetGrid.city_id,
+                NetGrid.from_seq <= Net.seq,
+                Net.seq < NetGrid.to_seq,
+                Net.seq <= at.seq,
+                Net.cancelled_at.is_(None),
+            ),
+        )
+        .where(NetGrid.city_id == at.city_id, NetGrid.grid_id == grid)
+        .group_by(NetGrid.from_seq, NetGrid.name, NetGrid.code)
+        .order_by(first)
     )
     return [dict(row) for row in rows.mappings()]
 

@@ -8,10 +8,10 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import and_, false, func, literal, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from geo.errors import CityNotFoundError, InvalidInputError, NetNotFoundError
-from geo.tables import City, Level, Net, NetGrid, StationKind, Vintage
+from geo.tables import City, Erratum, Level, Net, NetGrid, StationKind, Vintage
 
 HOUSEHOLDS = "households"
 
@@ -195,6 +195,26 @@ def cities(session: Session, city: int | None = None) -> Sequence[Any]:
     return session.execute(statement).all()
 
 
+# A run of a grid has its errata beside each net of which it is part.
+_RUN = aliased(NetGrid)
+_ERRATA = (
+    select(func.count())
+    .select_from(Erratum)
+    .join(
+        _RUN,
+        and_(
+            _RUN.city_id == Erratum.city_id,
+            _RUN.grid_id == Erratum.grid_id,
+            _RUN.from_seq <= Erratum.seq,
+            Erratum.seq < _RUN.to_seq,
+        ),
+    )
+    .where(Erratum.city_id == Net.city_id, _RUN.from_seq <= Net.seq, Net.seq < _RUN.to_seq)
+    .correlate(Net)
+    .scalar_subquery()
+)
+
+
 def nets(session: Session, city: int) -> Sequence[Any]:
     """Return a city's nets, the newest first, with the one that is in force today marked live."""
     today = func.timezone(City.timezone, func.statement_timestamp())
@@ -216,6 +236,7 @@ def nets(session: Session, city: int) -> Sequence[Any]:
             Net.cancelled_at,
             func.coalesce(Net.seq == live, literal(False)).label("live"),
             func.encode(func.substr(Net.hash, 1, 8), "hex").label("version"),
+            _ERRATA.label("errata"),
         )
         .where(Net.city_id == city)
         .order_by(Net.seq.desc())

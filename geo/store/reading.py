@@ -27,6 +27,7 @@ from geo.store.nets import Moment
 from geo.store.paging import Page
 from geo.store.people import PostFilter
 from geo.store.places import PlaceFilter
+from geo.store.publishing import errata
 
 Rows = Page[dict[str, Any]]
 Condition = ColumnElement[bool]
@@ -347,7 +348,7 @@ def search_city(
 def show_grid(
     session: Session, asked: Asked, grid: int, seen: Condition, *, geometry: bool
 ) -> tuple[Moment, dict[str, Any]]:
-    """Return the card of a grid: figures, posts in it, open stations in it and near it.
+    """Return the card of a grid: figures, posts in it, open stations in it and near it, errata.
 
     Raises
     ------
@@ -364,6 +365,7 @@ def show_grid(
     card["stations"] = places.nearest_stations(
         session, at, lon, lat, grid=grid, limit=STATIONS_OF_A_CARD
     )
+    card["errata"] = errata(session, at.city_id, at.seq, grid)
     return at, card
 
 

@@ -74,6 +74,15 @@ def test_a_second_person_does_the_whole_thing_by_api(own_world: World) -> None:
     assert planner.post(f"{CITY}/nets/1/errata", json=wrong).status_code == 201
     beside = own_world.client().get(f"{CITY}/nets/{seq}/errata").json()["items"]
     assert [one["correct"] for one in beside] == ["望潮小学网格"]
+    stranger = own_world.client()
+    shown = stranger.get(f"{CITY}/grids/213").json()
+    assert [(one["stated"], one["correct"]) for one in shown["errata"]] == [
+        (shown["name"], "望潮小学网格")
+    ]
+    assert stranger.get(f"{CITY}/grids/212").json()["errata"] == []
+    told = {one["seq"]: one["errata"] for one in stranger.get(f"{CITY}/nets").json()["items"]}
+    assert told == {1: 1, seq: 1}
+    assert stranger.get(f"{CITY}/nets/99/errata").json()["code"] == "net_not_found"
     assert second.post(f"{plan}/cancel").json() == {"seq": seq}
     assert second.get(f"{plan}/standing").json()["state"] == "draft"
 

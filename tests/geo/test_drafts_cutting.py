@@ -231,6 +231,35 @@ def test_a_cut_is_undone_after_others_moved_pieces_and_took_it_back(shop: Worksh
         other.undo()
 
 
+def test_a_plan_does_not_go_back_to_pieces_that_were_put_together_again(shop: Workshop) -> None:
+    """Without its pieces it would not be what it was; where it needs none it goes back."""
+    before = shop.state()
+    shop.edit("drag", grids=[211, 212], line=line((5, 1.4), (8, 1.5)), exact=True)
+    with_pieces = shop.state()
+    shop.edit("move", cells=at((7, 4)), into=212)
+    with shop.at_work() as session:
+        drafts.return_to(session, shop.planner, shop.plan, 1, 2)
+    assert shop.state() == with_pieces, "they stand: nothing is in the way"
+    with shop.at_work() as session:
+        drafts.return_to(session, shop.planner, shop.plan, 2, 3)
+        drafts.return_to(session, shop.planner, shop.plan, 0, 4)
+    assert set(shop.state()[0]) == set(with_pieces[0]), "going back puts nothing together"
+    other = replace(shop, plan=shop.open())
+    other.edit("drag", grids=[121, 211], line=line((5, -0.5), (5.4, 1), (5, 2.1)), exact=True)
+    assert other.undo().cut == 2
+    other.edit("rename", grid=213, name="改")
+    stood = other.state()
+    with pytest.raises(ConflictError) as told, other.at_work() as session:
+        drafts.return_to(session, other.planner, other.plan, 1, 3)
+    assert (told.value.data["reason"], told.value.data["by"]) == ("cut_undone", 1)
+    assert other.state() == stood
+    with other.at_work() as session:
+        drafts.return_to(session, other.planner, other.plan, 2, 3)
+    for plan in (shop, other):
+        whole(plan)
+    assert before[1] == shop.state()[1]
+
+
 def test_the_worker_cuts_for_who_may_not_write_cells(shop: Workshop) -> None:
     door = shop.door
     way = line((5, 1.4), (8, 1.5))

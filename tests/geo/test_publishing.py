@@ -19,6 +19,7 @@ from geo.errors import (
     ConflictError,
     ForbiddenError,
     InvalidInputError,
+    NetNotFoundError,
     PlanStateError,
     PostsUnsettledError,
     RebaseConflictError,
@@ -309,6 +310,8 @@ def test_an_erratum_stands_beside_the_net(office: Office) -> None:
             session, office.city, seq)] for seq in (1, 2)}  # fmt: skip
     assert told[1] == [(211, "望潮一网格"), (212, "望潮二网格")]
     assert told[2] == [(211, "望潮一网格")], "the run goes on into net 2; 212 has a new name there"
+    with pytest.raises(NetNotFoundError), office.at_work() as session:
+        publishing.errata(session, office.city, 3)
 
 
 def test_a_demo_city_with_published_plans_can_be_dropped(office: Office) -> None:

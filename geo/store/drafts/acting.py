@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import NotFoundError
+from geo.saying import phrase
 from geo.tables import UserAccount
 from geo.terms import Role
 
@@ -25,5 +26,5 @@ def acting(session: Session, login: str) -> Viewer:
         )
     )
     if account is None:
-        raise NotFoundError(f"Nobody has the login '{login}'.", login=login)
+        raise NotFoundError(phrase("Nobody has the login '%(login)s'.", login=login), login=login)
     return Viewer(Role(account.role), account.city_id, account.user_id)

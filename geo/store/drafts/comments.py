@@ -18,8 +18,9 @@ from geo.errors import (
     NotFoundError,
     PlanStateError,
 )
+from geo.saying import phrase
 from geo.store import audit
-from geo.store.drafts import rows
+from geo.store.drafts import rows, states
 from geo.tables import SRID, Plan, PlanComment, PlanGrid
 from geo.terms import PlanState
 
@@ -107,15 +108,18 @@ def add(
     plan = _talked_about(session, viewer, plan_id)
     said = _sound(words)
     if place is not None and not _on_globe(*place):
-        raise InvalidInputError("A place is lon and lat in degrees.", field="place")
+        raise InvalidInputError(phrase("A place is lon and lat in degrees."), field="place")
     if grid is not None and session.get(PlanGrid, (plan.city_id, plan_id, grid)) is None:
-        raise GridNotFoundError(f"The plan has no grid {grid}.", grid=grid)
+        raise GridNotFoundError(phrase("The plan has no grid %(grid)s.", grid=grid), grid=grid)
     root = _root(session, plan, answers)
     session.execute(select(func.pg_advisory_xact_lock(NUMBERS_LOCK, plan_id)))
     known = {"city": plan.city_id, "plan": plan_id}
     number = int(session.execute(_LAST, known).scalar_one()) + 1
     if number > MOST_COMMENTS:
-        raise InvalidInputError(f"A plan holds {MOST_COMMENTS} comments.", field="text")
+        raise InvalidInputError(
+            phrase("A plan holds %(most)s comments.", most=MOST_COMMENTS),
+            field="text",
+        )
     point = None if place is None else WKTElement(f"POINT({place[0]!r} {place[1]!r})", srid=SRID)
     session.add(
         PlanComment(
@@ -145,9 +149,11 @@ def resolve(
     plan = _talked_about(session, viewer, plan_id)
     found = session.get(PlanComment, (plan.city_id, plan_id, comment), with_for_update=True)
     if found is None or found.answers is not None:
-        raise NotFoundError(f"The plan has no comment {comment}.", comment=comment)
+        raise NotFoundError(
+            phrase("The plan has no comment %(comment)s.", comment=comment), comment=comment
+        )
     if viewer.user_id != found.author_id and viewer.user_id not in plan.drawers:
-        raise ForbiddenError("Who wrote a comment or draws on the plan resolves it.")
+        raise ForbiddenError(phrase("Who wrote a comment or draws on the plan resolves it."))
     if (found.resolved_by is not None) is resolved:
         return
     found.resolved_by, found.resolved_at = None, None
@@ -162,7 +168,10 @@ def _talked_about(session: Session, viewer: Viewer, plan_id: int) -> Plan:
     """Return a plan of the viewer's that is still talked about; it stays so until the end."""
     plan = rows.find(session, viewer, plan_id, share=True)
     if plan.state not in OPEN:
-        message = f"The plan is {plan.state}: what was said of it stays as it is."
+        message = phrase(
+            "The plan is %(state)s: what was said of it stays as it is.",
+            state=states.IN_WORDS[plan.state],
+        )
         raise PlanStateError(message, plan=plan_id, state=plan.state)
     return plan
 
@@ -170,7 +179,7 @@ def _talked_about(session: Session, viewer: Viewer, plan_id: int) -> Plan:
 def _sound(words: str) -> str:
     said = words.replace("\r\n", "\n").strip()
     if not 1 <= len(said) <= MOST_LETTERS or UNSOUND.search(said):
-        message = f"A comment is a text of 1 to {MOST_LETTERS} letters."
+        message = phrase("A comment is a text of 1 to %(most)s letters.", most=MOST_LETTERS)
         raise InvalidInputError(message, field="text")
     return said
 
@@ -184,7 +193,9 @@ def _root(session: Session, plan: Plan, answers: int | None) -> int | None:
         return None
     found = session.get(PlanComment, (plan.city_id, plan.plan_id, answers))
     if found is None:
-        raise NotFoundError(f"The plan has no comment {answers}.", comment=answers)
+        raise NotFoundError(
+            phrase("The plan has no comment %(comment)s.", comment=answers), comment=answers
+        )
     return found.answers or answers
 
 

@@ -37,13 +37,20 @@ def demand(args: Mapping[str, Any]) -> tuple[int, int, int]:
     """
     unknown = sorted(set(args) - FIELDS)
     if unknown:
-        message = f"The edit '{DIVIDE}' knows no '{unknown[0]}'; it knows {sorted(FIELDS)}."
+        message = phrase(
+            "The edit '%(op)s' knows no '%(unknown)s'; it knows %(listed)s.",
+            op=DIVIDE,
+            unknown=unknown[0],
+            listed=", ".join(sorted(FIELDS)),
+        )
         raise InvalidInputError(message, field=unknown[0])
     n, seed = args.get("n"), args.get("seed", 0)
     if not isinstance(n, int) or isinstance(n, bool) or not 2 <= n <= MOST_PARTS:
-        raise InvalidInputError(f"'n' is a number of parts, 2 to {MOST_PARTS}.", field="n")
+        raise InvalidInputError(
+            phrase("'n' is a number of parts, 2 to %(most)s.", most=MOST_PARTS), field="n"
+        )
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
-        raise InvalidInputError("'seed' is a number from 0.", field="seed")
+        raise InvalidInputError(phrase("'seed' is a number from 0."), field="seed")
     return number(args, "grid"), n, seed
 
 
@@ -86,7 +93,13 @@ def divide(
     scene.leaf(grid)
     cells = scene.cells_of(grid)
     if not n <= len(cells) <= MOST_CELLS:
-        message = f"The grid {grid} has {len(cells)} cells: {n} to {MOST_CELLS} can be divided."
+        message = phrase(
+            "The grid %(grid)s has %(n)s cells: %(least)s to %(most)s can be divided.",
+            grid=grid,
+            n=len(cells),
+            least=n,
+            most=MOST_CELLS,
+        )
         raise InvalidInputError(message, field="n", cells=len(cells))
     srid = session.scalar(select(City.metre_srid).where(City.city_id == draft.city_id)) or 0
     ground = checks.ground_of(session, draft, cells, srid)
@@ -99,11 +112,7 @@ def divide(
     }
     found = ground_of(ground.shapes, heft, np.zeros(len(heft), dtype=np.int64), **lines)
     wishes = Wishes(target=(float(heft.sum()) / n,), tolerance=(TOLERANCE,))
-    tell = progress or (lambda words, share: None)
-    made = divided(
-        found.graph, wishes, parts=n, seed=seed,
-        progress=lambda step, share: tell(phrase("divide the grids"), share),
-    )  # fmt: skip
+    made = divided(found.graph, wishes, parts=n, seed=seed, progress=progress)
     labels = found.labels(made.labels)
     names = ground.shapes.index.to_numpy()
     parts = [names[labels == part].tolist() for part in np.unique(labels)]

@@ -143,62 +143,6 @@ def apply(
     return _carry_out(session, viewer, plan_id, wish)
 
 
-def take_over(
-    session: Session,
-    viewer: Viewer,
-    plan_id: int,
-    op: str,
-    args: Mapping[str, Any],
-    wanted: Named,
-    make: Make,
-    versions: Versions,
-) -> Applied:
-    """Redraw a plan by a change that was worked out before, as one edit.
-
-    Parameters
-    ----------
-    op, args
-        What the log says of it.
-    wanted : Named
-        What the change is made from.
-    make : callable
-        Scene -> Change.
-
-    Raises
-    ------
-    PlanNotFoundError, ForbiddenError, PlanStateError, PlanRuleError
-        As for `apply`.
-    VersionMissingError, StaleEditError, GridLockedError, ConflictError
-        As for `apply`.
-    """
-    return _carry_out(session, viewer, plan_id, _Wish(op, args, wanted, make, versions))
-
-
-def demand_unchanged(session: Session, draft: Draft, versions: Versions) -> None:
-    """Refuse to go on where grids have changed since somebody read them.
-
-    Raises
-    ------
-    StaleEditError
-        With the newer ones.
-    """
-    held = rows.read(session, draft, versions)
-    newer = {
-        str(grid): {
-            "version": held[grid].version, "name": held[grid].name, "ended": held[grid].ended,
-        }
-        for grid, known in sorted(versions.items())
-        if grid in held and held[grid].version != known
-    }  # fmt: skip
-    if newer:
-        listed = ", ".join(list(newer)[:10])
-        raise StaleEditError(
-            phrase("Changed meanwhile: grid %(listed)s.", listed=listed),
-            newer=newer,
-            plan=draft.plan_id,
-        )
-
-
 def undo(session: Session, viewer: Viewer, plan_id: int) -> Applied:
     """Take back the viewer's own last edit, if nothing that it touched has changed since.
 
@@ -216,9 +160,13 @@ def undo(session: Session, viewer: Viewer, plan_id: int) -> Applied:
     draft = rows.drawn_on(session, viewer, plan_id)
     last = session.execute(_LAST_OWN, draft.known(user=viewer.user_id)).first()
     if last is None:
-        raise ConflictError("There is no edit of yours to take back.", reason="nothing_to_undo")
+        raise ConflictError(
+            phrase("There is no edit of yours to take back."), reason="nothing_to_undo"
+        )
     if last.inverse.get("cut", 0) != number:
-        raise StaleEditError("You edited this plan elsewhere; look again.", newer={}, last=last.n)
+        raise StaleEditError(
+            phrase("You edited this plan elsewhere; look again."), newer={}, last=last.n
+        )
     change = _standing(session, draft, of_rows(last.inverse))
     within = frozenset(last.touched)
     wish = _Wish(
@@ -259,21 +207,29 @@ def return_to(session: Session, viewer: Viewer, plan_id: int, n: int, last: int 
     StaleEditError
         If there are later edits.
     ConflictError
-        If the plan stands there already, or was put on a later net since.
+        If the plan stands there already, was put on a later net since, or pieces of cells that it
+        had then were put together again.
     PlanNotFoundError, ForbiddenError, PlanStateError, PlanRuleError
         As for `apply`.
     """
     hold_cells(session, viewer.city_id or 0)
     draft = rows.drawn_on(session, viewer, plan_id)
     if last is None:
-        raise VersionMissingError("Say which edit is the last one that you know.", missing={})
+        raise VersionMissingError(
+            phrase("Say which edit is the last one that you know."), missing={}
+        )
     _demand_last(session, draft, last)
     rebased = session.scalar(_REBASED, draft.known(n=n))
     if rebased is not None:
-        message = f"The plan was put on a later net by edit {rebased}: it cannot go back behind it."
+        message = phrase(
+            "The plan was put on a later net by edit %(rebased)s: it cannot go back behind it.",
+            rebased=rebased,
+        )
         raise ConflictError(message, reason="rebased", by=rebased)
     found = session.scalars(_INVERSES, draft.known(n=n)).all()
-    change = _standing(session, draft, one_after_other([of_rows(one) for one in found]))
+    change = one_after_other([of_rows(one) for one in found])
+    lining.demand_pieces(session, draft, change.cells, n)
+    change = _standing(session, draft, change)
     wish = _Wish(
         RETURN, {"n": n}, _named(change), lambda scene: only_real(scene, change), None, last=last
     )
@@ -327,7 +283,9 @@ def _standing(session: Session, draft: Draft, change: Change) -> Change:
 def _demand_last(session: Session, draft: Draft, last: int) -> None:
     newest = session.execute(_NEXT, draft.known()).scalar_one()
     if newest != last:
-        message = f"The last edit of the plan is {newest}, not {last}."
+        message = phrase(
+            "The last edit of the plan is %(newest)s, not %(last)s.", newest=newest, last=last
+        )
         raise StaleEditError(message, newer={}, last=newest)
 
 
@@ -340,7 +298,7 @@ def _carry_out(session: Session, viewer: Viewer, plan_id: int, wish: _Wish) -> A
     draft = rows.drawn_on(session, viewer, plan_id)
     scene, change, held = _locked(session, draft, wish)
     if change.empty:
-        raise ConflictError("The plan stands like this already.", reason="nothing_changes")
+        raise ConflictError(phrase("The plan stands like this already."), reason="nothing_changes")
     if wish.op == "recode":
         for facts in change.grids.values():
             checks.demand_range(session, draft, facts.level, facts.code_range or "default")
@@ -377,7 +335,7 @@ def _locked(session: Session, draft: Draft, wish: _Wish) -> tuple[Scene, Change,
             point.commit()
             return scene, change, held
         point.rollback()
-    raise StaleEditError("Others are redrawing the same grids; look again.", newer={})
+    raise StaleEditError(phrase("Others are redrawing the same grids; look again."), newer={})
 
 
 def _scene(session: Session, draft: Draft, wish: _Wish) -> Scene:
@@ -406,7 +364,11 @@ def _demand_newest(
     }
     if newer:
         listed = ", ".join(newer)
-        raise StaleEditError(f"Changed meanwhile: grid {listed}.", newer=newer, plan=draft.plan_id)
+        raise StaleEditError(
+            phrase("Changed meanwhile: grid %(listed)s.", listed=listed),
+            newer=newer,
+            plan=draft.plan_id,
+        )
 
 
 def _demand_versions(
@@ -422,7 +384,9 @@ def _demand_versions(
         if grid not in wish.versions
     }
     if missing:
-        message = f"The edit touches the grids {', '.join(missing)}: send their versions."
+        message = phrase(
+            "The edit touches the grids %(listed)s: send their versions.", listed=", ".join(missing)
+        )
         raise VersionMissingError(message, missing=missing, plan=draft.plan_id)
 
 
@@ -436,10 +400,16 @@ def _demand_untouched(
     if by is None and not {scene.owners[cell] for cell in change.cells} <= within:
         by = 0
     if by is not None:
-        message = f"What edit {wish.undoes} touched has been redrawn since, by edit {by}."
+        message = phrase(
+            "What edit %(undoes)s touched has been redrawn since, by edit %(by)s.",
+            undoes=wish.undoes,
+            by=by,
+        )
         raise ConflictError(message, reason="built_upon", by=by, n=wish.undoes)
     if session.scalar(_UNDONE, draft.known(n=wish.undoes)) is not None:
-        raise ConflictError(f"Edit {wish.undoes} was taken back already.", reason="undone")
+        raise ConflictError(
+            phrase("Edit %(undoes)s was taken back already.", undoes=wish.undoes), reason="undone"
+        )
 
 
 def _demand_rules(

@@ -7,7 +7,7 @@ pieces in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import geopandas as gpd
@@ -20,6 +20,7 @@ from geo.db import Viewer
 from geo.errors import ConflictError, CutRefusedError, ForbiddenError, InvalidInputError
 from geo.redraw import lines
 from geo.redraw.edits import named
+from geo.saying import phrase
 from geo.store import cutting
 from geo.store.drafts import checks, rows
 from geo.store.drafts.rows import Draft
@@ -35,7 +36,7 @@ def demand_owner(session: Session) -> None:
         With `reason` `for_worker`.
     """
     if not session.scalar(_MAY_CUT):
-        message = "Cells are cut and put together again by the worker: ask for it."
+        message = phrase("Cells are cut and put together again by the worker: ask for it.")
         raise ConflictError(message, reason="for_worker")
 
 
@@ -60,7 +61,9 @@ def cut_along(
     cutting.hold_cells(session, city_id, exclusive=True)
     draft = rows.drawn_on(session, viewer, plan_id)
     if viewer.user_id not in rows.find(session, viewer, plan_id).cutters:
-        raise ForbiddenError("You are a member of this plan without the right to cut cells.")
+        raise ForbiddenError(
+            phrase("You are a member of this plan without the right to cut cells.")
+        )
     wanted = named(op, args)
     scene = rows.scene(session, draft, wanted)
     held = [cell for grid in wanted.grids for cell in scene.cells_of(grid)]
@@ -100,6 +103,35 @@ _MENTIONED = text("""
             WHERE l.city_id = :city AND o.retired_by_cut = :cut)
     LIMIT 1
 """)
+
+
+_PUT_TOGETHER = text("""
+    SELECT e.n FROM plan_edit AS e
+    CROSS JOIN LATERAL jsonb_each(e.inverse -> 'cells') AS c
+    CROSS JOIN LATERAL jsonb_array_elements(c.value) AS x
+    WHERE e.city_id = :city AND e.plan_id = :plan AND e.n <= :n
+        AND x.value::bigint = ANY (:cells)
+        AND NOT EXISTS (SELECT FROM cell AS o WHERE o.city_id = :city
+            AND o.cell_id = x.value::bigint)
+    ORDER BY e.n LIMIT 1
+""")
+
+
+def demand_pieces(session: Session, draft: Draft, cells: Collection[int], n: int) -> None:
+    """Refuse to go back to where a plan had pieces of cells that were put together again since.
+
+    Raises
+    ------
+    ConflictError
+        With `reason` `cut_undone`; `by` is the first edit that says where such pieces lie.
+    """
+    by = session.scalar(_PUT_TOGETHER, draft.known(n=n, cells=list(cells)))
+    if by is not None:
+        message = phrase(
+            "Edit %(by)s lies along a line on which cells were cut, and they were put together"
+            " again: draw that line again.", by=by,
+        )  # fmt: skip
+        raise ConflictError(message, reason="cut_undone", by=by)
 
 
 def uncut(session: Session, draft: Draft, number: int, n: int) -> bool:

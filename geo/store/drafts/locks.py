@@ -71,7 +71,10 @@ def keep(session: Session, viewer: Viewer, plan_id: int, grids: Collection[int])
     demand_free(session, draft, viewer, held)
     new = sorted(session.scalars(_SET, draft.known(grids=sorted(held), user=viewer.user_id)))
     if int(session.execute(_KEPT, draft.known(user=viewer.user_id)).scalar_one()) > MOST_KEPT:
-        raise InvalidInputError(f"A member keeps at most {MOST_KEPT} grids.", field="grids")
+        raise InvalidInputError(
+            phrase("A member keeps at most %(most)s grids.", most=MOST_KEPT),
+            field="grids",
+        )
     if new:
         _noted(session, viewer, draft, "plan.lock", {"grids": new})
     return new
@@ -91,7 +94,9 @@ def give_back(session: Session, viewer: Viewer, plan_id: int, grids: Collection[
     if viewer.user_id != draft.author_id:
         others = {one.locked_by for one in held.values()} - {None, viewer.user_id}
         if others:
-            message = "Another member keeps this grid; that member or the author gives it back."
+            message = phrase(
+                "Another member keeps this grid; that member or the author gives it back."
+            )
             raise ForbiddenError(message, locked_by=min(one for one in others if one))
     kept = {grid: one.locked_by for grid, one in held.items() if one.locked_by is not None}
     freed = sorted(session.scalars(_SET, draft.known(grids=sorted(kept), user=None)))
@@ -131,11 +136,15 @@ def _held(
 ) -> tuple[Draft, dict[int, Held]]:
     draft = rows.drawn_on(session, viewer, plan_id)
     if not 1 <= len(grids) <= MOST_AT_ONCE:
-        raise InvalidInputError(f"Name 1 to {MOST_AT_ONCE} grids.", field="grids")
+        raise InvalidInputError(
+            phrase("Name 1 to %(most)s grids.", most=MOST_AT_ONCE), field="grids"
+        )
     held = rows.hold(session, draft, set(grids))
     missing = sorted(grid for grid in set(grids) if grid not in held or held[grid].ended)
     if missing:
-        raise GridNotFoundError(f"The plan has no grid {missing[0]}.", grid=missing[0])
+        raise GridNotFoundError(
+            phrase("The plan has no grid %(grid)s.", grid=missing[0]), grid=missing[0]
+        )
     return draft, held
 
 

@@ -12,8 +12,10 @@ from geo.db import Viewer
 from geo.errors import ForbiddenError, InvalidInputError, PlanStateError
 from geo.redraw.edits import RESERVE_NAME, text_of
 from geo.redraw.rules import Limits
+from geo.saying import phrase
 from geo.store import audit, rights
 from geo.store.drafts import rows
+from geo.store.drafts.states import IN_WORDS
 from geo.store.nets import Moment
 from geo.tables import Grid, Net, Plan, PlanGrid
 from geo.terms import GridKind, PlanState, Role
@@ -84,7 +86,7 @@ def open_plan(
     """
     city_id = rights.demand(viewer, rights.OFFICE)
     if city_id != at.city_id or viewer.user_id is None:
-        raise ForbiddenError("Plans are opened by an account of the city.")
+        raise ForbiddenError(phrase("Plans are opened by an account of the city."))
     line = text_of({"name": name}, "name")
     wished = dict(rules or {})
     Limits.of(wished)
@@ -130,7 +132,7 @@ def _own(session: Session, viewer: Viewer, plan_id: int) -> Plan:
     """Return a plan of the viewer's own making, locked."""
     plan = rows.find(session, viewer, plan_id)
     if plan.author_id != viewer.user_id:
-        raise ForbiddenError("Only the author of a plan may do that.")
+        raise ForbiddenError(phrase("Only the author of a plan may do that."))
     session.execute(
         select(Plan.plan_id)
         .where(Plan.city_id == plan.city_id, Plan.plan_id == plan_id)
@@ -162,11 +164,13 @@ def set_members(
     plan = _own(session, viewer, plan_id)
     unknown = {right for rights_of in members.values() for right in rights_of} - set(RIGHTS)
     if unknown or len(members) > 200:
-        raise InvalidInputError("A member may draw, cut, publish; 200 members.", field="rights")
+        raise InvalidInputError(
+            phrase("A member may draw, cut, publish; 200 members."), field="rights"
+        )
     asked = {"city": plan.city_id, "users": sorted(members)}
     strangers = set(members) - set(session.scalars(_KNOWN_USERS, asked))
     if strangers:
-        message = f"The city has no such account: {sorted(strangers)[:5]}"
+        message = phrase("The city has no such account: %(users)s", users=sorted(strangers)[:5])
         raise InvalidInputError(message, field="members")
     plan.members = sorted({plan.author_id, *members})
     for right, column in RIGHTS.items():
@@ -199,7 +203,11 @@ def set_rules(
     """
     plan = _own(session, viewer, plan_id)
     if plan.state != PlanState.DRAFT:
-        raise PlanStateError(f"The plan is {plan.state}.", plan=plan_id, state=plan.state)
+        raise PlanStateError(
+            phrase("The plan is %(state)s.", state=IN_WORDS[plan.state]),
+            plan=plan_id,
+            state=plan.state,
+        )
     if name is not None:
         plan.name = text_of({"name": name}, "name")
     if rules is not None:
@@ -221,13 +229,17 @@ def delete(session: Session, viewer: Viewer, plan_id: int) -> None:
     """
     plan = _own(session, viewer, plan_id)
     if plan.state not in DELETABLE:
-        message = f"The plan is {plan.state}: it stays."
+        message = phrase("The plan is %(state)s: it stays.", state=IN_WORDS[plan.state])
         raise PlanStateError(message, plan=plan_id, state=plan.state)
     was = session.scalar(
         select(Net.seq).where(Net.city_id == plan.city_id, Net.plan_id == plan_id).limit(1)
     )
     if was is not None:
-        message = f"The plan {plan_id} was published as net {was}, which was cancelled: it stays."
+        message = phrase(
+            "The plan %(plan)s was published as net %(seq)s, which was cancelled: it stays.",
+            plan=plan_id,
+            seq=was,
+        )
         raise PlanStateError(message, plan=plan_id, state=plan.state, seq=was)
     told = {"name": plan.name, "base": plan.base_seq, "state": plan.state}
     session.delete(plan)

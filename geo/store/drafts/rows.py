@@ -13,6 +13,7 @@ from geo.db import Viewer
 from geo.errors import ForbiddenError, PlanNotFoundError, PlanStateError
 from geo.redraw.edits import Named
 from geo.redraw.scene import Change, GridFacts, Scene
+from geo.saying import phrase
 from geo.store.drafts import states
 from geo.tables import Level, Plan
 from geo.terms import GridKind, PlanState
@@ -103,10 +104,6 @@ _TO_OTHERS = text("""
     ORDER BY c.cell_id
     ON CONFLICT (city_id, plan_id, cell_id) DO UPDATE SET grid_id = excluded.grid_id
 """)
-_READ = text("""
-    SELECT grid_id, version, name, ended, locked_by FROM plan_grid
-    WHERE city_id = :city AND plan_id = :plan AND grid_id = ANY (:grids)
-""")
 _NUMBERED = text("""
     INSERT INTO grid (city_id, grid_id, level)
     SELECT :city, g.grid_id, g.level
@@ -173,7 +170,7 @@ def find(session: Session, viewer: Viewer, plan_id: int, *, share: bool = False)
         wanted = wanted.with_for_update(read=True).execution_options(populate_existing=True)
     found = session.scalar(wanted) if viewer.city_id and viewer.user_id else None
     if found is None:
-        raise PlanNotFoundError(f"There is no plan {plan_id}.", plan=plan_id)
+        raise PlanNotFoundError(phrase("There is no plan %(plan)s.", plan=plan_id), plan=plan_id)
     return found
 
 
@@ -192,7 +189,7 @@ def drawn_on(session: Session, viewer: Viewer, plan_id: int) -> Draft:
         If the plan was published or withdrawn.
     """
     if viewer.user_id not in find(session, viewer, plan_id).drawers:
-        raise ForbiddenError("You are a member of this plan without the right to draw.")
+        raise ForbiddenError(phrase("You are a member of this plan without the right to draw."))
     while True:
         point = session.begin_nested()
         plan = find(session, viewer, plan_id, share=True)
@@ -203,7 +200,11 @@ def drawn_on(session: Session, viewer: Viewer, plan_id: int) -> Draft:
         point.rollback()  # the shared lock goes too: two editors would wait for each other
         states.lapse(session, viewer, plan_id, before)
     if plan.state != PlanState.DRAFT:
-        message = f"The plan {plan_id} is {plan.state}: only drafts are redrawn."
+        message = phrase(
+            "The plan %(plan)s is %(state)s: only drafts are redrawn.",
+            plan=plan_id,
+            state=states.IN_WORDS[plan.state],
+        )
         raise PlanStateError(message, plan=plan_id, state=plan.state)
     return draft_of(plan)
 
@@ -277,12 +278,6 @@ class Held:
 def hold(session: Session, draft: Draft, grids: Iterable[int]) -> dict[int, Held]:
     """Lock rows of grids in the order of their numbers."""
     rows = session.execute(_LOCK, draft.known(grids=sorted(grids)))
-    return {row[0]: Held(*row[1:]) for row in rows}
-
-
-def read(session: Session, draft: Draft, grids: Iterable[int]) -> dict[int, Held]:
-    """Return rows of grids as they are, without holding them."""
-    rows = session.execute(_READ, draft.known(grids=sorted(grids)))
     return {row[0]: Held(*row[1:]) for row in rows}
 
 

@@ -9,11 +9,19 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
+from geo.saying import phrase
 from geo.store import audit
 from geo.terms import PlanState
 
 WAITING: Final = (PlanState.SUBMITTED.value, PlanState.APPROVED.value)
 """States that an edit ends: what was handed in is not what the plan says any more."""
+IN_WORDS: Final = {
+    PlanState.DRAFT.value: phrase("draft"),
+    PlanState.SUBMITTED.value: phrase("submitted"),
+    PlanState.APPROVED.value: phrase("approved"),
+    PlanState.PUBLISHED.value: phrase("published"),
+    PlanState.WITHDRAWN.value: phrase("withdrawn"),
+}
 _TURN: Final = text(
     "SELECT turn_plan(CAST(:city AS smallint), :plan, :actor, :target, :content, :seen, :base)"
 )

@@ -14,6 +14,7 @@ from geo.db import Viewer
 from geo.errors import InvalidInputError
 from geo.redraw import sweep
 from geo.redraw.edits import MOST_CELLS, MOST_GRIDS, numbers
+from geo.saying import phrase
 from geo.store.cutting import hold_cells
 from geo.store.drafts import checks, dividing, editing, rows
 from geo.store.drafts.editing import Applied, Versions
@@ -82,14 +83,18 @@ def redraw(
         return editing.apply(session, viewer, plan_id, op, args, versions)
     if op not in BY_AREA or "cells" in args:
         field = min(asked)
-        message = f"'{field}' stands in place of 'cells' in {', '.join(sorted(BY_AREA))}."
+        message = phrase(
+            "'%(field)s' stands in place of 'cells' in %(listed)s.",
+            field=field,
+            listed=", ".join(sorted(BY_AREA)),
+        )
         raise InvalidInputError(message, field=field)
     hold_cells(session, viewer.city_id or 0)
     draft = rows.drawn_on(session, viewer, plan_id)
     into = args.get("into")
     taken = {cell for cell, grid in _taken(session, draft, asked).items() if grid != into}
     if not taken:
-        raise InvalidInputError("The area takes no cell.", field=min(asked))
+        raise InvalidInputError(phrase("The area takes no cell."), field=min(asked))
     rest = {name: value for name, value in args.items() if name not in sweep.FIELDS}
     return editing.apply(session, viewer, plan_id, op, {**rest, "cells": sorted(taken)}, versions)
 
@@ -122,7 +127,7 @@ def _taken(session: Session, draft: Draft, asked: Mapping[str, Any]) -> dict[int
     """Return the cells that an area takes, with their grids."""
     rule = asked.get("by", sweep.POINT)
     if rule not in sweep.RULES:
-        raise InvalidInputError("'by' is point or larger.", field="by")
+        raise InvalidInputError(phrase("'by' is point or larger."), field="by")
     srid = session.scalar(select(City.metre_srid).where(City.city_id == draft.city_id)) or 0
     area = _area(asked, srid)
     degrees = shapely.transform(area, checks.turner(srid, SRID).transform, interleaved=False)
@@ -136,7 +141,7 @@ def _taken(session: Session, draft: Draft, asked: Mapping[str, Any]) -> dict[int
     )  # fmt: skip
     found = session.execute(_NEAR, told).all()
     if len(found) > MOST_CELLS:
-        message = f"The area spans more than {MOST_CELLS} cells."
+        message = phrase("The area spans more than %(most)s cells.", most=MOST_CELLS)
         raise InvalidInputError(message, field=min(asked))
     shapes = checks.turned(shapely.from_wkb([bytes(row[2]) for row in found]), srid)
     inside = sweep.swept(gpd.GeoSeries(shapes, crs=srid), area, rule)
@@ -148,12 +153,14 @@ def _area(asked: Mapping[str, Any], srid: int) -> Any:
     """Return the area that is asked about, in the city's metres."""
     turn = checks.turner(SRID, srid).transform
     if ("within" in asked) is ("along" in asked) or ("along" in asked) is not ("radius_m" in asked):
-        message = "Say an area by 'within', or by 'along' and 'radius_m'."
+        message = phrase("Say an area by 'within', or by 'along' and 'radius_m'.")
         raise InvalidInputError(message, field="within")
     field = "within" if "within" in asked else "along"
     shape = shapely.transform(sweep.drawn(asked[field], field), turn, interleaved=False)
     if not all(map(_finite, shape.bounds)) or not shape.is_valid:
-        raise InvalidInputError(f"'{field}' lies away from the city.", field=field)
+        raise InvalidInputError(
+            phrase("'%(field)s' lies away from the city.", field=field), field=field
+        )
     return shape if field == "within" else sweep.brush(shape, asked["radius_m"])
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import GridNotFoundError
+from geo.saying import phrase
 from geo.store.drafts import checks, rows
 from geo.store.drafts.rows import Draft
 from geo.tables import City, Plan, PlanEdit
@@ -191,7 +192,9 @@ def outlines(
     top = {int(row[1]): int(row[0]) for row in found}
     missing = sorted(set(asked) - set(top.values()))
     if missing:
-        raise GridNotFoundError(f"The plan has no grid {missing[0]}.", grid=missing[0])
+        raise GridNotFoundError(
+            phrase("The plan has no grid %(grid)s.", grid=missing[0]), grid=missing[0]
+        )
     srid = session.scalar(select(City.metre_srid).where(City.city_id == draft.city_id)) or 0
     told: dict[int, dict[str, Any] | None] = dict.fromkeys(asked)
     for grid in sorted(asked):

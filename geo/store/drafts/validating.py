@@ -13,6 +13,7 @@ from geo.barriers import net_parts
 from geo.db import Viewer
 from geo.errors import HierarchyError
 from geo.grids import hierarchy
+from geo.saying import phrase
 from geo.store import checking
 from geo.store.drafts import checks, rows
 from geo.store.drafts.rows import Draft
@@ -36,7 +37,10 @@ def check(session: Session, viewer: Viewer, plan_id: int) -> dict[str, Any]:
     faults = _tree_faults(owners, grids)
     ground = checks.ground_of(session, draft, owners["cell_id"].tolist(), city.metre_srid)
     cells = ground.shapes.loc[owners["cell_id"].to_numpy()]
-    faults += [f"the city's cells: {said}" for said in coverage_faults(cells).sentences()]
+    faults += [
+        phrase("the city's cells: %(said)s", said=said)
+        for said in coverage_faults(cells).sentences()
+    ]
     listed: list[dict[str, Any]] = []
     if not faults:
         faults, listed = _part_faults(session, city, owners, grids, cells)
@@ -76,10 +80,16 @@ def _tree_faults(owners: pd.DataFrame, grids: pd.DataFrame) -> list[str]:
     holding = set(owners["grid_id"])
     reserve = set(grids.loc[grids["kind"] == GridKind.RESERVE.value, "grid_id"])
     known = set(grids["grid_id"])
-    faults = [f"grid {one} holds cells and is not in the plan" for one in sorted(holding - known)]
-    faults += [f"grid {one} holds cells and is divided" for one in sorted(holding & divided)]
+    faults: list[str] = [
+        phrase("grid %(grid)s holds cells and is not in the plan", grid=one)
+        for one in sorted(holding - known)
+    ]
+    faults += [
+        phrase("grid %(grid)s holds cells and is divided", grid=one)
+        for one in sorted(holding & divided)
+    ]
     empty = known - holding - divided - reserve
-    return faults + [f"grid {one} is empty" for one in sorted(empty)]
+    return faults + [phrase("grid %(grid)s is empty", grid=one) for one in sorted(empty)]
 
 
 def broken(session: Session, draft: Draft, owners: pd.DataFrame, grids: pd.DataFrame) -> set[int]:
@@ -113,10 +123,14 @@ def _part_faults(
     cells: gpd.GeoSeries,
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """Return which grids lie in more parts than they may, and which lie in several."""
-    faults, listed = [], []
+    faults: list[str] = []
+    listed: list[dict[str, Any]] = []
     for number, (parts, allowed) in _several(session, city, owners, grids, cells).items():
         if parts > allowed:
-            faults.append(f"grid {number} lies in {parts} parts, {allowed} allowed")
+            faults.append(
+                phrase("grid %(grid)s lies in %(parts)s parts, %(allowed)s allowed",
+                       grid=number, parts=parts, allowed=allowed)
+            )  # fmt: skip
         else:
             listed.append({"grid": number, "parts": parts, "allowed": allowed})
     return faults, listed

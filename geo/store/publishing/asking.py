@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer, owner_transaction
 from geo.errors import ConflictError, StaleEditError
+from geo.saying import phrase
 from geo.store import audit, jobs
 from geo.store.drafts import rows, states
 from geo.store.jobs import Hand, Queue, Taken, Told
@@ -51,7 +52,7 @@ def ask(session: Session, viewer: Viewer, plan_id: int, effective_from: date, co
     draft = rows.draft_of(plan)
     now = content_of(session, draft)
     if now.hex() != content.lower():
-        message = "The plan says something else than what you looked at; look again."
+        message = phrase("The plan says something else than what you looked at; look again.")
         raise StaleEditError(message, newer={}, content=now.hex())
     writing.demand_next(session, plan, effective_from)
     settling.demand_settled(session, draft)
@@ -65,7 +66,7 @@ def ask(session: Session, viewer: Viewer, plan_id: int, effective_from: date, co
                 insert(Publication).values(**values).returning(Publication.publication_id)
             ).scalar_one()
     except IntegrityError as error:
-        message = "The publication of this plan is under way."
+        message = phrase("The publication of this plan is under way.")
         raise ConflictError(message, reason="under_way") from error
     told = {"effective_from": effective_from.isoformat(), "content": now.hex()}
     states.note(session, viewer, plan_id, "plan.publish", told)
@@ -93,7 +94,9 @@ def cancel(session: Session, viewer: Viewer, plan_id: int) -> int:
     turning.demand_state(plan, PlanState.PUBLISHED)
     found = session.execute(_NET, {"city": plan.city_id, "plan": plan_id}).one()
     if found.begun or found.later:
-        message = f"Net {found.seq} cannot be cancelled: only the last one before its date can."
+        message = phrase(
+            "Net %(seq)s cannot be cancelled: only the last one before its date can.", seq=found.seq
+        )
         raise ConflictError(message, seq=found.seq, reason="not_the_last_scheduled")
     known = {"city": plan.city_id, "seq": found.seq, "actor": viewer.user_id}
     session.execute(_CANCEL, known)

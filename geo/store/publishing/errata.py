@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from geo.db import Viewer
 from geo.errors import ConflictError, GridNotFoundError, InvalidInputError, NetNotFoundError
 from geo.redraw.edits import text_of
+from geo.saying import phrase
 from geo.store import audit, rights
 
 FIELDS: Final = ("name", "code")
@@ -19,6 +20,7 @@ _GRID: Final = text("""
         AND g.from_seq <= n.seq AND n.seq < g.to_seq
     WHERE n.city_id = :city AND n.seq = :seq
 """)
+_NET: Final = text("SELECT seq FROM net WHERE city_id = :city AND seq = :seq")
 _PUT: Final = text("""
     INSERT INTO erratum (city_id, seq, grid_id, field, stated, correct, reason, author_id)
     VALUES (:city, :seq, :grid, :field, :stated, :correct, :reason, :author)
@@ -54,17 +56,22 @@ def put(
     """
     city_id = rights.demand(viewer, rights.OFFICE)
     if field not in FIELDS:
-        raise InvalidInputError("An erratum is about a name or a code.", field="field")
+        raise InvalidInputError(phrase("An erratum is about a name or a code."), field="field")
     told = text_of({"correct": correct}, "correct")
     why = text_of({"reason": reason}, "reason")
     found = session.execute(_GRID, {"city": city_id, "seq": seq, "grid": grid}).one_or_none()
     if found is None:
-        raise NetNotFoundError(f"The city has no net {seq}.", seq=seq)
+        raise NetNotFoundError(phrase("The city has no net %(seq)s.", seq=seq), seq=seq)
     if found.name is None:
-        raise GridNotFoundError(f"Net {seq} has no grid {grid}.", grid=grid, seq=seq)
+        raise GridNotFoundError(
+            phrase("Net %(seq)s has no grid %(grid)s.", seq=seq, grid=grid), grid=grid, seq=seq
+        )
     stated = (found.name if field == "name" else found.code) or ""
     if stated == told:
-        raise ConflictError(f"Net {seq} says '{told}' already.", reason="nothing_changes")
+        raise ConflictError(
+            phrase("Net %(seq)s says '%(correct)s' already.", seq=seq, correct=told),
+            reason="nothing_changes",
+        )
     made = session.execute(
         _PUT,
         {
@@ -87,6 +94,13 @@ def listing(
     """Return what is said beside a net, of all grids or of one; a run has its errata on each net.
 
     Open to everybody.
+
+    Raises
+    ------
+    NetNotFoundError
+        If there is no such net.
     """
     asked = {"city": city_id, "seq": seq, "grid": grid}
+    if session.scalar(_NET, asked) is None:
+        raise NetNotFoundError(phrase("The city has no net %(seq)s.", seq=seq), seq=seq)
     return [dict(row) for row in session.execute(_LISTED, asked).mappings()]

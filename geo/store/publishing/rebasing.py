@@ -17,6 +17,7 @@ from geo.errors import HierarchyError, PlanStateError, RebaseConflictError
 from geo.grids import hierarchy
 from geo.publishing import Conflict, Rebased
 from geo.redraw.scene import Change, GridFacts
+from geo.saying import phrase
 from geo.store.drafts import checks, rows, states, validating
 from geo.store.drafts.editing import LOG_LOCK
 from geo.store.drafts.rows import Draft
@@ -121,7 +122,9 @@ def rebase(session: Session, viewer: Viewer, plan_id: int, choices: Mapping[str,
     draft = rows.draft_of(plan)
     last = int(session.scalar(_LAST, draft.known()) or 0)
     if plan.base_seq == last:
-        message = f"The plan {plan_id} stands on the last net, {last}, already."
+        message = phrase(
+            "The plan %(plan)s stands on the last net, %(last)s, already.", plan=plan_id, last=last
+        )
         raise PlanStateError(message, plan=plan_id, state=plan.state, reason="newest")
     before = plan.state
     states.turn(session, viewer, plan_id, PlanState.DRAFT, base=last)
@@ -132,8 +135,8 @@ def rebase(session: Session, viewer: Viewer, plan_id: int, choices: Mapping[str,
         told = [merge.told(one) for one in result.conflicts]
         point.rollback()
         raise RebaseConflictError(
-            f"{len(told)} conflict(s) with net {last}: decide each one.", conflicts=told,
-            plan=plan_id, last_seq=last,
+            phrase("%(n)s conflict(s) with net %(last)s: decide each one.", n=len(told), last=last),
+            conflicts=told, plan=plan_id, last_seq=last,
         )  # fmt: skip
     point.commit()
     grids = sorted(result.taken)

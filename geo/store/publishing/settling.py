@@ -10,10 +10,14 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import InvalidInputError, PostsUnsettledError
+from geo.saying import phrase
 from geo.store.drafts import rows, states
 from geo.store.drafts.rows import Draft, draft_of
 
 MOST_POSTS: Final = 2_000
+
+# A grid that the base net itself has ended is none that the plan ends: that net says where its
+# posts go, and until its day they still stand there.
 
 _CONCERNED: Final = text("""
     SELECT p.post_id AS post, p.grid_id AS grid, g.name AS grid_name, p.role, p.worker_id AS worker,
@@ -25,6 +29,8 @@ _CONCERNED: Final = text("""
         AND x.post_id = p.post_id
     LEFT JOIN plan_grid AS t ON t.city_id = x.city_id AND t.plan_id = x.plan_id
         AND t.grid_id = x.to_grid
+    JOIN net_grid AS b ON b.city_id = g.city_id AND b.grid_id = g.grid_id
+        AND b.from_seq <= :base AND :base < b.to_seq
     WHERE g.city_id = :city AND g.plan_id = :plan AND g.ended
         AND (p.valid_to IS NULL
              OR p.valid_to > (statement_timestamp() AT TIME ZONE c.timezone)::date)
@@ -35,6 +41,8 @@ _UNSETTLED: Final = text("""
     SELECT p.post_id FROM plan_grid AS g
     JOIN post AS p ON p.city_id = g.city_id AND p.grid_id = g.grid_id
     JOIN city AS c ON c.city_id = p.city_id
+    JOIN net_grid AS b ON b.city_id = g.city_id AND b.grid_id = g.grid_id
+        AND b.from_seq <= :base AND :base < b.to_seq
     WHERE g.city_id = :city AND g.plan_id = :plan AND g.ended
         AND (p.valid_to IS NULL
              OR p.valid_to > (statement_timestamp() AT TIME ZONE c.timezone)::date)
@@ -145,16 +153,18 @@ def settle(
     """
     draft = rows.drawn_on(session, viewer, plan_id)
     if len(wishes) > MOST_POSTS:
-        raise InvalidInputError(f"At most {MOST_POSTS} posts at once.", field="posts")
+        raise InvalidInputError(
+            phrase("At most %(most)s posts at once.", most=MOST_POSTS), field="posts"
+        )
     known = {row.post for row in session.execute(_CONCERNED, draft.known(all=True))}
     strangers = sorted(set(wishes) - known)
     if strangers:
-        message = f"The plan does not end the grid of post {strangers[0]}."
+        message = phrase("The plan does not end the grid of post %(post)s.", post=strangers[0])
         raise InvalidInputError(message, field="posts", posts=strangers[:100])
     wanted = sorted({grid for grid in wishes.values() if grid is not None})
     missing = set(wanted) - set(session.scalars(_STANDS, draft.known(grids=wanted)))
     if missing:
-        message = f"The plan has no grid {min(missing)} to go to."
+        message = phrase("The plan has no grid %(grid)s to go to.", grid=min(missing))
         raise InvalidInputError(message, field="posts", grids=sorted(missing)[:100])
     for post, grid in sorted(wishes.items()):
         session.execute(_PUT, draft.known(post=post, to=grid))
@@ -177,8 +187,9 @@ def demand_settled(session: Session, draft: Draft) -> None:
     """
     open_ = unsettled(session, draft)
     if open_:
-        message = (
-            f"{len(open_)} post(s) of grids that this plan ends have no successor: say where they "
-            "go, or that they become vacant."
+        message = phrase(
+            "%(n)s post(s) of grids that this plan ends have no successor: say where they go, or"
+            " that they become vacant.",
+            n=len(open_),
         )
         raise PostsUnsettledError(message, posts=open_[:100], plan=draft.plan_id)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import ForbiddenError, PlanRuleError, PlanStateError, StaleEditError
-from geo.saying import unpacked
+from geo.saying import phrase, unpacked
 from geo.store.cutting import hold_cells
 from geo.store.drafts import rows, states, validating
 from geo.store.drafts.rows import Draft, draft_of
@@ -35,16 +35,21 @@ def held(session: Session, viewer: Viewer, plan_id: int) -> Plan:
     return plan
 
 
-def demand_state(plan: Plan, *states: PlanState) -> None:
+def demand_state(plan: Plan, *wanted: PlanState) -> None:
     """Refuse what cannot be done to a plan in its state.
 
     Raises
     ------
     PlanStateError
     """
-    if plan.state not in states:
-        listed = " or ".join(state.value for state in states)
-        message = f"The plan {plan.plan_id} is {plan.state}: this is for one that is {listed}."
+    if plan.state not in wanted:
+        listed = states.IN_WORDS[wanted[0]]
+        for state in wanted[1:]:
+            listed = phrase("%(one)s or %(two)s", one=listed, two=states.IN_WORDS[state])
+        message = phrase(
+            "The plan %(plan)s is %(state)s: this is for one that is %(wanted)s.",
+            plan=plan.plan_id, state=states.IN_WORDS[plan.state], wanted=listed,
+        )  # fmt: skip
         raise PlanStateError(message, plan=plan.plan_id, state=plan.state)
 
 
@@ -57,7 +62,10 @@ def demand_right(viewer: Viewer, plan: Plan, right: str) -> None:
     """
     listed = plan.drawers if right == "draw" else plan.publishers
     if viewer.user_id not in listed:
-        raise ForbiddenError(f"You are a member of this plan without the right to {right}.")
+        if right == "draw":
+            raise ForbiddenError(phrase("You are a member of this plan without the right to draw."))
+        message = phrase("You are a member of this plan without the right to publish.")
+        raise ForbiddenError(message)
 
 
 def submit(session: Session, viewer: Viewer, plan_id: int) -> dict[str, Any]:
@@ -99,12 +107,12 @@ def approve(session: Session, viewer: Viewer, plan_id: int, seen: str) -> dict[s
     plan = held(session, viewer, plan_id)
     demand_right(viewer, plan, "publish")
     if viewer.user_id in (plan.author_id, plan.submitted_by):
-        raise ForbiddenError("A plan is approved by a second person, not by its author.")
+        raise ForbiddenError(phrase("A plan is approved by a second person, not by its author."))
     demand_state(plan, PlanState.SUBMITTED)
     draft = draft_of(plan)
     content = content_of(session, draft)
     if content.hex() != seen.lower():
-        message = "The plan says something else than what you looked at; look again."
+        message = phrase("The plan says something else than what you looked at; look again.")
         raise StaleEditError(message, newer={}, content=content.hex())
     demand_sound(session, viewer, plan_id)
     settling.demand_settled(session, draft)
@@ -124,8 +132,14 @@ def demand_sound(session: Session, viewer: Viewer, plan_id: int) -> None:
     report = validating.check(session, viewer, plan_id)
     if not report["ok"]:
         faults = [{"rule": "validator", "message": said} for said in report["faults"][:100]]
-        listed = "; ".join(report["faults"][:3])
-        raise PlanRuleError(f"The validator finds faults: {listed}.", faults=faults, plan=plan_id)
+        said = report["faults"][0]
+        for one in report["faults"][1:3]:
+            said = phrase("%(one)s; %(two)s", one=said, two=one)
+        raise PlanRuleError(
+            phrase("The validator finds faults: %(said)s.", said=said),
+            faults=faults,
+            plan=plan_id,
+        )
 
 
 def withdraw(session: Session, viewer: Viewer, plan_id: int) -> dict[str, Any]:
@@ -140,7 +154,7 @@ def withdraw(session: Session, viewer: Viewer, plan_id: int) -> dict[str, Any]:
     """
     plan = held(session, viewer, plan_id)
     if plan.author_id != viewer.user_id:
-        raise ForbiddenError("Only the author of a plan may do that.")
+        raise ForbiddenError(phrase("Only the author of a plan may do that."))
     demand_state(plan, PlanState.DRAFT, PlanState.SUBMITTED, PlanState.APPROVED)
     before = plan.state
     states.turn(session, viewer, plan_id, PlanState.WITHDRAWN)

@@ -24,6 +24,7 @@ from geo.errors import (
 )
 from geo.grids import AREA_COLUMNS
 from geo.profiles import load_profile
+from geo.saying import phrase
 from geo.seal import SEALED, net_hash
 from geo.store import audit, checking, derived
 from geo.store.drafts import rows
@@ -216,7 +217,9 @@ def publish(
 def _demand_approved(session: Session, plan: Plan, draft: Draft, content: bytes | None) -> None:
     now = content_of(session, draft)
     if now != plan.approved_hash or (content is not None and content != now):
-        message = f"The plan {plan.plan_id} says something else than what was approved."
+        message = phrase(
+            "The plan %(plan)s says something else than what was approved.", plan=plan.plan_id
+        )
         raise PlanStateError(message, plan=plan.plan_id, state=plan.state, reason="lapsed")
 
 
@@ -232,11 +235,17 @@ def demand_next(session: Session, plan: Plan, effective_from: date) -> tuple[int
     """
     at = session.execute(_NETS, {"city": plan.city_id}).one()
     if plan.base_seq != at.last or at.last is None:
-        message = f"Net {at.last} was published since plan {plan.plan_id} began: rebase it first."
+        message = phrase(
+            "Net %(last)s was published since plan %(plan)s began: rebase it first.",
+            last=at.last,
+            plan=plan.plan_id,
+        )
         raise RebaseNeededError(message, plan=plan.plan_id, base=plan.base_seq, last_seq=at.last)
     earliest = max(at.today, date.fromordinal(at.since.toordinal() + 1))
     if effective_from < earliest or effective_from.year > 2999:
-        message = f"The net can begin on {earliest.isoformat()} or later."
+        message = phrase(
+            "The net can begin on %(earliest)s or later.", earliest=earliest.isoformat()
+        )
         raise InvalidInputError(message, field="effective_from", earliest=earliest.isoformat())
     return at.newest + 1, at.newest
 
@@ -480,6 +489,6 @@ def _demand_whole(session: Session, city: City, seq: int) -> None:
         if found is not None:
             said = ", ".join(f"{key} {value}" for key, value in found._mapping.items())
             raise PlanRuleError(
-                f"The net would not be whole ({name}: {said}).",
+                phrase("The net would not be whole (%(name)s: %(said)s).", name=name, said=said),
                 faults=[{"rule": name, "message": said}],
             )

@@ -72,6 +72,15 @@ function childRows(children, onGrid) {
       h("span", { class: "number" }, child.households === null ? "–" : t("%(n)s households", { n: number(child.households) }))))));
 }
 
+// Names and codes that the net states wrongly: it is never edited, what is right stands beside it.
+function errataRows(errata) {
+  if (!errata?.length) return null;
+  return h("section", {}, h("h3", {}, t("Errata")),
+    h("ul", { class: "stack" }, errata.map((one) => h("li", {},
+      t(one.field === "code" ? "Its code should read %(correct)s, not %(stated)s." : "Its name should read %(correct)s, not %(stated)s.", one),
+      h("small", {}, one.reason)))));
+}
+
 // Where the posts of a grid stand, and whether somebody holds each of them.
 function postsNote(here, all, vacant) {
   const below = all - here;
@@ -103,6 +112,7 @@ export function gridCard(card, page, actions) {
       h("button", { class: "button", type: "button", onclick: actions.zoom }, icon("zoom"), t("Zoom to")),
       h("button", { class: "button", type: "button", onclick: actions.link }, icon("link"), t("Copy link")),
       h("a", { class: "button", href: actions.printAddress }, icon("print"), t("Print"))),
+    errataRows(card.errata),
     card.limits ? h("section", {}, h("h3", {}, t("Limits")), h("p", { class: "limits" }, isChinese ? card.limits.zh : card.limits.en)) : null,
     h("section", {}, h("h3", {}, t("Who is responsible"), vacant ? h("span", { class: "chip is-watch" }, t("%(n)s vacant", { n: vacant })) : null), postRows(posts)),
     h("section", {}, h("h3", {}, t("Nearest stations")), stationRows(stations, page.kinds, actions.station)),
