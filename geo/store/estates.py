@@ -315,9 +315,12 @@ def summary(session: Session, at: Moment) -> dict[str, dict[str, int]]:
 
 
 _TOUCHED: Final = text("""
-    SELECT DISTINCT compound_id FROM net_compound
-    WHERE city_id = :city AND seq = :like AND grid_id = ANY (:redrawn)
+    SELECT DISTINCT m.compound_id FROM net_compound AS m
+    WHERE m.city_id = :city AND m.seq = :like AND (m.grid_id = ANY (:redrawn) OR NOT EXISTS (
+        SELECT FROM net_grid AS g WHERE g.city_id = m.city_id AND g.grid_id = m.grid_id
+            AND g.from_seq <= :seq AND :seq < g.to_seq))
 """)
+"""Compounds on ground that was redrawn, or whose grid has ended."""
 _KEPT: Final = text("""
     INSERT INTO net_compound (city_id, seq, compound_id, grid_id, cells, households,
                               share_of_compound, share_of_grid)
