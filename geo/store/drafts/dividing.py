@@ -47,7 +47,8 @@ def demand(args: Mapping[str, Any]) -> tuple[int, int, int]:
     n, seed = args.get("n"), args.get("seed", 0)
     if not isinstance(n, int) or isinstance(n, bool) or not 2 <= n <= MOST_PARTS:
         raise InvalidInputError(
-            phrase("'n' is a number of parts, 2 to %(most)s.", most=MOST_PARTS), field="n"
+            phrase("'n' is a number of parts, 2 to %(most)s.", most=MOST_PARTS),
+            field="n",
         )
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
         raise InvalidInputError(phrase("'seed' is a number from 0."), field="seed")
@@ -112,7 +113,11 @@ def divide(
     }
     found = ground_of(ground.shapes, heft, np.zeros(len(heft), dtype=np.int64), **lines)
     wishes = Wishes(target=(float(heft.sum()) / n,), tolerance=(TOLERANCE,))
-    made = divided(found.graph, wishes, parts=n, seed=seed, progress=progress)
+    tell = progress or (lambda words, share: None)
+    made = divided(
+        found.graph, wishes, parts=n, seed=seed,
+        progress=lambda step, share: tell(phrase("divide the grids"), share),
+    )  # fmt: skip
     labels = found.labels(made.labels)
     names = ground.shapes.index.to_numpy()
     parts = [names[labels == part].tolist() for part in np.unique(labels)]

@@ -143,6 +143,62 @@ def apply(
     return _carry_out(session, viewer, plan_id, wish)
 
 
+def take_over(
+    session: Session,
+    viewer: Viewer,
+    plan_id: int,
+    op: str,
+    args: Mapping[str, Any],
+    wanted: Named,
+    make: Make,
+    versions: Versions,
+) -> Applied:
+    """Redraw a plan by a change that was worked out before, as one edit.
+
+    Parameters
+    ----------
+    op, args
+        What the log says of it.
+    wanted : Named
+        What the change is made from.
+    make : callable
+        Scene -> Change.
+
+    Raises
+    ------
+    PlanNotFoundError, ForbiddenError, PlanStateError, PlanRuleError
+        As for `apply`.
+    VersionMissingError, StaleEditError, GridLockedError, ConflictError
+        As for `apply`.
+    """
+    return _carry_out(session, viewer, plan_id, _Wish(op, args, wanted, make, versions))
+
+
+def demand_unchanged(session: Session, draft: Draft, versions: Versions) -> None:
+    """Refuse to go on where grids have changed since somebody read them.
+
+    Raises
+    ------
+    StaleEditError
+        With the newer ones.
+    """
+    held = rows.read(session, draft, versions)
+    newer = {
+        str(grid): {
+            "version": held[grid].version, "name": held[grid].name, "ended": held[grid].ended,
+        }
+        for grid, known in sorted(versions.items())
+        if grid in held and held[grid].version != known
+    }  # fmt: skip
+    if newer:
+        listed = ", ".join(list(newer)[:10])
+        raise StaleEditError(
+            phrase("Changed meanwhile: grid %(listed)s.", listed=listed),
+            newer=newer,
+            plan=draft.plan_id,
+        )
+
+
 def undo(session: Session, viewer: Viewer, plan_id: int) -> Applied:
     """Take back the viewer's own last edit, if nothing that it touched has changed since.
 

@@ -104,6 +104,10 @@ _TO_OTHERS = text("""
     ORDER BY c.cell_id
     ON CONFLICT (city_id, plan_id, cell_id) DO UPDATE SET grid_id = excluded.grid_id
 """)
+_READ = text("""
+    SELECT grid_id, version, name, ended, locked_by FROM plan_grid
+    WHERE city_id = :city AND plan_id = :plan AND grid_id = ANY (:grids)
+""")
 _NUMBERED = text("""
     INSERT INTO grid (city_id, grid_id, level)
     SELECT :city, g.grid_id, g.level
@@ -278,6 +282,12 @@ class Held:
 def hold(session: Session, draft: Draft, grids: Iterable[int]) -> dict[int, Held]:
     """Lock rows of grids in the order of their numbers."""
     rows = session.execute(_LOCK, draft.known(grids=sorted(grids)))
+    return {row[0]: Held(*row[1:]) for row in rows}
+
+
+def read(session: Session, draft: Draft, grids: Iterable[int]) -> dict[int, Held]:
+    """Return rows of grids as they are, without holding them."""
+    rows = session.execute(_READ, draft.known(grids=sorted(grids)))
     return {row[0]: Held(*row[1:]) for row in rows}
 
 
