@@ -50,7 +50,7 @@ from geo.partition import (
 )
 from geo.partition.graph import components
 from geo.partition.ground import Ground
-from geo.partition.units import measures, unions
+from geo.partition.units import alike, measures, unions
 
 SHOWN: Final = 8
 TOLERANCE: Final = 0.2
@@ -371,7 +371,7 @@ def _units(
     ):
         table[name] = values.reindex(table.index).fillna(default)
     table["polsby_popper"] = measured["polsby_popper_each"]
-    shapes = unions(cells.degrees, labels).to_numpy()
+    shapes = alike(unions(cells.degrees, labels).to_numpy())
     return gpd.GeoDataFrame(table, geometry=shapes, crs=WGS84_SRID), measured
 
 
@@ -502,6 +502,10 @@ def _told(data: dict[str, Any]) -> str:
             f"  {data['changed_share']:.1%} of the weight changed its unit; "
             f"{data['within_before']:.1%} were within tolerance before"
         )
+    if "merged_units" in data:
+        lines.append(f"  merged: {_some(data['merged_units']) or 'none'}")
+    if "split_units" in data:
+        lines.append(f"  divided: {_some(data['split_units']) or 'none'}")
     lines += [f"  {rule.replace('_', ' ')}: {count:,}" for rule, count in data["rules"].items()]
     lines += [f"  note: {said}" for said in data["warnings"][:SHOWN]]
     lines.append(f"  {data['cpu_s']:.1f} s of CPU, {data['peak_mb']:,.0f} MB at most")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geo.partition.changing import changed, melted
+from geo.partition.changing import changed, joined
 from geo.partition.dividing import (
     QUICK,
     THOROUGH,
@@ -12,9 +12,10 @@ from geo.partition.dividing import (
     divide,
     measured,
 )
-from geo.partition.explaining import explained, refuse_parts
+from geo.partition.explaining import Held, explained, refuse_parts, refuse_target
 from geo.partition.graph import CellGraph, cell_graph
 from geo.partition.objective import Score, Wishes, score
+from geo.partition.reshaping import melted, opened
 
 __all__ = [
     "QUICK",
@@ -22,6 +23,7 @@ __all__ = [
     "CellGraph",
     "Division",
     "Effort",
+    "Held",
     "Score",
     "Wishes",
     "balanced_parts",
@@ -29,8 +31,11 @@ __all__ = [
     "changed",
     "divide",
     "explained",
+    "joined",
     "measured",
     "melted",
+    "opened",
     "refuse_parts",
+    "refuse_target",
     "score",
 ]

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from geo.barriers import open_borders
 from geo.partition.graph import CellGraph, cell_graph, components
-from geo.topology import Adjacency, adjacency
+from geo.topology import Adjacency, adjacency, shared_edges, uncrowded
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+
+ALONG_M = 1.0
+"""Farthest that a border may lie from a line along which it runs."""
 
 
 @dataclass(frozen=True)
@@ -189,3 +192,38 @@ def areas_of(cells: gpd.GeoSeries, areas: gpd.GeoSeries) -> tuple[Ints, Flags]:
     across = np.zeros(len(shapes), dtype=np.bool_)
     across[within] = held < 0.99 * shapely.area(shapes[within])
     return found, across
+
+
+def borders_along(cells: gpd.GeoSeries, lines: gpd.GeoSeries, *, near_m: float = ALONG_M) -> Ints:
+    """Return the pairs of cells whose shared border runs along lines.
+
+    Parameters
+    ----------
+    cells : GeoSeries of Polygon, shape (n,)
+        A valid coverage, projected CRS in metres.
+    lines : GeoSeries
+        Lines, or areas whose outlines count; same CRS.
+    near_m : float, default 1.0
+        Farthest that a border may lie from a line.
+
+    Returns
+    -------
+    ndarray of int, shape (k, 2)
+        Positions in `cells`; at least half of each border lies along the lines.
+    """
+    edges = uncrowded(shared_edges(cells.to_numpy()))
+    tail, head = edges.xy[edges.tail[edges.left]], edges.xy[edges.head[edges.left]]
+    shapes: Any = lines.to_numpy()
+    flat = np.where(shapely.get_dimensions(shapes) == 2, shapely.boundary(shapes), shapes)
+    tree = shapely.STRtree(flat)
+    along = np.ones(len(tail), dtype=np.bool_)
+    for place in (tail, head, (tail + head) / 2.0):
+        near = tree.query(shapely.points(place), predicate="dwithin", distance=near_m)[0]
+        along &= np.isin(np.arange(len(tail)), near)
+    one, two = edges.owner[edges.left], edges.owner[edges.right]
+    pair = np.stack([np.minimum(one, two), np.maximum(one, two)], axis=1)
+    pairs, inverse = np.unique(pair, axis=0, return_inverse=True)
+    length = np.hypot(*(tail - head).T)
+    whole = np.bincount(inverse.ravel(), weights=length, minlength=len(pairs))
+    part = np.bincount(inverse.ravel(), weights=length * along, minlength=len(pairs))
+    return np.asarray(pairs[part >= 0.5 * whole], dtype=np.int64)

@@ -52,6 +52,14 @@ def unions(shapes: gpd.GeoSeries, labels: Ints) -> gpd.GeoSeries:
     return gpd.GeoSeries(shapely.normalize(made), crs=shapes.crs)
 
 
+def alike(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return polygons as they are, or all as multipolygons where one is: a layer has one kind."""
+    if (shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON).all():
+        return shapes
+    whole = [shapely.multipolygons(shapely.get_parts(shape)) for shape in shapes]
+    return np.array(whole, dtype=object)
+
+
 def measures(units: gpd.GeoSeries, cells: gpd.GeoSeries) -> dict[str, Any]:
     """Return what can be measured of units beside the cells that they are made of.
 

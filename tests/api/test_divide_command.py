@@ -12,6 +12,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
 
 from api import cli
 from tests.coverages import lattice
@@ -50,6 +51,24 @@ def town(tmp_path: Path) -> Path:
     path = tmp_path / "cells.gpkg"
     frame.to_file(path, layer="cells", driver="GPKG")
     return path
+
+
+@pytest.fixture
+def strips(town: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return what writes a present net of upright strips of the town."""
+
+    def write(edges: list[int], names: list[str]) -> Path:
+        cells = gpd.read_file(town)
+        west, south, _, north = cells.total_bounds
+        shapes = [
+            shapely.box(west + 50.0 * left, south, west + 50.0 * right, north)
+            for left, right in pairwise(edges)
+        ]
+        net = gpd.GeoDataFrame({"unit": names}, geometry=shapes, crs=cells.crs)
+        net.to_file(tmp_path / "strips.gpkg", driver="GPKG")
+        return tmp_path / "strips.gpkg"
+
+    return write
 
 
 def units_of(path: Path) -> gpd.GeoDataFrame:
@@ -187,6 +206,9 @@ def test_compounds_stay_whole_and_several_columns_count(
     units = units_of(out)
     assert units["summer"].sum() == cells["summer"].sum()
     assert set(said["targets"]) == {"households", "summer"}
+    assert [one["weight"] for one in said["measures"]] == ["households", "summer"]
+    off = (units["summer"] / 85 - 1).abs()
+    assert said["measures"][1]["max_deviation"] == pytest.approx(off.max())
     owner = units.to_crs(cells.crs).sindex.query(
         shapely.point_on_surface(cells.geometry.to_numpy()), predicate="within"
     )[1]
@@ -201,14 +223,126 @@ def test_compounds_stay_whole_and_several_columns_count(
         (["--weight", "households"], "Say --target"),
         (["--weight", "households", "--target", "9", "--target", "8"], "one each"),
         (["--weight", "households", "--parts", "4", "--target", "10"], "make 40"),
+        (["--weight", "households", "--target", "900"], "all cells together have 346"),
+        (["--weight", "households", "--target", "9", "--within", "no.gpkg"], "no such file"),
+        (["--weight", "households", "--target", "9", "--whole", "no"], "it has households, block"),
+        (["--weight", "households", "--target", "9", "--split-above", "9"], "with --start"),
+        (
+            ["--weight", "households", "--target", "9", "--tolerance", ".1", "--tolerance", ".2"],
+            "2 tolerances",
+        ),
     ],
 )
 def test_odd_wishes_are_refused(
     words: list[str], said: str, town: Path, tmp_path: Path, run: Run
 ) -> None:
     refused = run(str(town), *words, "--out", str(tmp_path / "no.gpkg"), code=1)["error"]
-    assert said in refused["message"]
+    assert said in refused["message"] and "\n" not in refused["message"]
     assert not (tmp_path / "no.gpkg").exists()
+
+
+def test_rows_without_a_count_are_refused_by_their_numbers(
+    town: Path, tmp_path: Path, run: Run
+) -> None:
+    frame = gpd.read_file(town)
+    frame.loc[0, "geometry"] = None  # left out, and the numbers of the others stay
+    for values, rows, said in (
+        ({3: "many", 5: "-2"}, [4, 6], "2 row(s) have no count in 'households': row 4 says 'many'"),
+        ({7: np.inf, 9: np.nan, 11: -1.0}, [8, 10, 12], "row 10 is empty"),
+        ({9: np.nan}, [10], "--empty-is-zero counts them as 0"),
+    ):
+        wrong = frame.assign(households=frame["households"].astype(object))
+        for row, value in values.items():
+            wrong.loc[row, "households"] = value
+        if any(isinstance(value, str) for value in values.values()):
+            wrong["households"] = wrong["households"].astype(str)
+        else:
+            wrong["households"] = wrong["households"].astype(float)
+        wrong.to_file(tmp_path / "wrong.gpkg", layer="cells", driver="GPKG")
+        words = [str(tmp_path / "wrong.gpkg"), "--weight", "households", "--target", "40"]
+        words += ["--out", str(tmp_path / "o.gpkg")]
+        refused = run(*words, code=1)["error"]
+        assert said in refused["message"] and refused["rows"] == rows
+    told = run(*words, "--empty-is-zero")
+    assert any("'households' is empty in 1 cells" in line for line in told["warnings"])
+    assert told["total"] == 2 * 142
+
+
+def test_layers_that_hold_nothing_and_cells_that_contradict_say_so_in_one_line(
+    town: Path, tmp_path: Path, run: Run
+) -> None:
+    frame = gpd.read_file(town)
+    words = ["--weight", "households", "--target", "40", "--out", str(tmp_path / "o.gpkg")]
+    frame.iloc[:0].to_file(tmp_path / "bare.gpkg", layer="cells", driver="GPKG")
+    refused = run(str(tmp_path / "bare.gpkg"), *words, code=1)["error"]
+    assert refused["message"] == "bare.gpkg: 'cells' has no rows."
+    refused = run(f"{town}:nothing", *words, code=1)["error"]
+    assert "no layer is called 'nothing'" in refused["message"]
+    frame.loc[30, "geometry"] = frame.geometry[30].buffer(12.0)
+    frame.to_file(tmp_path / "torn.gpkg", layer="cells", driver="GPKG")
+    refused = run(str(tmp_path / "torn.gpkg"), *words, code=1)["error"]
+    assert "wangge repair" in refused["message"] and "\n" not in refused["message"]
+    assert any(line.startswith("31 would change") for line in refused["defects"])
+
+
+def test_large_units_are_divided_small_ones_merged_and_the_rest_stays(
+    town: Path, tmp_path: Path, run: Run, strips: Callable[..., Path]
+) -> None:
+    net = strips([0, 1, 3, 6, 12], ["sliver", "b", "c", "large"])
+    out = tmp_path / "units.gpkg"
+    said = run(
+        str(town), "--weight", "households", "--target", "70", "--start", str(net),
+        "--split-above", "130", "--merge-below", "50", "--keep", "sliver", "--out", str(out),
+    )  # fmt: skip
+    assert said["merged_units"] == ["b"] and said["split_units"] == ["large"]
+    units = units_of(out)
+    assert sorted(units["was"]) == ["c + b", "large", "large", "sliver"]
+    assert said["changed_share"] == 0.0 and 0.3 < said["reshaped_share"] < 0.4
+    cells = gpd.read_file(town).to_crs(units.crs)
+    strip = gpd.read_file(net).to_crs(units.crs).set_index("unit").geometry
+    kept = units.set_index("was").geometry["sliver"].symmetric_difference(strip["sliver"])
+    assert kept.area < 1e-9 and len(cells) == 144
+
+
+def test_borders_that_are_to_stay_stay(
+    town: Path, tmp_path: Path, run: Run, strips: Callable[..., Path]
+) -> None:
+    net = strips([0, 4, 6, 12], ["a", "b", "c"])
+    frame = gpd.read_file(net)
+    line = frame.geometry[0].intersection(frame.geometry[1])
+    gpd.GeoDataFrame(geometry=[line], crs=frame.crs).to_file(tmp_path / "line.gpkg")
+    out = tmp_path / "units.gpkg"
+    words = [
+        str(town), "--weight", "households", "--target", "115", "--tolerance", "0.1", "--start",
+        str(net), "--max-change", "0.5", "--out", str(out), "--overwrite",
+    ]  # fmt: skip
+    free = run(*words)
+    held = run(*words, "--fixed-borders", str(tmp_path / "line.gpkg"))
+    assert held["cells_held"] == 24 and held["objective"] > free["objective"]
+    units = units_of(out).to_crs(frame.crs).set_index("was").geometry
+    shared = units["a"].intersection(units["b"])
+    assert line.difference(shared.buffer(0.01)).length < 0.1
+    assert "little_change" in held["rules"]
+    refused = run(*words, "--fixed-borders", f"{net}", "--keep", "nobody", code=1)["error"]
+    assert refused["field"] == "keep"
+    far = gpd.GeoDataFrame(geometry=[shapely.affinity.translate(line, 30.0)], crs=frame.crs)
+    far.to_file(tmp_path / "far.gpkg")
+    refused = run(*words, "--fixed-borders", str(tmp_path / "far.gpkg"), code=1)["error"]
+    assert "No border of the present net runs along" in refused["message"]
+
+
+def test_units_that_were_torn_are_named(
+    town: Path, tmp_path: Path, run: Run, strips: Callable[..., Path]
+) -> None:
+    net = strips([0, 4, 8, 12], ["a", "b", "a"])
+    said = run(
+        str(town), "--weight", "households", "--target", "150", "--start", str(net),
+        "--max-change", "0", "--out", str(tmp_path / "units.gpkg"),
+    )  # fmt: skip
+    assert said["torn_units"] == ["a"] and said["contiguity_violations"] == 1
+    assert any("1 units of the present net lie in pieces" in line for line in said["warnings"])
+    why = {row["unit"]: row["why"] for row in said["explanations"]}
+    assert "in 2 pieces that do not touch" in why[1]
 
 
 def test_cells_without_any_weight_are_told_loudly(town: Path, tmp_path: Path, run: Run) -> None:

@@ -9,17 +9,20 @@ import shapely
 
 from geo.errors import DivisionError
 from geo.partition import (
+    Held,
     Wishes,
     cell_graph,
     changed,
     divide,
     explained,
     melted,
+    opened,
     refuse_parts,
+    refuse_target,
     score,
 )
 from geo.partition.changing import shared_change
-from geo.partition.ground import areas_of, ground_of
+from geo.partition.ground import areas_of, borders_along, ground_of
 from tests.coverages import lattice
 
 pytestmark = pytest.mark.timeout(600)  # a cold compilation on a busy machine
@@ -66,6 +69,61 @@ def test_small_parts_melt_into_the_neighbour_that_they_suit() -> None:
     assert after.tolist() == [0] * 5 + [2] * 5
     lonely = cell_graph(np.ones(3), LINE[0][:1], LINE[1][:1], LINE[2][:1])
     assert melted(lonely, np.array([0, 0, 1]), Wishes((2.0,), (0.2,)), least=2.0)[2] == 1
+
+
+def test_large_parts_are_opened_and_all_others_stay() -> None:
+    graph = cell_graph(np.ones(10), *LINE)
+    today = np.array([0] * 2 + [1] * 6 + [2] * 2)
+    after, origin = opened(graph, today, Wishes((2.0,), (0.2,)), most=4.0)
+    assert after[:2].tolist() == [0, 0] and after[8:].tolist() == [2, 2]
+    assert np.bincount(np.unique(after[2:8], return_inverse=True)[1]).tolist() == [2, 2, 2]
+    assert 1 in after[2:8] and set(origin) == {3, 4} and set(origin.values()) == {1}
+    stays, origin = opened(graph, today, Wishes((2.0,), (0.2,)), most=4.0, kept=[1])
+    assert (stays == today).all() and not origin
+
+
+def test_kept_parts_neither_melt_nor_grow() -> None:
+    graph = cell_graph(np.ones(10), *LINE)
+    today = np.array([0] * 4 + [1] + [2] * 5)
+    assert (melted(graph, today, Wishes((5.0,), (0.2,)), least=3.0, kept=[1]) == today).all()
+    after = melted(graph, today, Wishes((5.0,), (0.2,)), least=3.0, kept=[0])
+    assert after.tolist() == [0] * 4 + [2] * 6
+
+
+def test_what_a_present_net_forbids_is_said() -> None:
+    graph = cell_graph(np.ones(10), *LINE)
+    labels = np.array([0] * 8 + [1] * 2)
+    wishes = Wishes((5.0,), (0.1,))
+    held = Held(labels == 1)
+    why = explained(graph, labels, score(graph, labels, wishes), wishes, held=held)
+    assert why["rule"].tolist() == ["little_change", "kept"]
+    two = cell_graph(np.stack([np.ones(10), np.arange(10.0)], axis=1), *LINE)
+    both = Wishes((5.0, 22.5), (0.1, 0.1))
+    half = np.array([0] * 5 + [1] * 5)
+    why = explained(two, half, score(two, half, both), both, names=["homes", "minutes"])
+    assert why["rule"].tolist() == ["other_measure"] * 2
+    assert "minutes is 10, -56% of its target" in why["said"][0]
+
+
+def test_a_target_beyond_all_cells_is_refused() -> None:
+    graph = cell_graph(np.ones(10), *LINE)
+    refuse_target(graph, 12.0, 0.2)
+    with pytest.raises(DivisionError, match="all cells together have 10"):
+        refuse_target(graph, 13.0, 0.2)
+    with pytest.raises(DivisionError, match=r"heaviest \(row 10\) has 11"):
+        heavy = cell_graph(np.array([1.0] * 9 + [11.0]), *LINE)
+        refuse_parts(heavy, 5, 0.2, None, [f"row {k + 1}" for k in range(10)])
+
+
+def test_borders_along_a_line_are_found_by_half_their_length() -> None:
+    cells = lattice(3, 2)
+    west, south, _, north = cells.total_bounds
+    line = shapely.LineString([(west + 100.5, south), (west + 100.5, (south + north) / 2)])
+    pairs = borders_along(cells, gpd.GeoSeries([line], crs=cells.crs))
+    assert pairs.tolist() == [[0, 1]]
+    outline = gpd.GeoSeries([shapely.box(west, south, west + 100, north)], crs=cells.crs)
+    assert borders_along(cells, outline).tolist() == [[0, 1], [3, 4]]
+    assert borders_along(cells, outline.iloc[:0]).shape == (0, 2)
 
 
 def test_each_part_says_which_rule_binds_it() -> None:
