@@ -7,12 +7,15 @@ otherwise than by a named error of the product counts as a 500.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Any, Final
 
 import numpy as np
@@ -36,6 +39,8 @@ CUTTERS: Final = 2
 REST_S: Final = 2.0
 """What a cutter waits between two cuts: cuts are rare."""
 LEAST_RATE: Final = 30.0
+STARTING_S: Final = 4.0
+"""Until all processes stand and begin at once."""
 
 BACK: Final = Transformer.from_crs(METRE_SRID, 4326, always_xy=True)
 
@@ -158,36 +163,66 @@ def prove(effort: float = 1.0, say: Say = lambda words: None) -> list[Claim]:
 
 
 def at_once(owner_url: str, app_url: str, seconds: float, say: Say) -> list[Claim]:
-    """Let writers work on the tiny city in an empty database; say what came of it."""
+    """Let writers work on the tiny city in an empty database; say what came of it.
+
+    They are shared out among as many processes as there are cores, as those of a server are.
+    """
     engine = owner_engine(owner_url)
     migrate(engine)
     with owner_transaction(engine) as session:
         service.load_dataset(session, tiny_dataset(), demo=True)
         service.create_demo_accounts(session, "tiny")
-    door = Database(app_url, context_key(engine), pool_size=WRITERS)
     city, viewers, plans = _room(engine)
+    benches = min(WRITERS, os.cpu_count() or 1)
+    room = Room(owner_url, app_url, viewers, plans, time.time() + STARTING_S, seconds)
+    say(f"{WRITERS} writers in {benches} processes for {seconds:.0f} s")
+    with ProcessPoolExecutor(benches, mp_context=get_context("spawn")) as pool:
+        shares = [range(first, WRITERS, benches) for first in range(benches)]
+        done = list(pool.map(_work, [room] * benches, shares))
+    tally = Tally()
+    for counts, unnamed, _ in done:
+        tally.counts.update(counts)
+        tally.unnamed.extend(unnamed)
+    claims = _claims(engine, city, viewers[0], plans, tally, max(took for *_, took in done))
+    engine.dispose()
+    return claims
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where writers work, as whom, on what, from when (seconds since 1970) and how long."""
+
+    owner_url: str
+    app_url: str
+    viewers: list[Viewer]
+    plans: list[int]
+    begin: float
+    seconds: float
+
+
+def _work(room: Room, numbers: Sequence[int]) -> tuple[Counter[str], list[str], float]:
+    """Let some of the writers work in this process; return their tally and how long it took."""
+    owners = [owner_engine(room.owner_url) for number in numbers if number < CUTTERS]
+    door = Database(room.app_url, context_key(owner_engine(room.owner_url)), pool_size=WRITERS)
     tally, over = Tally(), threading.Event()
-    benches = [owner_engine(owner_url) for _ in range(CUTTERS)]
     writers = []
-    for number in range(WRITERS):
-        viewer = viewers[number % len(viewers)]
-        bench = benches[number] if number < CUTTERS else None
-        writers.append(Writer(number, _door(bench, door, viewer), viewer, plans, tally, over))
+    for place, number in enumerate(numbers):
+        viewer = room.viewers[number % len(room.viewers)]
+        bench = owners[place] if number < CUTTERS else None
+        writers.append(Writer(number, _door(bench, door, viewer), viewer, room.plans, tally, over))
+    time.sleep(max(room.begin - time.time(), 0.0))
     began = time.monotonic()
     for writer in writers:
         writer.start()
-    while time.monotonic() - began < seconds:
-        time.sleep(min(1.0, seconds / 10))
-        say(f"{time.monotonic() - began:.0f} s, {_done(tally):,} commits")
+    over.wait(room.seconds)
     over.set()
     for writer in writers:
         writer.join(120)
     took = time.monotonic() - began
-    claims = _claims(engine, city, viewers[0], plans, tally, took)
     door.close()
-    for one in (engine, *benches):
+    for one in owners:
         one.dispose()
-    return claims
+    return tally.counts, tally.unnamed, took
 
 
 def _door(bench: Engine | None, door: Database, viewer: Viewer) -> Callable[[], Any]:
