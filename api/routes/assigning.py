@@ -59,7 +59,7 @@ def assign_points(
         Query(description="A level, 1 being the top; `leaf` for the grids that hold cells."),
     ] = "leaf",
 ) -> Response:
-    """Say in which grid each place lies; one exactly on a border: in that of the smaller number.
+    """Say in which grid each place lies; exactly on a border, in that of the first cell there.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from geo.errors import InvalidInputError
@@ -23,6 +23,20 @@ from geo.tables import NetGrid
 MOST_POINTS: Final = 100_000
 KEPT: Final = 4
 """Indexes that are kept: of the nets and levels that were asked last."""
+
+_ON_BORDER = text("""
+    SELECT DISTINCT ON (p.n) p.n - 1, n.grid_id, g.area_1, g.area_2, g.area_3, g.area_4, g.area_5,
+        g.area_6
+    FROM unnest(CAST(:lon AS float8[]), CAST(:lat AS float8[]))
+        WITH ORDINALITY AS p (lon, lat, n)
+    JOIN cell AS c ON c.city_id = :city AND c.retired_by_cut IS NULL
+        AND ST_Intersects(c.geom, ST_SetSRID(ST_MakePoint(p.lon, p.lat), 4326))
+    JOIN net_cell AS n ON n.city_id = c.city_id AND n.cell_id = c.cell_id
+        AND n.from_seq <= :seq AND :seq < n.to_seq
+    JOIN net_grid AS g ON g.city_id = n.city_id AND g.grid_id = n.grid_id
+        AND g.from_seq <= :seq AND :seq < g.to_seq
+    ORDER BY p.n, c.cell_id
+""")
 
 _kept: OrderedDict[tuple[int, bytes, int | None], _Indexed] = OrderedDict()
 _lock: Final = threading.Lock()
@@ -59,9 +73,9 @@ def assign(
 ) -> tuple[Moment, Placed]:
     """Return the grid of each place on the net of a day, or of a net that is named.
 
-    A border belongs to both its grids; a place that lies exactly on one is told to lie in the grid
-    with the smaller number, from whichever side it is looked at. Borders are straight in degrees
-    between their vertices, as they were published.
+    A border belongs to both its grids. A place that lies exactly on one belongs to the cell of the
+    smaller number among those around it, as everywhere in the program, and so to that cell's grid.
+    Borders are straight in degrees between their vertices, as they were published.
 
     Parameters
     ----------
@@ -81,14 +95,33 @@ def assign(
         raise InvalidInputError(f"Name 1 to {MOST_POINTS} points.", field="points")
     at = asked.moment(session)
     known = _indexed(session, at, level)
-    found = known.index.locate(np.asarray(points, dtype=np.float64))
+    places = np.asarray(points, dtype=np.float64)
+    found = known.index.locate(places)
     rows = found.rows.astype(np.int64)
     grids = np.where(rows >= 0, known.grids[np.maximum(rows, 0)], -1)
+    border = np.flatnonzero(found.on_border)
+    for place, grid in _by_cell(session, at, places[border], level).items():
+        grids[border[place]] = grid
     return at, Placed(
         [int(one) if one >= 0 else None for one in grids],
-        np.flatnonzero(found.on_border).tolist(),
+        border.tolist(),
         {int(one): known.told[int(one)] for one in np.unique(grids[grids >= 0])},
     )
+
+
+def _by_cell(
+    session: Session, at: Moment, places: NDArray[np.float64], level: int | None
+) -> dict[int, int]:
+    """Return the grid of the first cell at each place, by position."""
+    if not len(places):
+        return {}
+    asked = {
+        "city": at.city_id, "seq": at.seq, "lon": places[:, 0].tolist(),
+        "lat": places[:, 1].tolist(),
+    }  # fmt: skip
+    listed = session.execute(_ON_BORDER, asked)
+    found = {int(row[0]): row[1] if level is None else row[1 + level] for row in listed}
+    return {place: int(grid) for place, grid in found.items() if grid is not None}
 
 
 def _indexed(session: Session, at: Moment, level: int | None) -> _Indexed:

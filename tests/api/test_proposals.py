@@ -407,7 +407,10 @@ def test_each_place_gets_its_grid_and_borders_have_one_rule(module_world: World)
     corners = shapely.get_coordinates(shapely.from_wkb(bytes(border))).tolist()
     found = reader.post(at, json={"points": corners}).json()
     assert found["on_border"] == list(range(len(corners)))
-    assert all(grid is not None and grid <= 212 for grid in found["grids"])
+    where = [reader.get(f"/api/v1/cities/{HOME}/where", params={"lon": x, "lat": y}).json()
+             for x, y in corners]  # fmt: skip
+    assert found["grids"] == [one["grid"]["grid"] for one in where], "one rule in the whole program"
+    assert len(set(found["grids"])) > 1
     top = reader.post(at, params={"level": 1}, json={"points": points[:1]}).json()
     assert top["told"][str(top["grids"][0])]["level"] == 1
     assert reader.post(at, params={"net": 99}, json={"points": points}).status_code == 404
