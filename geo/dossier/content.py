@@ -71,6 +71,9 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "post": ("岗位", "Post"),
     "role": ("角色", "Role"),
     "vacant": ("空缺", "Vacant"),
+    "goes_to": ("去向", "Goes to"),
+    "open": ("尚未确定", "not said yet"),
+    "becomes_vacant": ("转为空缺", "becomes vacant"),
     "yes": ("是", "yes"),
     "no": ("否", "no"),
     "limits": ("四至", "Limits in words"),
@@ -205,7 +208,7 @@ def _summary(content: Content, lang: Lang) -> Table:
          reach["grids_without_station_new"]),
         (word("cells_moved", lang), None, found["cells_moved"]),
         (word("moved_households", lang), None,
-         f"{found['moved_households']} / {found['households']}"),
+         f"{_whole(found['moved_households'])} / {_whole(found['households'])}"),
         (word("moved_area", lang), None, _short(found["moved_area_m2"], 1)),
         (word("posts_ended", lang), None, posts["ended"]),
         (word("posts_changed", lang), None, posts["changed"]),
@@ -263,13 +266,30 @@ def _crosswalk(content: Content, lang: Lang) -> Table:
 def _posts(content: Content, lang: Lang) -> Table:
     rows = tuple(
         (
-            row["post"], row["role"], f"{row['grid']} {row['grid_name'] or ''}".strip(),
+            row["post"], _role(row, lang), f"{row['grid']} {row['grid_name'] or ''}".strip(),
             word(row["state"], lang), word("yes" if row["vacant"] else "no", lang),
+            _successor(row, lang),
         )
         for row in content.impact["posts"]["items"]
     )  # fmt: skip
-    names = ("post", "role", "grid", "verdict", "vacant")
+    names = ("post", "role", "grid", "verdict", "vacant", "goes_to")
     return Table(word("posts", lang), tuple(word(name, lang) for name in names), rows)
+
+
+def _role(row: Mapping[str, Any], lang: Lang) -> str:
+    known = row.get("role_name_en" if lang == "en" else "role_name")
+    return str(known or row["role"])
+
+
+def _successor(row: Mapping[str, Any], lang: Lang) -> str | None:
+    """Return where a post goes whose grid ends; nothing for others."""
+    if row["state"] != "ended":
+        return None
+    if not row.get("settled"):
+        return word("open", lang)
+    if row["to_grid"] is None:
+        return word("becomes_vacant", lang)
+    return f"{row['to_grid']} {row['to_name'] or ''}".strip()
 
 
 def _limits(content: Content, lang: Lang) -> Table:
@@ -291,7 +311,8 @@ def _comments(content: Content, lang: Lang) -> Table:
     rows = tuple(
         (
             row["comment"], row["answers"], row["grid"], row["author_name"] or row["author"],
-            str(row["at"]), row["text"], word("yes" if row["resolved_at"] else "no", lang),
+            f"{row['at']:%Y-%m-%d %H:%M}", row["text"],
+            word("yes" if row["resolved_at"] else "no", lang),
         )
         for row in content.comments
     )  # fmt: skip
@@ -307,6 +328,10 @@ def _named(row: Mapping[str, Any], side: str) -> str | None:
 def _as_told(value: Any, digits: int | None) -> Cell:
     told: Cell = value if digits is None else _short(value, digits)
     return told
+
+
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:,}"
 
 
 def _short(value: float | None, digits: int) -> str | None:

@@ -7,6 +7,7 @@ import html.parser
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -211,4 +212,23 @@ def test_the_tables_say_what_the_plan_does() -> None:
     assert tables["Crosswalk of grids"].rows == (
         ("211 第一网格", "212 二", 8, "4,000.0", "40.0%", "20.0%"),
     )
-    assert tables["Comments and answers"].rows[0][5] == "请说明"
+    assert tables["Comments and answers"].rows[0][4:6] == ("2026-07-02 00:00", "请说明")
+
+
+def test_posts_of_grids_that_end_say_where_they_go() -> None:
+    said = content()
+    ended = {"post": 2, "grid": 213, "grid_name": "三", "role": "worker", "role_name": "网格员",
+             "role_name_en": "Grid worker", "vacant": False, "state": "ended"}  # fmt: skip
+    open_ = {**ended, "settled": False, "to_grid": None, "to_name": None}
+    gone = {**ended, "settled": True, "to_grid": None, "to_name": None}
+    goes = {**ended, "settled": True, "to_grid": 212, "to_name": "二"}
+    kept = said.impact["posts"]["items"]
+    posts = {**said.impact["posts"], "items": [*kept, open_, gone, goes]}
+    said = replace(said, impact={**said.impact, "posts": posts})
+    for lang, role, words in (
+        ("zh", "网格员", ["尚未确定", "转为空缺", "212 二"]),
+        ("en", "Grid worker", ["not said yet", "becomes vacant", "212 二"]),
+    ):
+        table = next(one for one in sections(said, lang) if one.columns[0] in ("岗位", "Post"))
+        assert [row[5] for row in table.rows] == [None, *words]
+        assert [row[1] for row in table.rows] == ["worker", role, role, role]

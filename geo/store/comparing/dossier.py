@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import geopandas as gpd
 import numpy as np
@@ -20,6 +21,8 @@ from geo.store.comparing import sides
 from geo.store.comparing.reckoning import Laid, lay, told
 from geo.store.comparing.sides import Side, net_side, plan_side
 from geo.store.drafts import checks, comments, telling
+from geo.store.publishing import settling
+from geo.store.reading import worded
 from geo.tables import City
 from geo.topology import boundaries
 
@@ -66,6 +69,7 @@ def content(session: Session, viewer: Viewer, plan_id: int, vintage: str | None 
     laid = lay(session, base, plan, plan.at, None)
     rules = plan.draft.rules if plan.draft else {}
     impact = told(session, viewer, laid, rules)
+    impact["posts"] = {**impact["posts"], "items": _posts(session, viewer, plan_id, plan, impact)}
     changed = frozenset(int(row["grid"]) for row in impact["grids"])
     drawn = {side.name: _drawn(session, side, changed) for side in (base, plan)}
     city = session.get_one(City, plan.at.city_id)
@@ -87,8 +91,29 @@ def content(session: Session, viewer: Viewer, plan_id: int, vintage: str | None 
         changed=changed,
         moved=_moved(session, laid),
         limits=_limits(session, plan, changed, drawn[plan.name], city.name),
-        comments=comments.listing(session, viewer, plan_id, limit=MOST_COMMENTS),
+        comments=[
+            {**one, "at": one["at"].astimezone(ZoneInfo(plan.at.timezone))}
+            for one in comments.listing(session, viewer, plan_id, limit=MOST_COMMENTS)
+        ],
     )
+
+
+def _posts(
+    session: Session, viewer: Viewer, plan_id: int, plan: Side, impact: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the posts concerned, with their roles in words and where those of ended grids go."""
+    said = {one["post"]: one for one in settling.posts(session, viewer, plan_id) if one["settled"]}
+    names = plan.grids["name"].to_dict()
+    return [
+        {
+            **one,
+            "settled": one["post"] in said,
+            "to_grid": goes,
+            "to_name": None if goes is None else str(names.get(goes, "")),
+        }
+        for one in worded(plan.at, impact["posts"]["items"])
+        for goes in [said.get(one["post"], {}).get("to_grid")]
+    ]
 
 
 def _drawn(session: Session, side: Side, changed: frozenset[int]) -> Drawn:
