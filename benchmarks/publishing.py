@@ -14,13 +14,13 @@ from benchmarks import editing, stands
 from benchmarks.harness import CPU, Case, DisagreementError, Measure, Outcome
 from geo.db import Viewer, owner_transaction
 from geo.demo import generate
-from geo.store import drafts, nets, publishing
+from geo.store import comparing, drafts, nets, publishing
 from geo.store.drafts import rows
 from geo.store.publishing import content
 from geo.tables import City, Plan, UserAccount
 from geo.terms import PlanState, Role
 
-LIMIT_S: Final = 2.0
+LIMIT_S, IMPACT_S = 2.0, 10.0
 CELLS: Final = 5_000
 _PAIRS: Final = text("""
     SELECT a.grid_id AS gone, b.grid_id AS stays, k.cells
@@ -54,6 +54,16 @@ def cases() -> Iterator[Case]:
                 note="One transaction, derived figures included, rolled back; the full validator"
                 " ran at the approval. CPU holds preparing and reading the plan as well.",
             )
+            yield Case(
+                name=f"impact-{name}",
+                title=f"What a plan means in which {CELLS} cells change hands",
+                ours=_told(stand, slug),
+                peers={},
+                measures=[Measure("s", "s", goal=1.0, limit=IMPACT_S)],
+                agree=_agree,
+                servers=stand.servers,
+                note="Before and after: grids, households, balance, compactness, posts, crosswalk.",
+            )
 
 
 def _agree(ours: Any, theirs: Any) -> None:
@@ -74,6 +84,19 @@ def _published(stand: stands.Stand, slug: str) -> Callable[[], Outcome]:
             took = time.perf_counter() - began
             session.rollback()
         return Outcome((done.cells, done.hash), {"s": took})
+
+    return ours
+
+
+def _told(stand: stands.Stand, slug: str) -> Callable[[], Outcome]:
+    """Return what reckons the impact of an approved plan."""
+    plan, viewer = _approved(stand, slug)
+
+    def ours() -> Outcome:
+        began = time.perf_counter()
+        with stand.database.transaction(viewer) as session:
+            report = comparing.impact(session, viewer, plan)[1]
+        return Outcome(report["cells_moved"], {"s": time.perf_counter() - began})
 
     return ours
 

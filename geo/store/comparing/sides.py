@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any, Final
 
 import geopandas as gpd
@@ -99,24 +100,28 @@ class Side:
         """Return the grid of a level that each cell lies in, 0 in none; None: the leaf grid."""
         if level is None:
             return self.leaves
-        line = {grid: self._ancestor(grid, level) for grid in np.unique(self.leaves).tolist()}
-        known, inverse = np.unique(self.leaves, return_inverse=True)
-        found = np.array([line[grid] for grid in known.tolist()], dtype=np.int64)
+        known, inverse = self._known
+        found = np.array([self._ancestor(grid, level) for grid in known.tolist()], dtype=np.int64)
         return found[inverse] if len(found) else self.leaves
 
     def _ancestor(self, grid: int, level: int) -> int:
-        levels, parents = self._levels, self._parents
+        levels, parents = self._lines
         while grid in levels and levels[grid] > level:
             grid = parents[grid]
         return grid if levels.get(grid) == level else 0
 
-    @property
-    def _levels(self) -> dict[int, int]:
-        return dict(zip(self.grids.index.tolist(), self.grids["level"].tolist(), strict=True))
+    @cached_property
+    def _known(self) -> tuple[Ids, Ids]:
+        """The leaf grids, and the place of that of each cell among them."""
+        known, inverse = np.unique(self.leaves, return_inverse=True)
+        return known, inverse
 
-    @property
-    def _parents(self) -> dict[int, int]:
-        return dict(zip(self.grids.index.tolist(), self.grids["parent"].tolist(), strict=True))
+    @cached_property
+    def _lines(self) -> tuple[dict[int, int], dict[int, int]]:
+        """The level and the parent of each grid."""
+        grids = self.grids.index.tolist()
+        levels, parents = (self.grids[name].tolist() for name in ("level", "parent"))
+        return dict(zip(grids, levels, strict=True)), dict(zip(grids, parents, strict=True))
 
     def told(self) -> dict[str, Any]:
         """Return what the side is, as plain values."""
