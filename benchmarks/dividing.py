@@ -3,6 +3,7 @@
 Everybody gets the same graph, both numbers of parts for each connected piece, several starts, and
 the same repair: what hangs apart is given away, single cells move as long as the formula falls, and
 the best start of each piece stays. Figures are the formula's, so that less is better in all.
+Real ground (Iowa, Cambridge, a Finnish town) is read where WANGGE_SHARED names its folder.
 """
 
 from __future__ import annotations
@@ -19,11 +20,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks import dividing_exact as exact
+from benchmarks import dividing_ground as ground
 from benchmarks.coverages import voronoi
 from benchmarks.harness import Case, DisagreementError, Measure, Outcome
 from geo.demo import generate
-from geo.partition import CellGraph, Wishes, balanced_parts, cell_graph, divide, measured
-from geo.partition.dividing import aim_of, part_range
+from geo.partition import (
+    QUICK,
+    CellGraph,
+    Wishes,
+    balanced_parts,
+    cell_graph,
+    divide,
+    measured,
+)
+from geo.partition.dividing import THOROUGH, Effort, aim_of, part_range
 from geo.partition.graph import Piece, pieces
 from geo.partition.kernel import settle
 from geo.partition.seeds import bisected
@@ -37,6 +48,11 @@ CITY_PARTS = 60
 SMALL_CELLS = 600
 SMALL_TARGET = 60.0
 CELL_SIDE_M = 55.0
+IOWA_PARTS, IOWA_TOLERANCE = 4, 0.02
+PIECES = 4
+"""Communities of a city that the slow peers divide too."""
+EXACT_CELLS = 14
+EXACT_PARENTS = 6
 
 Ints = NDArray[np.int64]
 Cut = Callable[[Piece, int, int], Ints | None]
@@ -44,14 +60,30 @@ Cut = Callable[[Piece, int, int], Ints | None]
 
 
 def cases() -> Iterator[Case]:
-    """Yield the cases: three cities by their communities, one city in 60, a small town."""
+    """Yield the cases: three cities by their communities, one in 60, small towns, real ground."""
     warm()
     for seed in SEEDS:
-        graph = demo(seed)
-        yield _case(f"demo_{seed}", graph, Wishes((TARGET,), (TOLERANCE,)), FAST_PEERS)
+        graph, wishes = demo(seed), Wishes((TARGET,), (TOLERANCE,))
+        yield _case(f"demo_{seed}", graph, wishes, FAST_PEERS)
+        if seed == SEEDS[0]:
+            yield _case("demo_1_thorough", graph, wishes, FAST_PEERS, effort=THOROUGH)
+            yield _part_of(graph, wishes)
     yield _in_sixty(demo(1, whole=True))
     small, wishes = town(SMALL_CELLS), Wishes((SMALL_TARGET,), (TOLERANCE,))
-    yield _case("town", small, wishes, {**FAST_PEERS, **SLOW_PEERS})
+    yield _case("town", small, wishes, ALL_PEERS)
+    yield _exactly()
+    yield from _real()
+
+
+def _real() -> Iterator[Case]:
+    folder = ground.folder()
+    if folder is None:
+        return
+    iowa = ground.iowa(folder)
+    even = Wishes((iowa.total / IOWA_PARTS,), (IOWA_TOLERANCE,))
+    yield _case("iowa_in_4", iowa, even, ALL_PEERS, parts=IOWA_PARTS)
+    yield _case("cambridge", ground.cambridge(folder), Wishes((400.0,), (TOLERANCE,)), ALL_PEERS)
+    yield _case("finnish_town", ground.finnish_town(folder), Wishes((60.0,), (0.2,)), ALL_PEERS)
 
 
 def warm() -> None:
@@ -95,15 +127,36 @@ def town(count: int) -> CellGraph:
     return cell_graph(homes, found.left, found.right, found.length_m, band)
 
 
-def _case(name: str, graph: CellGraph, wishes: Wishes, peers: dict[str, tuple[Cut, int]]) -> Case:
+def _part_of(graph: CellGraph, wishes: Wishes) -> Case:
+    """Return the city's smallest communities as a case for those who are slow."""
+    size = np.bincount(graph.parent)
+    chosen = np.isin(graph.parent, np.argsort(size, kind="stable")[:PIECES])
+    place = np.cumsum(chosen) - 1
+    inside = chosen[graph.left] & chosen[graph.right]
+    part = cell_graph(
+        graph.weight[chosen], place[graph.left[inside]], place[graph.right[inside]],
+        graph.length_m[inside], graph.parent[chosen],
+    )  # fmt: skip
+    return _case(f"demo_1_communities_{PIECES}", part, wishes, ALL_PEERS)
+
+
+def _case(
+    name: str,
+    graph: CellGraph,
+    wishes: Wishes,
+    peers: dict[str, tuple[Cut, int]],
+    *,
+    parts: int | None = None,
+    effort: Effort = QUICK,
+) -> Case:
     def ours() -> Outcome:
-        return _outcome(graph, divide(graph, wishes).labels, wishes)
+        return _outcome(graph, divide(graph, wishes, parts=parts, effort=effort).labels, wishes)
 
     def by(cut: Cut, starts: int) -> Callable[[], Outcome]:
         @cache
         def once() -> Outcome:
             began = process_time()
-            labels = portfolio(graph, wishes, cut, starts)
+            labels = portfolio(graph, wishes, cut, starts, parts=parts)
             return _outcome(graph, labels, wishes, process_time() - began)
 
         return once
@@ -122,6 +175,30 @@ def _case(name: str, graph: CellGraph, wishes: Wishes, peers: dict[str, tuple[Cu
         agree=_adds_up,
         note=f"{graph.size:,} cells in {len(np.unique(graph.parent)):,} parents; missed: units "
         "beyond the tolerance that are not one heavy cell; peers are run once",
+    )
+
+
+def _exactly() -> Case:
+    """Return small parents beside the proven optimum: the ratio may fall to 0.99."""
+    graph, wishes = town(EXACT_CELLS * EXACT_PARENTS), Wishes((SMALL_TARGET / 2,), (TOLERANCE,))
+
+    def ours() -> Outcome:
+        return _outcome(graph, divide(graph, wishes).labels, wishes)
+
+    @cache
+    def proven() -> Outcome:
+        began = process_time()
+        labels = exact.optimum(graph, wishes)
+        return _outcome(graph, labels, wishes, process_time() - began)
+
+    return Case(
+        name="small_parents",
+        title="parents of a dozen cells beside the proven optimum",
+        ours=_timed(ours),
+        peers={"HiGHS, proven": proven},
+        measures=[Measure("objective", "", goal=0.99), Measure("seconds", "s", goal=1.0)],
+        agree=_adds_up,
+        note=f"{graph.size} cells in {EXACT_PARENTS} parents; nobody can be better than the peer",
     )
 
 
@@ -286,3 +363,4 @@ SLOW_PEERS: dict[str, tuple[Cut, int]] = {
     "GerryChain": (gerrychain, 3),
     "spopt": (spopt, 1),
 }
+ALL_PEERS: dict[str, tuple[Cut, int]] = {**FAST_PEERS, **SLOW_PEERS}

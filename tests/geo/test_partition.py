@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from benchmarks.dividing_exact import connected, optimum
 from geo.errors import InvalidInputError
 from geo.partition import (
     CellGraph,
@@ -146,6 +147,24 @@ def test_small_parents_come_within_a_hundredth_of_the_exact_optimum(seed: int) -
     )
     found = divide(graph, wishes, seed=1).score.objective
     assert exact - 1e-9 <= found <= exact * 1.01
+
+
+@pytest.mark.parametrize(("target", "cells"), [(30.0, 12), (22.0, 13)])
+def test_parents_of_a_dozen_cells_come_within_a_hundredth_of_what_highs_proves(
+    target: float, cells: int
+) -> None:
+    graph = town(cells * 4, seed=5, parents=4)
+    wishes = Wishes(target=(target,), tolerance=(0.2,))
+    proven = score(graph, optimum(graph, wishes), wishes)
+    assert (proven.units["pieces"] == 1).all()
+    found = divide(graph, wishes, seed=1).score.objective
+    assert proven.objective - 1e-9 <= found <= proven.objective * 1.01
+
+
+def test_connected_parts_are_named_once_each() -> None:
+    ring = [np.array([(k - 1) % 6, (k + 1) % 6]) for k in range(6)]
+    parts = list(connected(ring))
+    assert len(parts) == len(set(parts)) == 6 * 5 + 1
 
 
 def divisions(n: int, most: int) -> list[tuple[int, ...]]:
