@@ -16,6 +16,8 @@ import pandas as pd
 import shapely
 import typer
 
+from api.commands import areas_out
+from api.commands.areas_out import all_or_none
 from api.commands.cells import rows_of
 from api.commands.files import CHINA, parted, warn_without_walls
 from api.commands.terminal import Json, Step, answer, progress
@@ -110,24 +112,15 @@ def compare(
 
 
 def refuse_target(sources: list[Path], out: Path | None, overwrite: bool) -> None:
-    """Refuse a file for the crosswalk that cannot be written.
+    """Refuse a file for the crosswalk that cannot be written, before any work is done for it.
 
     Raises
     ------
     InvalidInputError
         If it is no CSV file, is read itself, exists already, or has no folder.
     """
-    if out is None:
-        return
-    if out.suffix.lower() != ".csv":
-        raise InvalidInputError(f"{out} has to end in .csv.", field="out")
-    if out.resolve() in [path.resolve() for path in sources]:
-        raise InvalidInputError(f"{out} is a file that is read.", field="out")
-    if out.exists() and not overwrite:
-        message = f"{out} exists; choose another name or say --overwrite."
-        raise InvalidInputError(message, field="out")
-    if not out.parent.is_dir():
-        raise InvalidInputError(f"There is no folder {out.parent}.", field="out")
+    if out is not None:
+        areas_out.refuse_target(sources, out, (".csv",), overwrite=overwrite)
 
 
 def _read(
@@ -252,9 +245,17 @@ def _compared(one: Side, two: Side, by_label: bool) -> tuple[Comparison, float]:
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """Write the rows of a crosswalk for spreadsheets: no text is taken for a formula."""
+    """Write the rows of a crosswalk for spreadsheets: no text is taken for a formula.
+
+    What stood there stays until the new file is whole.
+
+    Raises
+    ------
+    InvalidInputError
+        If it cannot be written.
+    """
     names = list(rows[0]) if rows else list(CROSSWALK)
-    with out.open("w", encoding="utf-8-sig", newline="") as file:
+    with all_or_none(out) as (draft,), draft.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(names)
         for row in rows:
@@ -400,13 +401,7 @@ def _told(data: dict[str, Any]) -> str:
                 f"  NEW says {data['weight_new']:,.0f}: {data['weight_residual']:+,.0f}, and up "
                 f"to {data['weight_residual_largest']:,.0f} in one area"
             )
-    for side in ("old", "new"):
-        even, word = data[f"balance_{side}"], "before" if side == "old" else "after"
-        lines.append(
-            f"  {word}: {even['within']} of {even['units']} within {even['tolerance']:.0%} of "
-            f"{even['target']:,.0f} {data['balance_of']}, compactness "
-            f"{data[f'polsby_popper_{side}']:.3f}"
-        )
+    lines += _evenness(data, "areas", data["balance_of"])
     if data["overlap_old_m2"] or data["overlap_new_m2"]:
         lines.append(
             f"  claimed twice and left to the first: {data['overlap_old_m2']:,.2f} m² before, "
@@ -444,15 +439,21 @@ def told_of_sides(found: dict[str, Any]) -> str:
             f"{reach['stations_moved']} of {reach['stations']} stations change hands"
         ),
     ]
-    for side, word in (("old", "before"), ("new", "after")):
+    return "\n".join([*lines, *_evenness(found, "basic grids", "households")])
+
+
+def _evenness(found: Mapping[str, Any], units: str, measure: str) -> list[str]:
+    """Return how even and how compact both sides are, a line each."""
+    lines = []
+    for side, word in (("old", "before:"), ("new", "after: ")):
         even, compact = found[f"balance_{side}"], found[f"polsby_popper_{side}"]
-        target = "no target" if even["target"] is None else f"{even['target']:,.0f} households"
+        aim = f"within {even['tolerance']:.0%} of {even['target'] or 0:,.0f} {measure}"
+        told = f"{even['units']} {units}, no {measure} to share"
+        if even["within"] is not None:
+            told = f"{even['within']} of {even['units']} {units} {aim}"
         shape = "" if compact is None else f", compactness {compact:.3f}"
-        lines.append(
-            f"  {word}: {even['within']} of {even['units']} basic grids within "
-            f"{even['tolerance']:.0%} of {target}{shape}"
-        )
-    return "\n".join(lines)
+        lines.append(f"  {word} {told}{shape}")
+    return lines
 
 
 def language(lang: str) -> Lang:
@@ -489,15 +490,23 @@ def refuse_place(out: Path, overwrite: bool) -> None:
 
 
 def write_dossier(files: Mapping[str, bytes], out: Path) -> list[dict[str, Any]]:
-    """Write a dossier into a folder or a ZIP file; return its files with their hashes."""
+    """Write a dossier into a folder or a ZIP file, all or nothing; return its files with hashes.
+
+    Raises
+    ------
+    InvalidInputError
+        If it cannot be written.
+    """
     from geo.dossier import bundle  # loads what draws and prints
 
     if out.suffix.lower() == ".zip":
-        out.write_bytes(bundle(files))
+        with all_or_none(out) as (draft,):
+            draft.write_bytes(bundle(files))
     else:
         out.mkdir(exist_ok=True)
-        for name, content in files.items():
-            (out / name).write_bytes(content)
+        with all_or_none(*(out / name for name in files)) as drafts:
+            for draft, content in zip(drafts, files.values(), strict=True):
+                draft.write_bytes(content)
     return [
         {"name": name, "bytes": len(files[name]), "sha256": sha256(files[name]).hexdigest()}
         for name in sorted(files)

@@ -14,6 +14,7 @@ from shapely import box
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.commands.comparing import write_dossier, write_rows
 from geo.errors import DeliveryError, InvalidInputError, WanggeError
 
 STEP = 0.001
@@ -129,6 +130,23 @@ def test_the_crosswalk_as_a_file(old: Path, new: Path, tmp_path: Path) -> None:
     assert refused(old, new, "--out", out).data["field"] == "out"
     assert "overwrite" in refused(old, new, "--out", out).message
     assert run(old, new, "--out", out, "--overwrite").exit_code == 0
+    assert list(tmp_path.glob(".wangge-*")) == []
+
+
+def test_a_crosswalk_that_breaks_off_leaves_the_one_before(tmp_path: Path) -> None:
+    out = tmp_path / "crosswalk.csv"
+    write_rows([{"old": "a", "new": "b"}], out)
+    before = out.read_bytes()
+    with pytest.raises(KeyError):
+        write_rows([{"old": "a", "new": "b"}, {"old": "c"}], out)
+    assert out.read_bytes() == before
+    files = {"manifest.json": b"{}", "dossier.html": b"<!doctype html>"}
+    folder = tmp_path / "dossier"
+    assert [one["bytes"] for one in write_dossier(files, folder)] == [15, 2]
+    with pytest.raises(TypeError):
+        write_dossier({"dossier.html": b"other", "manifest.json": None}, folder)  # type: ignore[dict-item]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    assert list(tmp_path.rglob(".wangge-*")) == []
 
 
 def test_ground_outside_is_told(old: Path, tmp_path: Path) -> None:
@@ -192,3 +210,11 @@ def test_the_answer_for_people(old: Path, new: Path) -> None:
     assert "4 areas before, 3 after" in said
     assert "57 of 258 households lie in another area (an estimate by ground)" in said
     assert "NEW says 261: +3" in said
+    assert "within 20% of" in said
+
+
+def test_nothing_to_share_is_told_in_words(tmp_path: Path) -> None:
+    empty = file_of(tmp_path / "e.gpkg", {"a": square(0, 0), "b": square(1, 0)})
+    said = run(empty, empty, "--target", "0").stdout
+    assert "2 areas, no area_m2 to share" in said
+    assert "None" not in said

@@ -104,6 +104,28 @@ def test_a_publication_waits_for_a_cut(office: Office, through: bool) -> None:
         check(office, one)
 
 
+def test_a_net_that_begins_waits_for_a_cut_and_hands_over_every_issue(office: Office) -> None:
+    plan, other = office.open("甲"), office.open("乙")
+    office.edit(plan, "end", grid=211, into=212)
+    with office.at_work() as session:
+        publishing.settle_posts(session, office.planner, plan, {7: 212})
+    office.approve(plan)
+    office.publish(plan, office.today)
+    versions = known(office, other)
+    with office.owner() as session:
+        drafts.apply(session, office.planner, other, "drag", ALONG, versions)
+        begins = Other(office, None, lambda session: publishing.activate(session, office.city))
+        begins.start()
+        assert begins.waits()
+    begins.join(LONGEST_S)
+    assert [one.seq for one in begins.outcome] == [2], begins.outcome
+    open_ = "SELECT count(*) FROM issue WHERE state NOT IN ('closed', 'void') AND owner_grid = :g"
+    assert ask(office, open_, g=211)[0][0] == 0
+    in_pieces = " AND cell_id IN (SELECT piece_id FROM cell_lineage)"
+    assert ask(office, open_ + in_pieces, g=212)[0][0] > 0
+    assert office.faults() == []
+
+
 @pytest.mark.parametrize("first", ["edit", "publish"])
 def test_an_edit_of_another_plan_and_a_publication_both_stand(office: Office, first: str) -> None:
     plan, other = office.open("甲"), office.open("乙")

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from geo.grids import AREA_COLUMNS
 from geo.store import audit
+from geo.store.cutting import hold_cells
 from geo.store.loading import refresh_worker_areas
 from geo.store.publishing.writing import hold_nets
 
@@ -202,6 +203,7 @@ def activate(session: Session, city_id: int) -> list[Begun]:
     Done once for each net, in the order of their numbers, however late.
     """
     hold_nets(session, city_id)
+    hold_cells(session, city_id)  # an issue whose cell is being cut would be passed over
     return [_begin(session, city_id, net) for net in session.execute(_DUE, {"city": city_id}).all()]
 
 
@@ -260,6 +262,7 @@ def settle(session: Session, city_id: int, batch: int = BATCH) -> int:
     Zero says that all have: the net is settled then. For the owner.
     """
     hold_nets(session, city_id)
+    hold_cells(session, city_id)  # an issue whose cell is being cut would be passed over
     seq = session.scalar(_UNSETTLED, {"city": city_id})
     if seq is None:
         return 0
