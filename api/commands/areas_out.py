@@ -32,6 +32,8 @@ WRITERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ".csv": ("CSV", {}),
 }
 """Ending -> driver and its options; an index of FlatGeobuf would put the rows in another order."""
+MIXED: Final = (".gpkg", ".geojson", ".json", ".parquet")
+"""Endings of files that hold areas and lines in one layer."""
 PARTS: Final = (".shp", ".dbf", ".shx", ".prj", ".cpg")
 """Files that make up a Shapefile."""
 INDEXES: Final = (".qix", ".sbn", ".sbx", ".fix")
@@ -219,6 +221,16 @@ def put_areas(frame: gpd.GeoDataFrame, place: Path, layer: str) -> list[str]:
     if not (shapely.is_valid(written).all() and shapely.coverage_is_valid(written)):
         raise TopologyError(f"What would be written to {place.name} is no coverage in degrees.")
     return _cut_off(frame, place) if driver == "ESRI Shapefile" else []
+
+
+def put_places(frame: gpd.GeoDataFrame, place: Path, layer: str) -> None:
+    """Write shapes of any kind to a place of `all_or_none`, of an ending among `MIXED`."""
+    driver, options = WRITERS[place.suffix.lower()]
+    if driver == "GeoParquet":
+        frame.to_parquet(place, index=False)
+        return
+    kind = {"geometry_type": "Unknown"} if driver == "GPKG" else {}
+    pyogrio.write_dataframe(frame, place, driver=driver, layer=layer, **kind, **options)
 
 
 def _put_wkt(frame: gpd.GeoDataFrame, place: Path) -> NDArray[np.object_]:

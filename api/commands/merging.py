@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,14 +16,21 @@ import shapely
 import typer
 from shapely import box
 
-from api.commands.areas_out import all_or_none, put_areas, put_table, refuse_target
+from api.commands.areas_out import (
+    MIXED,
+    all_or_none,
+    put_areas,
+    put_places,
+    put_table,
+    refuse_target,
+)
 from api.commands.files import CHINA, warn_without_walls
 from api.commands.layers import Layer, cpu_s, layer_of, peak_mb
 from api.commands.terminal import Json, Step, answer, progress
-from geo.crs import metre_srid
+from geo.crs import WGS84_SRID, metre_srid
 from geo.errors import DeliveryError, InvalidInputError
 from geo.files.facts import DATUMS, Datum
-from geo.nets import COLUMNS, CROSSWALK, Merged, Net, fitted, merge_nets, pairs
+from geo.nets import COLUMNS, CROSSWALK, Merged, Net, differences, fitted, merge_nets, pairs
 from geo.repair import carried_back, each_once
 
 AREAL: Final = ("areas", "mixed")
@@ -73,6 +81,10 @@ def merge(
     ] = None,
     least_m2: Annotated[float, typer.Option(min=0, help="Smaller units are given away.")] = 1.0,
     least_weight: Annotated[float, typer.Option(min=0, help="The same by the count.")] = 0.0,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Where nets overlap, leave gaps, differ: .gpkg, .geojson, .parquet."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -93,7 +105,8 @@ def merge(
             if file is not None
         }
         said.refuse_unused()
-        _refuse_targets([*layers, *extra.values()], out, crosswalk, overwrite)
+        targets = _Targets(out, crosswalk, report)
+        targets.refuse([layer.path for layer in (*layers, *extra.values())], overwrite)
         read, source = _nets(layers, weight, vote or [], step)
         more = {name: _shapes(layer, step) for name, layer in extra.items()}
         _refuse_strangers([net.name for net in read], source)
@@ -110,10 +123,12 @@ def merge(
         )
         step("compare and write them", 0.0)
         beside = pairs(read, found.laid, tolerance_m=tolerance_m) if len(read) > 1 else None
-        notes = _write(found, [*source, *more.values()], out, crosswalk, weight)
+        places = differences(read, found.laid, tolerance_m=tolerance_m) if report else None
+        notes = _write(found, [*source, *more.values()], places, targets, weight)
     data = _data(read, layers, found, beside, weight)
     data |= {"cpu_s": round(cpu_s() - began, 3), "peak_mb": round(peak_mb(1), 1)}
     data |= {"tolerance_m": tolerance_m, "out": str(out), "crosswalk": str(crosswalk)}
+    data["report"] = None if report is None else str(report)
     data["warnings"] = [*_assumed([*layers, *extra.values()]), *_apart(data), *notes]
     answer(as_json, data, _told(data))
 
@@ -173,10 +188,27 @@ def _parted(said: str) -> tuple[str, str]:
     return name, value
 
 
-def _refuse_targets(layers: list[Layer], out: Path, crosswalk: Path, overwrite: bool) -> None:
-    sources = [layer.path for layer in layers]
-    refuse_target(sources, out, overwrite=overwrite)
-    refuse_target([*sources, out], crosswalk, (".csv",), overwrite=overwrite, field="crosswalk")
+@dataclass(frozen=True)
+class _Targets:
+    """The files to write: all of them or none."""
+
+    units: Path
+    crosswalk: Path
+    report: Path | None
+
+    def refuse(self, sources: list[Path], overwrite: bool) -> None:
+        """Refuse what cannot be written, before any work is done for it.
+
+        Raises
+        ------
+        InvalidInputError
+        """
+        refuse_target(sources, self.units, overwrite=overwrite)
+        taken = [*sources, self.units]
+        refuse_target(taken, self.crosswalk, (".csv",), overwrite=overwrite, field="crosswalk")
+        if self.report is not None:
+            taken.append(self.crosswalk)
+            refuse_target(taken, self.report, MIXED, overwrite=overwrite, field="report")
 
 
 def _refuse_strangers(names: Sequence[str], areas: Sequence[gpd.GeoSeries]) -> None:
@@ -325,11 +357,11 @@ def _lines(metres: dict[str, gpd.GeoSeries]) -> gpd.GeoSeries | None:
 def _write(
     found: Merged,
     source: list[gpd.GeoSeries],
-    out: Path,
-    crosswalk: Path,
+    places: gpd.GeoDataFrame | None,
+    targets: _Targets,
     weight: str | None,
 ) -> list[str]:
-    """Write the units in degrees, old vertices as they came, and the crosswalk: both or none."""
+    """Write the units in degrees, old vertices as they came, crosswalk and report: all or none."""
     degrees = gpd.GeoSeries(pd.concat(source, ignore_index=True), crs=source[0].crs)
     metres = degrees.to_crs(found.units.crs)
     back = carried_back(found.units.geometry, metres, degrees)
@@ -337,9 +369,12 @@ def _write(
     units = _weighed(found.units, weight).set_geometry(shapes)
     table = _weighed(found.crosswalk, weight)
     table["unit"] = table["unit"].where(table["unit"] >= 0).astype("Int64")
-    with all_or_none(out, crosswalk) as (units_place, rows_place):
-        notes = put_areas(units, units_place, "units")
-        put_table(table, rows_place)
+    files = [targets.units, targets.crosswalk, *([targets.report] if targets.report else [])]
+    with all_or_none(*files) as made:
+        notes = put_areas(units, made[0], "units")
+        put_table(table, made[1])
+        if places is not None:
+            put_places(places.to_crs(WGS84_SRID), made[2], "differences")
     return notes
 
 
@@ -427,4 +462,5 @@ def _told(data: dict[str, Any]) -> str:
     if data["too_small"]:
         lines.append(f"  {len(data['too_small'])} units are too small and have no neighbour")
     lines.append(f"  {data['cpu_s']:.1f} s of CPU, {data['peak_mb']:,.0f} MB at most")
-    return "\n".join([*lines, f"Written to {data['out']} and {data['crosswalk']}"])
+    files = [data[name] for name in ("out", "crosswalk", "report") if data[name]]
+    return "\n".join([*lines, f"Written to {' and '.join(files)}"])

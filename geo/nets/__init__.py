@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geo.nets.differences import differences
 from geo.nets.fitting import fitted
 from geo.nets.merging import COLUMNS, CROSSWALK, Merged, merge_nets
 from geo.nets.overlay import Net, Overlay, overlay
@@ -13,6 +14,7 @@ __all__ = [
     "Merged",
     "Net",
     "Overlay",
+    "differences",
     "fitted",
     "merge_nets",
     "overlay",

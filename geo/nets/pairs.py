@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import fsum
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from geo.nets.overlay import Floats, Ints, Net, Overlay, Shapes
+from geo.nets.overlay import Floats, Ints, Net, Overlay
 
 M_A_KM = 1000.0
+SAME_M = 1e-3
+"""Borders nearer to each other than this are the same line, written by two hands."""
 
 
 def pairs(nets: Sequence[Net], laid: Overlay, *, tolerance_m: float) -> pd.DataFrame:
@@ -32,17 +36,14 @@ def pairs(nets: Sequence[Net], laid: Overlay, *, tolerance_m: float) -> pd.DataF
     -------
     DataFrame
         `first`, `second`; `common_m2` that both cover, `first_alone_m2`, `second_alone_m2` (gaps
-        of the other); `same_border_km` where borders are the same line, `near_border_km` of the
-        first that run within the tolerance of the second and are not the same, `other_border_km`
-        beyond it; `pieces` of their overlay, `slivers` of them thinner than the tolerance,
+        of the other); `same_border_km` of the first's borders that lie within a millimetre of the
+        second's, `near_border_km` within the tolerance and not so near, `other_border_km` beyond
+        it; `pieces` of their overlay, `slivers` of them thinner than the tolerance,
         `sliver_m2`.
     """
-    lines = [_line(shapes) for shapes in laid.shapes]
-    belts = [shapely.buffer(line, tolerance_m, quad_segs=2) for line in lines]
-    for belt in belts:
-        shapely.prepare(belt)
+    borders = borders_of(laid, tolerance_m)
     rows = [
-        _pair(laid, one, two, lines, belts, tolerance_m)
+        _pair(laid, one, two, borders, tolerance_m)
         | {"first": nets[one].name, "second": nets[two].name}
         for one, two in combinations(range(len(nets)), 2)
     ]
@@ -51,44 +52,68 @@ def pairs(nets: Sequence[Net], laid: Overlay, *, tolerance_m: float) -> pd.DataF
     return frame[names + [name for name in frame.columns if name not in names]]
 
 
-def _line(shapes: Shapes) -> Any:
-    return shapely.union_all(shapely.boundary(shapes))
+@dataclass(frozen=True)
+class Borders:
+    """The borders of a net as lines, with what lies on them and what lies near them."""
+
+    line: Any
+    on: Any
+    near: Any
+
+
+def borders_of(laid: Overlay, tolerance_m: float) -> list[Borders]:
+    """Return the borders of each net, each once; metres from the overlay's origin."""
+    found = []
+    for shapes in laid.shapes:
+        line = shapely.union_all(shapely.boundary(shapes))
+        on, near = (shapely.buffer(line, by, quad_segs=2) for by in (SAME_M, tolerance_m))
+        shapely.prepare([on, near])
+        found.append(Borders(line, on, near))
+    return found
 
 
 def _pair(
-    laid: Overlay, one: int, two: int, lines: list[Any], belts: list[Any], tolerance_m: float
+    laid: Overlay, one: int, two: int, borders: Sequence[Borders], tolerance_m: float
 ) -> dict[str, Any]:
     first, second = laid.owner[one], laid.owner[two]
     has, other = first >= 0, second >= 0
-    differs = [owner[laid.left] != owner[laid.right] for owner in (first, second)]
-    rim = laid.perimeter_m - _shared(laid)
-    same = fsum(laid.length_m[differs[0] & differs[1]]) + fsum(rim[has & other])
-    near = float(shapely.length(shapely.intersection(lines[one], belts[two])))
-    sizes, widths = _pieces(laid, first, second)
-    thin = widths < tolerance_m
+    line = borders[one].line
+    same = float(shapely.length(shapely.intersection(line, borders[two].on)))
+    near = float(shapely.length(shapely.intersection(line, borders[two].near)))
+    piece, widths, there = pieces(laid, first, second)
+    sizes = np.bincount(piece, weights=laid.area_m2, minlength=len(widths))
+    thin = there & (widths < tolerance_m)
     return {
         "common_m2": fsum(laid.area_m2[has & other]),
         "first_alone_m2": fsum(laid.area_m2[has & ~other]),
         "second_alone_m2": fsum(laid.area_m2[other & ~has]),
         "same_border_km": same / M_A_KM,
         "near_border_km": max(near - same, 0.0) / M_A_KM,
-        "other_border_km": max(float(shapely.length(lines[one])) - near, 0.0) / M_A_KM,
-        "pieces": len(sizes),
+        "other_border_km": max(float(shapely.length(line)) - near, 0.0) / M_A_KM,
+        "pieces": int(there.sum()),
         "slivers": int(thin.sum()),
         "sliver_m2": fsum(sizes[thin]),
     }
 
 
-def _shared(laid: Overlay) -> Floats:
-    """Return how much of its border each face shares; the rest is the rim of everything."""
-    shared = np.zeros(len(laid.faces))
-    np.add.at(shared, laid.left, laid.length_m)
-    np.add.at(shared, laid.right, laid.length_m)
-    return shared
+def pieces(laid: Overlay, first: Ints, second: Ints) -> tuple[Ints, Floats, NDArray[np.bool_]]:
+    """Return the connected pieces that two nets have alike.
 
+    Parameters
+    ----------
+    laid : Overlay
+    first, second : ndarray of int, shape (f,)
+        The grid of each face in both nets, -1 for none.
 
-def _pieces(laid: Overlay, first: Ints, second: Ints) -> tuple[Any, Any]:
-    """Return size and width of each connected piece that two nets have alike."""
+    Returns
+    -------
+    piece : ndarray of int, shape (f,)
+        Number of the piece that each face belongs to.
+    width_m : ndarray of float, shape (p,)
+        Twice the area by the perimeter of each piece.
+    there : ndarray of bool, shape (p,)
+        Whether either net covers it.
+    """
     joined = (first[laid.left] == first[laid.right]) & (second[laid.left] == second[laid.right])
     left, right = laid.left[joined], laid.right[joined]
     shape = (len(laid.faces),) * 2
@@ -99,4 +124,4 @@ def _pieces(laid: Overlay, first: Ints, second: Ints) -> tuple[Any, Any]:
     rim -= 2 * np.bincount(piece[left], weights=laid.length_m[joined], minlength=count)
     there = np.zeros(count, dtype=bool)
     there[piece[(first >= 0) | (second >= 0)]] = True
-    return size[there], 2 * size[there] / np.maximum(rim[there], np.finfo(float).tiny)
+    return piece.astype(np.int64), 2 * size / np.maximum(rim, np.finfo(float).tiny), there

@@ -76,6 +76,21 @@ def test_units_crosswalk_and_account(nets: Path) -> None:
     assert rows.loc[rows["kind"] == "outside", "unit"].isna().all()
 
 
+@pytest.mark.parametrize("ending", [".gpkg", ".geojson", ".parquet"])
+def test_each_place_where_nets_differ_is_reported(nets: Path, ending: str) -> None:
+    report = nets.parent / f"places{ending}"
+    result = run(nets, "--outline", f"{nets}:city", "--report", str(report), "--json")
+    assert result.exit_code == 0, result.exception
+    data = json.loads(result.stdout)
+    read = gpd.read_parquet if ending == ".parquet" else gpd.read_file
+    places = read(report)
+    assert places["kind"].value_counts()["sliver"] == data["pairs"][0]["slivers"] == 2
+    near = places.loc[places["kind"] == "near_border", "length_m"].sum()
+    assert near == pytest.approx(1000 * data["pairs"][0]["near_border_km"])
+    assert set(places["kind"]) <= {"gap", "near_border", "other_border", "overlap", "sliver"}
+    assert "report" in data
+
+
 def test_a_vote_decides_whose_border_stays(nets: Path) -> None:
     result = run(nets, "--vote", "police=3", "--tolerance-m", "6")
     assert result.exit_code == 0, result.exception

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shapely import LineString, Polygon, box
 
 from geo.errors import TopologyError
-from geo.nets import Merged, Net, fitted, merge_nets, pairs
+from geo.nets import Merged, Net, differences, fitted, merge_nets, pairs
 
 SRID = 26986
 EAST, NORTH = 230_000.0, 900_000.0
@@ -145,6 +145,27 @@ def test_pairs_tell_how_two_nets_differ() -> None:
     assert row["slivers"] == 1
     assert row["sliver_m2"] == pytest.approx(270)
     assert row["near_border_km"] > 0.09
+
+
+def test_differences_tell_each_place_and_whose_it_is() -> None:
+    dirty = series(box(0, 0, 110, 100), box(100, 0, 180, 100))
+    nets = [Net("fire", dirty), Net("police", halves(103))]
+    laid = merge_nets(nets, outline=series(box(0, 0, 200, 100))).laid
+    found = differences(nets, laid, tolerance_m=TOLERANCE_M)
+    assert found.crs == nets[0].areas.crs
+    told = found.set_index("kind")
+    assert told.loc["overlap", ["first_grid", "second_grid", "area_m2"]].tolist() == [
+        "b", "a", 1_000.0,
+    ]  # fmt: skip
+    assert told.loc["gap", ["first", "area_m2"]].tolist() == ["fire", 2_000.0]
+    assert told.loc["sliver", ["first_grid", "second_grid", "area_m2"]].tolist() == [
+        "b", "a", 300.0,
+    ]  # fmt: skip
+    row = pairs(nets, laid, tolerance_m=TOLERANCE_M).iloc[0]
+    for kind in ("near_border", "other_border"):
+        length = found.loc[found["kind"] == kind, "length_m"].sum()
+        assert length == pytest.approx(1000 * row[f"{kind}_km"], abs=1e-6)
+    assert found[found["kind"] == "sliver"].within(box(*found.total_bounds)).all()
 
 
 def test_a_net_beside_itself_has_all_borders_the_same() -> None:
