@@ -50,6 +50,12 @@ OTHERS: Final[dict[bytes, str]] = {
     b"II*\0": phrase("it is a picture"),
 }
 
+PARTS: Final = (".shx", ".dbf", ".prj", ".cpg", ".sbn", ".sbx", ".qix")
+PART: Final = phrase(
+    "it is one part of a Shapefile alone; hand over the .shp with all its parts, or all of them "
+    "zipped"
+)
+
 _DXF = re.compile(rb"\s*(999\r?\n[^\r\n]*\r?\n\s*)*0\s*\r?\n\s*SECTION")
 _XML_ROOT = re.compile(rb"<(?![?!])([A-Za-z_][\w:.-]*)")
 _DELIMITER = re.compile("[,;\t|]")
@@ -91,8 +97,9 @@ def outer_format(path: Path) -> FileFormat:
         raise FileRefusedError(
             "empty", [phrase("%(file)s: the file is empty; save it again", file=path.name)]
         )
+    alone = path.suffix.lower() in PARTS
     for signature, known in SIGNATURES.items():
-        if head.startswith(signature):
+        if head.startswith(signature) and not (alone and known is FileFormat.SHAPEFILE):
             return known
     if head[4:].startswith(b"\x0a\x09OSMHeader"):
         return FileFormat.OSM_PBF
@@ -101,6 +108,8 @@ def outer_format(path: Path) -> FileFormat:
     for signature, advice in OTHERS.items():
         if head.startswith(signature):
             raise _unknown(path, advice)
+    if alone:
+        raise _unknown(path, PART)
     return _format_of_text(path, head)
 
 

@@ -405,6 +405,14 @@ def _told(path: Path) -> Iterator[None]:
         if isinstance(error, FileRefusedError):
             raise
         what = str(error).strip().splitlines()[0][:200] if str(error) else type(error).__name__
+        if "out of order" in what:
+            unsorted = phrase(
+                "%(file)s: its objects do not stand in the order of their numbers (%(what)s); "
+                "sort it first, as osmium sort does",
+                file=path.name,
+                what=what,
+            )
+            raise FileRefusedError("unsorted", [unsorted]) from error
         said = phrase(
             "%(file)s: it is damaged or cut off (%(what)s); hand it over again",
             file=path.name,
