@@ -28,6 +28,7 @@ COMMANDS = {
     "plan": "api.commands.plan:app",
     "issue": "api.commands.issue:app",
     "rules": "api.commands.rules:app",
+    "device": "api.commands.device:app",
     "check": "api.commands.files:check",
     "repair": "api.commands.repairing:repair",
     "compare": "api.commands.comparing:compare",

@@ -127,6 +127,11 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         marked("Too many attempts"),
         marked("Wait a little, then try again."),
     ),
+    errors.AlarmRefusedError: Kind(
+        401,
+        marked("The alarm is not taken"),
+        marked("Check the code, the key and the clock of the device."),
+    ),
     errors.TooManyReportsError: Kind(
         429,
         marked("Too many reports came from this network within an hour"),

@@ -21,6 +21,10 @@ ACTIONS: Final[Mapping[str, str]] = {
     "answer_text.put": marked("Answer text set"),
     "backup.made": marked("Backup made"),
     "backup.restored": marked("Backup restored"),
+    "campaign.changed": marked("Campaign changed"),
+    "campaign.created": marked("Campaign begun"),
+    "campaign.line": marked("Line put on a campaign's list"),
+    "campaign.ticked": marked("Line of a campaign ticked off or opened again"),
     "category.put": marked("Category set"),
     "cells.cut": marked("Cells cut finer"),
     "cells.uncut": marked("Cutting of cells taken back"),
@@ -84,6 +88,11 @@ ACTIONS: Final[Mapping[str, str]] = {
     "net.activate": marked("Net begun"),
     "net.cancel": marked("Net cancelled"),
     "net.erratum": marked("Erratum of a net"),
+    "meeting.changed": marked("Meeting changed"),
+    "meeting.created": marked("Meeting entered"),
+    "meeting.issue": marked("Topic of a meeting made an issue"),
+    "meeting.settled": marked("Topic of a meeting settled"),
+    "meeting.topic": marked("Topic of a meeting written down"),
     "net.publish": marked("Net published"),
     "plan.approve": marked("Plan approved"),
     "plan.delete": marked("Plan deleted"),
@@ -120,6 +129,9 @@ ACTIONS: Final[Mapping[str, str]] = {
     "worker.created": marked("Worker entered"),
     "workers.read": marked("Workers read"),
 }
+    "project.step": marked("Step of a small project"),
+    "rating_rule.ended": marked("Rule for firms ended"),
+    "rating_rule.published": marked("Rule for firms published"),
 """What each action of the log is called."""
 
 OBJECTS: Final[Mapping[str, str]] = {
@@ -144,6 +156,7 @@ OBJECTS: Final[Mapping[str, str]] = {
     "posts": marked("Posts"),
     "routing_rule": marked("Rule of who takes what"),
     "schema": marked("Database"),
+    "campaign": marked("Campaign"),
     "station_kind": marked("Kind of station"),
     "worker": marked("Worker"),
     "workers": marked("Workers"),
@@ -158,10 +171,12 @@ def action_word(action: str, language: str) -> str:
     return action if word is None else str(i18n.translations(language).gettext(word))
 
 
+    "meeting": marked("Meeting"),
 def object_word(path: str, language: str) -> str:
     """Return an object in words, such as "Account 7"; one of a later version stays as it is."""
     kind, _, own = path.partition("/")
     word = OBJECTS.get(kind)
     if word is None:
+    "project": marked("Small project"),
         return path
     return f"{i18n.translations(language).gettext(word)} {own}".strip()

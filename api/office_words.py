@@ -46,6 +46,17 @@ REASONS: Mapping[str, str] = {
     "no_organisation": marked("The city has no organisation %(value)s. Choose one from the list."),
     "lead": marked("Choose who leads before who assists."),
     "times": marked("A stretch of the day has both ends, as 22:00 and 06:00."),
+    "personal": marked(
+        "Telephone numbers, mail addresses and numbers of identity papers are not kept here."
+        " Take them out."
+    ),
+    "closed": marked("The campaign is closed. Open it again first."),
+    "no_problem": marked("A measure is against a problem of the same campaign."),
+    "issue_already": marked("The topic is an issue already."),
+    "state": marked("It has another state by now. Load the page again."),
+    "elsewhere": marked("This place lies outside your area."),
+    "full": marked("The list is full."),
+    "no_category": marked("There is no such kind. Choose one from the list."),
     "no_step": marked("There is no such step. Choose one from the list."),
     "no_unit": marked("Choose a unit from the list."),
     "range": marked("This number is too small or too large."),

@@ -18,6 +18,8 @@ from geo.errors import TooManyReportsError
 IPV6_NETWORK_BITS: Final = 64
 """What one household or phone has of the newer addresses."""
 PHOTOS_A_REPORT: Final = 4
+REFUSED_ALARMS_A_REPORT: Final = 5
+"""Alarms with a wrong signature; those of devices are counted by device in the database."""
 
 
 class Strangers:
@@ -26,7 +28,8 @@ class Strangers:
     Parameters
     ----------
     reports_per_hour : int
-        From one network; photos four times as many. 0 lets everybody pass.
+        From one network; photos four times, refused alarms five times as many. 0 lets everybody
+        pass.
     """
 
     def __init__(self, reports_per_hour: int) -> None:
@@ -34,6 +37,7 @@ class Strangers:
         self._most = {
             "reports": reports_per_hour,
             "photos": reports_per_hour * PHOTOS_A_REPORT,
+            "refused alarms": reports_per_hour * REFUSED_ALARMS_A_REPORT,
         }
 
     def admit(self, kind: str, address: str) -> None:

@@ -91,6 +91,12 @@ class TooManyReportsError(WanggeError):
     code = "too_many_reports"
 
 
+class AlarmRefusedError(WanggeError):
+    """An alarm that no device of the list has signed, or too long ago."""
+
+    code = "alarm_refused"
+
+
 class ConflictError(WanggeError):
     """What is asked for contradicts what is stored."""
 

@@ -100,6 +100,7 @@ from geo.store.signing import (
     refuse_sign_in,
     set_password,
 )
+from geo.store.together import bulletins, campaigns, devices, links, meetings, projects
 from geo.tables import Audit, City, Issue, IssueSquare, Net, NetGrid, Plan, UserAccount, Worker
 from geo.terms import Role
 
@@ -120,6 +121,8 @@ __all__ = [
     "account_of_session",
     "addresses",
     "admit_sign_in",
+    "bulletins",
+    "campaigns",
     "cases",
     "close_session",
     "comparing",
@@ -129,6 +132,7 @@ __all__ = [
     "create_demo_accounts",
     "cutting",
     "desk",
+    "devices",
     "disable_account",
     "doors",
     "drafts",
@@ -140,6 +144,7 @@ __all__ = [
     "grids_named",
     "importing",
     "kinds",
+    "links",
     "list_accounts",
     "list_cities",
     "list_compounds",
@@ -149,6 +154,7 @@ __all__ = [
     "list_stations",
     "list_streets",
     "locating",
+    "meetings",
     "net_topology",
     "net_values",
     "notices",
@@ -157,6 +163,7 @@ __all__ = [
     "patrol_areas",
     "photos",
     "prepared",
+    "projects",
     "publishing",
     "refuse_sign_in",
     "roster",

@@ -76,6 +76,10 @@ ISSUES: Final = by_scope(
 OF_ONE_ISSUE: Final = by_scope(
     "200 200 200 403", "200 404 404 403", "200 404 404 403", "401 401 401 401"
 )
+NOT_THERE: Final = by_scope(
+    "404 404 404 403", "404 404 404 403", "404 404 404 403", "401 401 401 401"
+)
+"""Staff of the city are told that there is nothing of this number."""
 NAMES: Final = by_scope(
     "every every every consent",
     "area area area consent",
@@ -169,12 +173,36 @@ TABLE: Final[Mapping[str, Expected]] = {
     "DELETE /api/v1/cities/{city}/rules/routing/{n}": NO_TOKEN,
     "PUT /api/v1/cities/{city}/rules/categories/{category}": NO_TOKEN,
     "GET /api/v1/cities/{city}/devices": STAFF,  # whose rows: test_devices
-    "GET /api/v1/cities/{city}/devices/{device}/alarms": by_scope(
-        "404 404 404 403", "404 404 404 403", "404 404 404 403", "401 401 401 401"
-    ),
+    "GET /api/v1/cities/{city}/devices/{device}/alarms": NOT_THERE,
     "POST /api/v1/cities/{city}/devices": NO_TOKEN,
     "PATCH /api/v1/cities/{city}/devices/{device}": NO_TOKEN,
     "POST /api/v1/cities/{city}/alarms/{code}": NO_SECRET,
+    "GET /api/v1/cities/{city}/issues/{issue}/links": OF_ONE_ISSUE,
+    "GET /api/v1/cities/{city}/meetings": STAFF,  # whose rows: test_meetings
+    "POST /api/v1/cities/{city}/meetings": NO_TOKEN,
+    "GET /api/v1/cities/{city}/meetings/{meeting}": NOT_THERE,
+    "PATCH /api/v1/cities/{city}/meetings/{meeting}": NO_TOKEN,
+    "POST /api/v1/cities/{city}/meetings/{meeting}/topics": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/meetings/{meeting}/topics/{n}": NO_TOKEN,
+    "POST /api/v1/cities/{city}/meetings/{meeting}/topics/{n}/issue": NO_TOKEN,
+    "GET /api/v1/cities/{city}/campaigns": STAFF,  # whose lines: test_campaigns
+    "POST /api/v1/cities/{city}/campaigns": NO_TOKEN,
+    "GET /api/v1/cities/{city}/campaigns/{campaign}": NOT_THERE,
+    "PATCH /api/v1/cities/{city}/campaigns/{campaign}": NO_TOKEN,
+    "POST /api/v1/cities/{city}/campaigns/{campaign}/lines": NO_TOKEN,
+    "PATCH /api/v1/cities/{city}/campaigns/{campaign}/lines/{n}": NO_TOKEN,
+    "GET /api/v1/cities/{city}/campaigns/{campaign}/bulletin": NOT_THERE,
+    "GET /api/v1/cities/{city}/projects": STAFF,
+    "POST /api/v1/cities/{city}/projects": NO_TOKEN,
+    "GET /api/v1/cities/{city}/projects/{project}": NOT_THERE,
+    "POST /api/v1/cities/{city}/projects/{project}/acts": NO_TOKEN,
+    "GET /meetings": STAFF,
+    "POST /meetings": NO_TOKEN,
+    "GET /campaigns": STAFF,
+    "POST /campaigns": NO_TOKEN,
+    "GET /campaigns/{campaign}/bulletin": NOT_THERE,
+    "GET /projects": STAFF,
+    "POST /projects": NO_TOKEN,
     "GET /issues/devices": STAFF,
     "POST /issues/devices": NO_TOKEN,
     "GET /issues/rules": STAFF,
@@ -405,6 +433,17 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/import": {"city": "{city}"},
     "/issues": {"city": "{city}"},
     "/rates": {"city": "{city}"},
+    "/meetings": {"city": "{city}"},
+    "/campaigns": {"city": "{city}"},
+    "/campaigns/{campaign}/bulletin": {"city": "{city}"},
+    "/projects": {"city": "{city}"},
+    "/api/v1/cities/{city}/meetings": {"as_of": DAY},
+    "/api/v1/cities/{city}/meetings/{meeting}": {"as_of": DAY},
+    "/api/v1/cities/{city}/campaigns": {"as_of": DAY},
+    "/api/v1/cities/{city}/campaigns/{campaign}": {"as_of": DAY},
+    "/api/v1/cities/{city}/campaigns/{campaign}/bulletin": {"as_of": DAY},
+    "/api/v1/cities/{city}/projects": {"as_of": DAY},
+    "/api/v1/cities/{city}/projects/{project}": {"as_of": DAY},
     "/report": {"city": "{city}"},
     "/report/{code}": {"city": "{city}"},
     "/api/v1/cities/{city}/nearby": {"lon": "{lon}", "lat": "{lat}"},
@@ -536,7 +575,8 @@ class Case:
             "name": "city_management",
             "comment": 1,
         }
-        gaps |= {"step": "handle", "day": DAY, "n": 7, "device": 999}
+        gaps |= {"step": "handle", "day": DAY, "n": 7, "device": 999, "meeting": 999}
+        gaps |= {"campaign": 999, "project": 999}
         gaps |= {"address": 1, "compound": 1, "category": "A0101", "code": CODE, "token": "x" * 43}
         gaps |= {"level": "leaf", "z": 14, "x": 13660, "y": 6340, "lon": lon, "lat": lat} | changed
         asked = QUERIES.get(self.path, {}) if self.route.startswith("GET ") else {}

@@ -34,6 +34,19 @@ OFFICE: Final = ADMINISTRATORS | {Role.PLANNER}
 TELLING: Final = ADMINISTRATORS | {Role.COMMUNITY}
 POSTING: Final = OFFICE | {Role.COMMUNITY}
 NOTICE: Final = {"kind": "water", "title": "停水", "begins_at": "2026-06-15T08:00:00+08:00"}
+MEETING: Final = {
+    "kind": "talk", "title": "路灯", "place": "会议室", "held_at": "2026-06-15T08:00:00+08:00",
+}  # fmt: skip
+CAMPAIGN: Final = {"name": "飞线整治", "goal": "安全", "starts_on": "2026-06-15"}
+
+
+RULE: Final = {
+    "criteria": [{"code": "late", "title": "超期", "source": "issue", "points": 2, "most": 9}],
+    "grades": [["绿", 80], ["红", 0]], "answer_days": 7, "appeal_days": 15, "valid_days": 90,
+}  # fmt: skip
+PERIOD: Final = {"rule": 9, "compound": 1, "since": "2026-01-01", "until": "2026-03-31"}
+SHOP: Final = {"name": "小店", "kind": "food", "lon": 0, "lat": 0}
+POINT: Final = {"name": "便民点", "offers": ["water"], "lon": 0, "lat": 0}
 
 
 @dataclass(frozen=True)
@@ -133,6 +146,32 @@ class Room:
     def ask(self, entry: str, role: Role, city: str = HOME) -> httpx.Response:
         """Ask a route of the home city as an account of a role of a city."""
         stranger = role is Role.PUBLIC
+    f"POST {API}/meetings": Right(TELLING, _json(grid=STRANGE, **MEETING), "body"),
+    f"PATCH {API}/meetings/{{meeting}}": Right(TELLING, _json(version=0), "path"),
+    f"POST {API}/meetings/{{meeting}}/topics": Right(TELLING, _json(words="井盖"), "path"),
+    f"PATCH {API}/meetings/{{meeting}}/topics/{{n}}": Right(
+        TELLING, _json(outcome="已答复"), "path"
+    ),
+    f"POST {API}/meetings/{{meeting}}/topics/{{n}}/issue": Right(
+        TELLING, _json(category="C0102"), "path"
+    ),
+    f"POST {API}/campaigns": Right(TELLING, _json(grid=STRANGE, **CAMPAIGN), "body"),
+    f"PATCH {API}/campaigns/{{campaign}}": Right(TELLING, _json(version=0, state="open"), "path"),
+    f"POST {API}/campaigns/{{campaign}}/lines": Right(
+        TELLING, _json(list="problem", words="飞线", grid=STRANGE), "body"
+    ),
+    f"PATCH {API}/campaigns/{{campaign}}/lines/{{n}}": Right(
+        TELLING | {Role.DEPARTMENT}, _json(version=0, state="done")
+    ),
+    f"POST {API}/projects": Right(
+        TELLING, _json(name="充电棚", words="东侧", lon=0, lat=0, budget="100")
+    ),
+    f"POST {API}/projects/{{project}}/acts": Right(STAFF, _json(version=0, act="agree"), "path"),
+    "POST /meetings": Right(TELLING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
+    "POST /campaigns": Right(
+        TELLING | {Role.DEPARTMENT}, {"params": {"city": HOME}, "data": {"do": "nothing"}}
+    ),
+    "POST /projects": Right(STAFF, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
         reader = self.world.client() if stranger else self.world.signed(login_of(role, city))
         method, _, path = entry.partition(" ")
         more = dict(RIGHTS[entry].sent)
@@ -176,7 +215,9 @@ def _strange(world: World) -> dict[str, Any]:
         "number": sessions[0]["session"], "notice": notice,
         "post": post, "worker": 1, "level": 1, "kind": "kx", "category": "A0101",
         "delivery": 999, "address": 999_999, "seq": 1, "step": "handle", "day": "2026-03-01",
-        "n": 7, "text": 1, "name": "platform",
+        "n": 7, "text": 1, "name": "platform", "rule": 999, "rating": 999, "shop": 999,
+        "inspection": 999, "point": 999, "month": "2026-05", "device": 999, "meeting": 999,
+        "campaign": campaign, "project": 999,
     }  # fmt: skip
 
 
@@ -190,6 +231,7 @@ def test_who_has_no_right_changes_nothing(room: Room, entry: str) -> None:
     before = room.rows()
     answers = {role: room.ask(entry, role) for role in frozenset(Role) - RIGHTS[entry].roles}
     told = {role: answer.status_code for role, answer in answers.items()}
+    campaign = keeper.post(f"{base}/campaigns", json=CAMPAIGN).json()["campaign"]
     assert told == {role: 401 if role is Role.PUBLIC else 403 for role in told}
     codes = {answer.json()["code"] for answer in answers.values()}
     assert codes <= {"forbidden", "not_signed_in"}

@@ -18,6 +18,7 @@ from geo.store.cases.handing import follow_closed, hand_over
 from geo.store.cases.lapsing import warn_and_escalate
 from geo.store.cases.retaining import Keep, retain
 from geo.store.cases.sending import Sender, Way, send
+from geo.store.together.following import follow
 from geo.tables import City
 from geo.terms import MessageKind
 
@@ -55,6 +56,7 @@ def _of_city(session: Session, city_id: int, keep: Keep | None, *, demo: bool) -
     except NetNotFoundError:
         return {}
     done = hand_over(session, city_id, at.seq)
+    done["followed_beside"] = follow(session, city_id, at.seq)
     began = datetime.combine(at.effective_from, datetime.min.time(), ZoneInfo(at.timezone))
     if now - began < FOLLOWING:
         done["followed"] = follow_closed(session, city_id, at.seq)

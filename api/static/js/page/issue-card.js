@@ -55,13 +55,24 @@ function historyList(items, page) {
     one.reason ? h("p", {}, one.reason) : null))));
 }
 
+// What it came of and on whose lists it stands, each with its page.
+function linkList({ devices, meetings, campaigns }, page) {
+  const to = (path, more, text) => h("li", {}, h("a", { href: `${path}?${new URLSearchParams({ city: page.city, ...more })}` }, text));
+  const all = [
+    ...devices.map((one) => to("/issues/devices", { device: one.device }, t("%(n)s alarms of %(name)s", { n: one.alarms, name: one.name }))),
+    ...meetings.map((one) => to("/meetings", { meeting: one.meeting }, t("topic %(n)s of %(name)s", { n: one.n, name: one.title }))),
+    ...campaigns.map((one) => to("/campaigns", { campaign: one.campaign }, t("line %(n)s of %(name)s", { n: one.n, name: one.name }))),
+  ];
+  return all.length ? h("section", {}, h("h3", {}, t("Belongs to")), h("ul", {}, all)) : null;
+}
+
 // What stands already is not offered again.
 function offered(one) {
   const idle = new Set([one.set_aside ? "set_aside" : "put_back", one.supervised_until ? "supervise" : "end_supervision"]);
   return one.acts.filter((act) => !idle.has(act));
 }
 
-export function issueCard(one, { history, photos, seconds }, page, actions) {
+export function issueCard(one, { history, photos, seconds, links }, page, actions) {
   const state = due(one);
   const kind = page.kinds.find((other) => other.category === one.category)?.name ?? one.category;
   const contact = h("p", { class: "quiet", role: "status" });
@@ -77,6 +88,7 @@ export function issueCard(one, { history, photos, seconds }, page, actions) {
     h("p", { class: "notice is-bad", id: "act-said", role: "alert", hidden: true }),
     one.acts.length ? h("section", {}, h("h3", {}, t("What can be done")), actButtons(offered(one), page, actions.run, { issue: one.issue, near: () => actions.near(one) })) : h("p", { class: "quiet" }, t("Nobody has anything to do here.")),
     facts(one, page),
+    linkList(links, page),
     photoStrip(page, one.issue, photos, actions.changePhoto),
     page.mayContact ? h("section", {}, h("h3", {}, t("Contact of the reporter")),
       h("button", { class: "button", type: "button", onclick: async () => {

@@ -175,9 +175,9 @@ async function show(issue, { focus = true, said = null } = {}) {
   write({ issue: String(issue) });
   const path = `/issues/${issue}`;
   try {
-    const [one, history, photos] = await Promise.all([ask(page, `${path}/case`), ask(page, `${path}/history`), ask(page, `${path}/photos`)]);
+    const [one, history, photos, links] = await Promise.all(["case", "history", "photos", "links"].map((part) => ask(page, `${path}/${part}`)));
     if (open !== issue) return;
-    byId("panel-body").replaceChildren(...issueCard(one, { history: history.items, photos: photos.items, seconds: photos.seconds }, page, {
+    byId("panel-body").replaceChildren(...issueCard(one, { history: history.items, photos: photos.items, seconds: photos.seconds, links }, page, {
       close, run: (wish) => run(one, wish), near: nearOf, only, again: () => show(issue, { focus: false }), contact: () => contact(issue), changePhoto: (photo, change) => changePhoto(issue, photo, change),
     }).filter(Boolean));
     document.body.classList.add("has-issue");
