@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,12 +25,14 @@ from geo.crs import WGS84_SRID
 from geo.dossier.content import Content, Lang, Side
 from geo.dossier.page import page
 from geo.dossier.sheets import paper
+from geo.sheets import FORMULA_STARTS
 
 FORMAT: Final = "wangge-dossier-1"
 MANIFEST: Final = "manifest.json"
 LONG_AGO: Final = "2000-01-01T00:00:00.000Z"
 """Stands where a GeoPackage would note the hour at which it was written."""
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_ONE_HOUR: Final = threading.Lock()
+"""What GDAL notes is said to the whole process: one package at a time."""
 
 
 def parts(content: Content, lang: Lang) -> dict[str, bytes]:
@@ -192,9 +195,10 @@ def _crosswalk(content: Content) -> pd.DataFrame:
 @contextmanager
 def _without_the_hour() -> Iterator[None]:
     """Have GDAL note a fixed hour for as long as the block lasts."""
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": LONG_AGO})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+    with _ONE_HOUR:
+        before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": LONG_AGO})
+        try:
+            yield
+        finally:
+            pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})

@@ -78,6 +78,10 @@ def test_a_broken_rule_is_told_with_its_place(own_world: World) -> None:
     assert (told.status_code, told.json()["code"]) == (422, "plan_rule")
     fault = told.json()["faults"][0]
     assert (fault["rule"], fault["grid"]) == ("torn", 121)
+    for language, words in (("zh", "121 号网格将分成 2 片"), ("en", "The grid 121 would lie in 2")):
+        in_words = planner.post(f"{at}/edits", json=edit, headers={"Accept-Language": language})
+        assert words in in_words.json()["detail"]
+        assert words in in_words.json()["faults"][0]["message"]
     lon, lat = fault["place"]["coordinates"][0][0][:2]
     assert 100 < lon < 140
     assert 20 < lat < 50
@@ -94,6 +98,40 @@ def test_a_broken_rule_is_told_with_its_place(own_world: World) -> None:
         assert stranger.post(f"{at}/undo").status_code == 404
     assert planner.delete(at).status_code == 204
     assert planner.get(at).status_code == 404
+
+
+WRONG: list[tuple[str, dict[str, Any], int, str, str]] = [
+    ("edits", {"op": "rename", "args": {"grid": 9, "name": "x"}}, 422, "没有 9 号网格", "grid 9"),
+    ("edits", {"op": "move", "args": {"cells": [1], "into": 212, "z": 1}}, 422, "“z”", "no 'z'"),
+    ("edits", {"op": "move", "args": {"cells": [10**9], "into": 212}}, 422, "地块", "1000000000"),
+    ("edits", {"op": "move", "args": {"cells": [1], "into": 21}}, 422, "下级网格", "further"),
+    ("edits", {"op": "rename", "args": {"grid": 211, "name": "x"}}, 428, "版本号", "versions"),
+    ("edits", {"op": "split_by_line", "args": {"grid": 211, "line": {"type": "Blob"}}}, 422,
+     "LineString", "LineString"),
+    ("edits", {"op": "move", "args": {"within": {"type": "Blob"}, "into": 212}}, 422,
+     "Polygon", "Polygon"),
+    ("undo", {}, 409, "没有可撤销", "no edit of yours"),
+    ("return", {"to": 0, "last": 7}, 412, "不是第 7 次", "not 7"),
+    ("publish", {"effective_from": "2027-01-01", "content": "0" * 64}, 403, "发布的权限",
+     "without the right to publish"),
+    ("rebase", {}, 409, "为底", "already"),
+    ("comments", {"text": "x", "answers": 9}, 404, "第 9 条意见", "no comment 9"),
+    ("locks", {"grids": [9]}, 404, "没有 9 号网格", "no grid 9"),
+]  # fmt: skip
+
+
+def test_what_is_wrong_is_said_in_both_languages(own_world: World) -> None:
+    planner = own_world.sign_in(login_of(Role.PLANNER, HOME))
+    at = f"{BASE}/{planner.post(BASE, json={'name': '方案甲'}).json()['plan']}"
+    for way, body, status, *words in WRONG:
+        for language, word in zip(("zh", "en"), words, strict=True):
+            sent = {"Accept-Language": language}
+            told = planner.post(f"{at}/{way}", json=body, headers=sent)
+            assert told.headers["content-type"] == "application/problem+json"
+            assert told.status_code == status, told.text
+            assert word in told.json()["detail"], told.text
+            chinese = any("\u4e00" <= letter <= "\u9fff" for letter in told.json()["detail"])
+            assert chinese == (language == "zh")
 
 
 def test_the_command_line_redraws_in_the_name_of_an_account(

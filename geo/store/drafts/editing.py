@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, Final
 
 from sqlalchemy import func, select, text
@@ -30,7 +31,7 @@ from geo.redraw.scene import (
     to_lock,
     touched,
 )
-from geo.saying import phrase
+from geo.saying import both, phrase
 from geo.store import audit
 from geo.store.cutting import hold_cells
 from geo.store.drafts import checks, lining, locks, rows
@@ -488,7 +489,7 @@ def _demand_rules(
     ]  # fmt: skip
     broken = [one for one in told if one["rule"] in refuse]
     if broken:
-        message = " ".join(str(one["message"]) for one in broken[:3])
+        message = reduce(both, [one["message"] for one in broken[:3]])
         raise PlanRuleError(message, faults=broken, plan=draft.plan_id)
     return told
 
