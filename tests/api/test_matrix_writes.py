@@ -95,6 +95,25 @@ RIGHTS: Final[Mapping[str, Right]] = {
         ADMINISTRATORS, _json(title="平台", columns=[{"title": "编号", "field": "external"}])
     ),
     f"DELETE {API}/exports/{{name}}": Right(ADMINISTRATORS, {}),
+    f"POST {API}/rating-rules": Right(
+        ADMINISTRATORS, _json(title="规则", begins_on="2998-01-01", content=RULE)
+    ),
+    f"PATCH {API}/rating-rules/{{rule}}": Right(ADMINISTRATORS, _json(ends_on="2998-01-01")),
+    f"POST {API}/firm-ratings": Right(TELLING, _json(**PERIOD)),
+    f"POST {API}/firm-ratings/reckoned": Right(TELLING, _json(**PERIOD)),
+    f"POST {API}/firm-ratings/{{rating}}/acts": Right(STAFF, _json(act="answer", words="答")),
+    f"POST {API}/shops": Right(TELLING, _json(**SHOP)),
+    f"DELETE {API}/shops/{{shop}}": Right(TELLING, {}, "path"),
+    f"POST {API}/inspections": Right(
+        TELLING, _json(kind="fire", held_on="2026-05-01", result="passed", shop=999)
+    ),
+    f"POST {API}/inspections/{{inspection}}/acts": Right(STAFF, _json(act="answer", words="答")),
+    f"POST {API}/service-points": Right(TELLING, _json(**POINT)),
+    f"PUT {API}/service-points/{{point}}": Right(TELLING, _json(**POINT), "path"),
+    f"DELETE {API}/service-points/{{point}}": Right(TELLING, {}, "path"),
+    f"PUT {API}/service-points/{{point}}/months/{{month}}": Right(
+        TELLING, _json(helped=1, helpers=1, hours=1), "path"
+    ),
     f"POST {API}/notices": Right(TELLING, _json(grid=STRANGE, **NOTICE), "body"),
     f"PATCH {API}/notices/{{notice}}": Right(TELLING, _json(**NOTICE), "path"),
     f"DELETE {API}/notices/{{notice}}": Right(TELLING, {}, "path"),
@@ -127,25 +146,6 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /issues/devices": Right(
         ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}
     ),
-    "POST /issues/rules": Right(
-        ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}
-    ),
-    "POST /staff": Right(POSTING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
-    "POST /admin": Right(ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
-}
-"""Each writing route of a city; what is sent changes as little as can be."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """The two cities with objects outside the community's area."""
-
-    world: World
-    gaps: Mapping[str, Any]
-
-    def ask(self, entry: str, role: Role, city: str = HOME) -> httpx.Response:
-        """Ask a route of the home city as an account of a role of a city."""
-        stranger = role is Role.PUBLIC
     f"POST {API}/meetings": Right(TELLING, _json(grid=STRANGE, **MEETING), "body"),
     f"PATCH {API}/meetings/{{meeting}}": Right(TELLING, _json(version=0), "path"),
     f"POST {API}/meetings/{{meeting}}/topics": Right(TELLING, _json(words="井盖"), "path"),
@@ -172,6 +172,25 @@ class Room:
         TELLING | {Role.DEPARTMENT}, {"params": {"city": HOME}, "data": {"do": "nothing"}}
     ),
     "POST /projects": Right(STAFF, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
+    "POST /issues/rules": Right(
+        ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}
+    ),
+    "POST /staff": Right(POSTING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
+    "POST /admin": Right(ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
+}
+"""Each writing route of a city; what is sent changes as little as can be."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """The two cities with objects outside the community's area."""
+
+    world: World
+    gaps: Mapping[str, Any]
+
+    def ask(self, entry: str, role: Role, city: str = HOME) -> httpx.Response:
+        """Ask a route of the home city as an account of a role of a city."""
+        stranger = role is Role.PUBLIC
         reader = self.world.client() if stranger else self.world.signed(login_of(role, city))
         method, _, path = entry.partition(" ")
         more = dict(RIGHTS[entry].sent)
@@ -210,6 +229,7 @@ def _strange(world: World) -> dict[str, Any]:
     notice = keeper.post(f"{base}/notices", json={"grid": STRANGE, **NOTICE}).json()["notice"]
     post = keeper.post(f"{base}/posts", json={"grid": STRANGE, "role": "assistant"}).json()["post"]
     seen = keeper.get(f"{base}/issues", params={"grid": STRANGE, "limit": 1}).json()["items"]
+    campaign = keeper.post(f"{base}/campaigns", json=CAMPAIGN).json()["campaign"]
     return {
         "issue": seen[0]["issue"], "photo": 999, "city": HOME, "user": user,
         "number": sessions[0]["session"], "notice": notice,
@@ -231,7 +251,6 @@ def test_who_has_no_right_changes_nothing(room: Room, entry: str) -> None:
     before = room.rows()
     answers = {role: room.ask(entry, role) for role in frozenset(Role) - RIGHTS[entry].roles}
     told = {role: answer.status_code for role, answer in answers.items()}
-    campaign = keeper.post(f"{base}/campaigns", json=CAMPAIGN).json()["campaign"]
     assert told == {role: 401 if role is Role.PUBLIC else 403 for role in told}
     codes = {answer.json()["code"] for answer in answers.values()}
     assert codes <= {"forbidden", "not_signed_in"}

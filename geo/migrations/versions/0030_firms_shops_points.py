@@ -324,6 +324,10 @@ POLICIES = (
       for table in ("rating_evidence", "rating_step")),
     *((table, "whole_city", "SELECT", "wangge_city", f"USING ({_of_rating(table, WHOLE_CITY)})")
       for table in ("rating_evidence", "rating_step")),
+    ("rating_step", "shown", "SELECT", BOTH,
+     ("USING (act IN ('answer', 'decide') AND EXISTS (SELECT FROM firm_rating AS a"
+      " WHERE a.city_id = rating_step.city_id AND a.rating_id = rating_step.rating_id"
+      f" AND {SHOWN_RATING}))")),
     ("rating_evidence", "desk_adds", "INSERT", "wangge_area",
      f"WITH CHECK ({_of_rating('rating_evidence', AREA_CITY, AREA)} AND {ROLE} = 'community')"),
     ("rating_evidence", "keeper_adds", "INSERT", "wangge_city", f"WITH CHECK ({KEEPER})"),

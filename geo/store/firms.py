@@ -1,0 +1,533 @@
+"""Property firms: rated by rules that stand first, from facts, with answer, appeal and expiry.
+
+A rating is of a firm and a compound in a period. The firm is told first; its figures are public
+after the answer period, not while an appeal is open, and not for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, text, true, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from geo.db import Viewer
+from geo.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from geo.ratings import (
+    FULL,
+    Rule,
+    dates_of,
+    demand_order,
+    demand_time,
+    grade_of,
+    points_of,
+    rule_of,
+)
+from geo.store import audit, rights
+from geo.store.grids import of_net
+from geo.store.nets import Moment
+from geo.store.together import places, words
+from geo.tables import (
+    Compound,
+    CompoundBody,
+    FirmRating,
+    NetCompound,
+    NetGrid,
+    Organisation,
+    RatingEvidence,
+    RatingRule,
+    RatingStep,
+)
+from geo.terms import CompoundRole, RatingAct, RatingState, Role
+
+LATEST: Final = 500
+OPEN_ACTS: Final = (RatingAct.ANSWER.value, RatingAct.DECIDE.value)
+"""What was said that everybody reads beside public figures: the firm's answer, the decision."""
+JUDGES: Final = frozenset({Role.ADMINISTRATOR, Role.LEADER})
+"""They decide on appeals, never on a rating that they made."""
+_ISSUES: Final = text("""
+    SELECT i.issue_id, (i.reported_at AT TIME ZONE :zone)::date AS day, i.category,
+           coalesce(i.organisation_id = :firm OR :firm = ANY (i.assisting), false) AS own,
+           i.deadline_at IS NOT NULL
+               AND coalesce(i.handled_at, i.closed_at, clock_timestamp()) > i.deadline_at
+               AS overdue,
+           i.reworks > 0 AS reworked, i.reopens > 0 AS reopened
+    FROM issue AS i JOIN compound AS k ON k.city_id = i.city_id AND k.compound_id = :compound
+    WHERE i.city_id = :city AND i.set_aside IS NULL AND i.state NOT IN ('reported', 'void')
+      AND (i.reported_at AT TIME ZONE :zone)::date BETWEEN :since AND :until
+      AND i.geom && k.geom AND ST_Covers(k.geom, i.geom)
+    ORDER BY i.reported_at, i.issue_id
+""")
+_INSPECTIONS: Final = text("""
+    SELECT p.inspection_id, p.held_on AS day, p.kind, p.result FROM inspection AS p
+    WHERE p.city_id = :city AND p.compound_id = :compound AND p.withdrawn_at IS NULL
+      AND (p.appealed_on IS NULL OR p.decided_on IS NOT NULL)
+      AND p.held_on BETWEEN :since AND :until
+    ORDER BY p.held_on, p.inspection_id
+""")
+
+
+@dataclass(frozen=True)
+class Period:
+    """What is rated: a compound, by a rule, from the first to the last day."""
+
+    rule: int
+    compound: int
+    since: date
+    until: date
+
+
+@dataclass(frozen=True)
+class Reckoned:
+    """What a rule says of a firm and a compound, and the facts it rests on."""
+
+    firm: int
+    firm_name: str
+    points: int
+    grade: str
+    cost: dict[str, dict[str, int]]
+    facts: list[dict[str, Any]]
+
+
+def today(session: Session, at: Moment) -> date:
+    """Return the present day in the city's zone, whatever day is asked about."""
+    now: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
+    return now.astimezone(ZoneInfo(at.timezone)).date()
+
+
+# ---- rules ---------------------------------------------------------------------------------------
+
+
+def publish_rule(
+    session: Session,
+    viewer: Viewer,
+    at: Moment,
+    title: str,
+    begins_on: date,
+    content: dict[str, Any],
+) -> int:
+    """Publish a rule today that begins on a later day; it can be ended, never changed.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer is no administrator.
+    InvalidInputError
+        If it cannot be used, or would begin today or earlier.
+    """
+    city_id = rights.demand(viewer, rights.ADMINISTRATORS)
+    rule_of(content)
+    day = today(session, at)
+    if not day < begins_on < date(2999, 1, 1):
+        raise InvalidInputError(
+            "A rule begins after the day on which it is published.", field="begins_on",
+            reason="published_first",
+        )  # fmt: skip
+    values = {"title": words.title(title, "title"), "published_on": day, "begins_on": begins_on}
+    made = insert(RatingRule).values(city_id=city_id, content=content, **values)
+    rule = int(session.scalar(made.returning(RatingRule.rule_id)) or 0)
+    told = {"title": values["title"], "begins_on": begins_on.isoformat(), "content": content}
+    audit.append(session, city_id, "rating_rule.published", f"rating_rule/{rule}", told)
+    return rule
+
+
+def end_rule(session: Session, viewer: Viewer, at: Moment, rule: int, ends_on: date) -> None:
+    """End a rule on a day to come; what was rated by it stays.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer is no administrator.
+    NotFoundError
+        If there is none.
+    InvalidInputError
+        If the day has passed.
+    """
+    city_id = rights.demand(viewer, rights.ADMINISTRATORS)
+    if not today(session, at) < ends_on < date(2999, 1, 1):
+        raise InvalidInputError("Say a day to come.", field="ends_on", reason="no_date")
+    ended = session.execute(
+        update(RatingRule)
+        .where(RatingRule.city_id == city_id, RatingRule.rule_id == rule)
+        .values(ends_on=ends_on)
+        .returning(RatingRule.rule_id)
+    )
+    if ended.first() is None:
+        raise NotFoundError(f"There is no rule {rule}.", rule=rule)
+    audit.append(session, city_id, "rating_rule.ended", f"rating_rule/{rule}",
+                 {"ends_on": ends_on.isoformat()})  # fmt: skip
+
+
+def rules(session: Session, at: Moment) -> list[dict[str, Any]]:
+    """Return the rules of a city, the latest first; open to everybody."""
+    rows = session.execute(
+        select(
+            RatingRule.rule_id.label("rule"), RatingRule.title, RatingRule.published_on,
+            RatingRule.begins_on, RatingRule.ends_on, RatingRule.content,
+        )
+        .where(RatingRule.city_id == at.city_id)
+        .order_by(RatingRule.begins_on.desc(), RatingRule.rule_id.desc())
+    )  # fmt: skip
+    return [dict(row._mapping) for row in rows]
+
+
+def _rule(session: Session, at: Moment, rule: int) -> tuple[Any, Rule]:
+    row = session.scalars(
+        select(RatingRule).where(RatingRule.city_id == at.city_id, RatingRule.rule_id == rule)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no rule {rule}.", rule=rule)
+    return row, rule_of(row.content)
+
+
+# ---- ratings -------------------------------------------------------------------------------------
+
+
+def reckon(session: Session, viewer: Viewer, at: Moment, period: Period) -> Reckoned:
+    """Return what a rule says of the firm of a compound, without keeping it.
+
+    An issue counts as overdue or sent back only where the firm itself was to solve it. Facts of
+    days on which another firm managed the compound do not count.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer is neither an administrator nor a community.
+    NotFoundError
+        If there is no such rule, or no firm managed the compound on the last day.
+    InvalidInputError
+        If part of the compound lies outside the viewer's areas.
+    ConflictError
+        If the rule did not stand before the period, or the period is not over.
+    """
+    rights.demand(viewer, rights.TELLING)
+    row, rule = _rule(session, at, period.rule)
+    demand_order(row.published_on, row.begins_on, row.ends_on, period.since, period.until,
+                 today(session, at))  # fmt: skip
+    main_grid(session, viewer, at, period.compound)
+    firm = _firm(session, at, period)
+    asked = {
+        "city": at.city_id, "compound": period.compound, "zone": at.timezone,
+        "firm": firm.organisation_id, "since": max(period.since, firm.valid_from),
+        "until": period.until,
+    }  # fmt: skip
+    facts = _facts(session, rule, asked)
+    points, cost = points_of(rule, [one["criterion"] for one in facts])
+    return Reckoned(firm.organisation_id, firm.name, points, grade_of(rule, points), cost, facts)
+
+
+def _firm(session: Session, at: Moment, period: Period) -> Any:
+    row = session.execute(
+        select(CompoundBody.organisation_id, CompoundBody.valid_from, Organisation.name)
+        .join(
+            Organisation,
+            and_(
+                Organisation.city_id == CompoundBody.city_id,
+                Organisation.organisation_id == CompoundBody.organisation_id,
+            ),
+        )
+        .where(
+            CompoundBody.city_id == at.city_id,
+            CompoundBody.compound_id == period.compound,
+            CompoundBody.role == CompoundRole.FIRM.value,
+            CompoundBody.valid_from <= period.until,
+            or_(CompoundBody.valid_to.is_(None), CompoundBody.valid_to > period.until),
+        )
+    ).first()
+    if row is None:
+        raise NotFoundError(
+            "No property firm managed this compound on the last day of the period.",
+            compound=period.compound,
+        )
+    return row
+
+
+def main_grid(session: Session, viewer: Viewer, at: Moment, compound: int) -> dict[str, Any]:
+    """Return the grid that has most of a compound, all of which must be in the viewer's areas."""
+    parts = session.execute(
+        select(NetCompound.grid_id, rights.in_reach(NetGrid, viewer).label("own"))
+        .join(NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == NetCompound.grid_id))
+        .where(
+            NetCompound.city_id == at.city_id,
+            NetCompound.seq == at.seq,
+            NetCompound.compound_id == compound,
+        )
+        .order_by(NetCompound.share_of_compound.desc(), NetCompound.grid_id)
+    ).all()
+    if not parts or not all(part.own for part in parts):
+        raise InvalidInputError(
+            "A compound is rated by whose areas hold all of it.", field="compound",
+            reason="elsewhere",
+        )  # fmt: skip
+    return places.of_grid(session, viewer, at, parts[0].grid_id)
+
+
+def _facts(session: Session, rule: Rule, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    issues = session.execute(_ISSUES, asked).all()
+    inspections = session.execute(
+        _INSPECTIONS, {key: asked[key] for key in ("city", "compound", "since", "until")}
+    ).all()
+    found: list[dict[str, Any]] = []
+    for one in rule.criteria:
+        fact = {"criterion": one.code, "points": one.points, "issue": None, "inspection": None}
+        if one.source == "issue":
+            found += [
+                {**fact, "issue": row.issue_id, "happened_on": row.day}
+                for row in issues
+                if _counts(one.when, row)
+                and (not one.categories or row.category.startswith(one.categories))
+            ]
+        else:
+            found += [
+                {**fact, "inspection": row.inspection_id, "happened_on": row.day}
+                for row in inspections
+                if row.result in one.results and (not one.kinds or row.kind in one.kinds)
+            ]
+    return found
+
+
+def _counts(when: str, row: Any) -> bool:
+    if when == "reopened":
+        return bool(row.reopened)
+    if when in ("overdue", "reworked"):
+        return bool(row.own and getattr(row, when))
+    return True
+
+
+def tell(session: Session, viewer: Viewer, at: Moment, period: Period) -> int:
+    """Rate the firm of a compound and tell it; return the rating's number.
+
+    From now on it may answer and appeal; everybody sees the figures after the answer period.
+
+    Raises
+    ------
+    WanggeError
+        As `reckon`; and `ConflictError` if this period is rated already (`reason` "twice").
+    """
+    reckoned = reckon(session, viewer, at, period)
+    _, rule = _rule(session, at, period.rule)
+    day = today(session, at)
+    dates = dates_of(rule, day)
+    values = {
+        "city_id": at.city_id, "rule_id": period.rule, "organisation_id": reckoned.firm,
+        "compound_id": period.compound, "since": period.since, "until": period.until,
+        "state": RatingState.TOLD.value, "points": reckoned.points, "grade": reckoned.grade,
+        "deducted": reckoned.cost, "told_on": day, "made_by": viewer.user_id,
+        "answer_until": dates.answer_until, "appeal_until": dates.appeal_until,
+        "public_from": dates.public_from, "expires_on": dates.expires_on,
+        **main_grid(session, viewer, at, period.compound),
+    }  # fmt: skip
+    try:
+        with session.begin_nested():
+            made = insert(FirmRating).values(**values).returning(FirmRating.rating_id)
+            rating = int(session.execute(made).scalar_one())
+    except IntegrityError as error:
+        raise ConflictError("This period is rated already by this rule.", reason="twice") from error
+    if reckoned.facts:
+        session.execute(
+            insert(RatingEvidence),
+            [
+                {
+                    "city_id": at.city_id, "rating_id": rating, "n": n,
+                    "criterion": one["criterion"], "issue_id": one["issue"],
+                    "inspection_id": one["inspection"], "happened_on": one["happened_on"],
+                    "points": one["points"],
+                }
+                for n, one in enumerate(reckoned.facts, start=1)
+            ],
+        )  # fmt: skip
+    _step(session, viewer, at, rating, RatingAct.TELL, None, reckoned.points)
+    told = {"firm": reckoned.firm, "compound": period.compound, "points": reckoned.points,
+            "facts": len(reckoned.facts)}  # fmt: skip
+    audit.append(session, at.city_id, "firm_rating.tell", f"firm_rating/{rating}", told)
+    return rating
+
+
+def _step(
+    session: Session,
+    viewer: Viewer,
+    at: Moment,
+    rating: int,
+    act: RatingAct,
+    said: str | None,
+    points: int,
+) -> None:
+    session.execute(
+        insert(RatingStep).inline().values(
+            city_id=at.city_id, rating_id=rating, act=act.value, words=said,
+            actor_id=viewer.user_id, actor_role=viewer.role.value, points=points,
+        )
+    )  # fmt: skip
+
+
+def do(
+    session: Session,
+    viewer: Viewer,
+    at: Moment,
+    rating: int,
+    act: RatingAct,
+    said: str,
+    points: int | None = None,
+) -> RatingState:
+    """Answer, appeal, decide or withdraw; return where the rating stands.
+
+    The firm answers and appeals itself, or the desk writes down what it handed in. Who made a
+    rating does not decide on its appeal, and a decision costs the firm no more than before.
+
+    Raises
+    ------
+    NotFoundError
+        If the viewer may see no such rating as one of its own.
+    ForbiddenError
+        If this is for others.
+    ConflictError
+        If it cannot be done in its state, its time is over, or the same person would decide.
+    InvalidInputError
+        If words or points cannot be used.
+    """
+    row = session.scalars(
+        select(FirmRating)
+        .where(
+            FirmRating.rating_id == rating, places.seen(FirmRating, viewer, own_work=True)
+        )
+        .with_for_update()
+    ).one_or_none() if viewer.staff and viewer.city_id == at.city_id else None  # fmt: skip
+    if row is None:
+        raise NotFoundError(f"There is no rating {rating} of yours.", rating=rating)
+    _demand_role(viewer, row, act)
+    until = row.answer_until if act is RatingAct.ANSWER else row.appeal_until
+    state = demand_time(act, RatingState(row.state), until, today(session, at))
+    kept = words.plain(said, "words")
+    if act is RatingAct.DECIDE:
+        _decide(session, viewer, at, row, points)
+    row.state, row.version = state.value, row.version + 1
+    _step(session, viewer, at, rating, act, kept, row.points)
+    session.flush()
+    audit.append(session, at.city_id, f"firm_rating.{act.value}", f"firm_rating/{rating}",
+                 {"state": state.value, "points": row.points})  # fmt: skip
+    return state
+
+
+def _demand_role(viewer: Viewer, row: Any, act: RatingAct) -> None:
+    desk = viewer.role in rights.TELLING
+    firm = viewer.role is Role.DEPARTMENT and row.organisation_id in viewer.organisations
+    may = {
+        RatingAct.ANSWER: desk or firm,
+        RatingAct.APPEAL: desk or firm,
+        RatingAct.DECIDE: viewer.role in JUDGES,
+        RatingAct.WITHDRAW: desk,
+    }
+    if not may.get(act, False):
+        raise ForbiddenError("This is for others to do.")
+
+
+def _decide(session: Session, viewer: Viewer, at: Moment, row: Any, points: int | None) -> None:
+    if row.made_by == viewer.user_id:
+        raise ConflictError("Who made a rating does not decide on it.", reason="same_person")
+    wanted = row.points if points is None else points
+    if not row.points <= wanted <= FULL:
+        raise InvalidInputError(
+            f"A decision leaves the firm {row.points} to {FULL} points.", field="points",
+            reason="points",
+        )  # fmt: skip
+    _, rule = _rule(session, at, row.rule_id)
+    row.points, row.grade = wanted, grade_of(rule, wanted)
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+def shown(day: date) -> ColumnElement[bool]:
+    """Return the condition of ratings that everybody may see on a day."""
+    return and_(
+        FirmRating.state.in_([RatingState.TOLD.value, RatingState.DECIDED.value]),
+        FirmRating.public_from <= day,
+        FirmRating.expires_on > day,
+    )
+
+
+def listed(
+    session: Session,
+    viewer: Viewer,
+    at: Moment,
+    *,
+    compound: int | None = None,
+    firm: int | None = None,
+    rating: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return ratings, the latest first: one's own, and those that everybody may see."""
+    day = today(session, at)
+    mine: ColumnElement[bool] = false()
+    if viewer.staff and viewer.city_id == at.city_id:
+        mine = places.seen(FirmRating, viewer, own_work=True)
+    statement = _listed(day, mine).where(FirmRating.city_id == at.city_id, or_(shown(day), mine))
+    if rating is not None:
+        statement = statement.where(FirmRating.rating_id == rating)
+    if compound is not None:
+        statement = statement.where(FirmRating.compound_id == compound)
+    if firm is not None:
+        statement = statement.where(FirmRating.organisation_id == firm)
+    order = statement.order_by(FirmRating.until.desc(), FirmRating.rating_id.desc()).limit(LATEST)
+    return [dict(row._mapping) for row in session.execute(order)]
+
+
+def _listed(day: date, mine: ColumnElement[bool]) -> Any:
+    return (
+        select(
+            FirmRating.rating_id.label("rating"), FirmRating.rule_id.label("rule"),
+            RatingRule.title.label("rule_title"), FirmRating.organisation_id.label("firm"),
+            Organisation.name.label("firm_name"), FirmRating.compound_id.label("compound"),
+            Compound.name.label("compound_name"), FirmRating.since, FirmRating.until,
+            FirmRating.state, FirmRating.points, FirmRating.grade, FirmRating.deducted,
+            FirmRating.told_on, FirmRating.answer_until, FirmRating.appeal_until,
+            FirmRating.public_from, FirmRating.expires_on, shown(day).label("shown"),
+            mine.label("mine"),
+        )
+        .join(RatingRule, and_(RatingRule.city_id == FirmRating.city_id,
+                               RatingRule.rule_id == FirmRating.rule_id))
+        .join(Organisation, and_(Organisation.city_id == FirmRating.city_id,
+                                 Organisation.organisation_id == FirmRating.organisation_id))
+        .join(Compound, and_(Compound.city_id == FirmRating.city_id,
+                             Compound.compound_id == FirmRating.compound_id))
+    )  # fmt: skip
+
+
+def show(session: Session, viewer: Viewer, at: Moment, rating: int) -> dict[str, Any]:
+    """Return one rating: to its own people with facts and all that was said, else with answers.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none that the viewer may see.
+    """
+    rows = listed(session, viewer, at, rating=rating)
+    if not rows:
+        raise NotFoundError(f"There is no rating {rating}.", rating=rating)
+    found = rows[0]
+    told = true() if found["mine"] else RatingStep.act.in_(OPEN_ACTS)
+    own = and_(RatingEvidence.city_id == at.city_id, RatingEvidence.rating_id == rating)
+    facts = session.execute(
+        select(
+            RatingEvidence.n, RatingEvidence.criterion, RatingEvidence.issue_id.label("issue"),
+            RatingEvidence.inspection_id.label("inspection"), RatingEvidence.happened_on,
+            RatingEvidence.points,
+        )
+        .where(own)
+        .order_by(RatingEvidence.n)
+    )  # fmt: skip
+    said = session.execute(
+        select(RatingStep.at, RatingStep.act, RatingStep.words, RatingStep.actor_role,
+               RatingStep.points)
+        .where(RatingStep.city_id == at.city_id, RatingStep.rating_id == rating, told)
+        .order_by(RatingStep.step_id)
+    )  # fmt: skip
+    return {
+        **found,
+        "content": _rule(session, at, found["rule"])[0].content,
+        "facts": [dict(row._mapping) for row in facts] if found["mine"] else [],
+        "steps": [dict(row._mapping) for row in said],
+    }
