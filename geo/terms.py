@@ -213,6 +213,7 @@ class DeliveryKind(StrEnum):
     HOUSEHOLDS = "households"
     ADDRESSES = "addresses"
     ISSUES = "issues"
+    NETS = "nets"
 
 
 class DeliveryState(StrEnum):

@@ -82,6 +82,7 @@ HELP = {
     DeliveryKind.HOUSEHOLDS: "Import counts of households, joined to buildings by code or name.",
     DeliveryKind.ADDRESSES: "Import addresses.",
     DeliveryKind.ISSUES: "Import issues of the past.",
+    DeliveryKind.NETS: "Import a department's net, to be merged with others in a plan.",
 }
 
 

@@ -48,6 +48,7 @@ SUBJECTS: Final[Mapping[str, Columns]] = {
         "parent": ("parent", "上级编码", "上级", "所属社区", "所属街道", "parent_code", "tract"),
         "households": _HOUSEHOLDS,
     },
+    "nets": {"code": _CODE, "name": _NAME},
     "buildings": {
         "code": ("building_code", "楼栋编码", "楼栋编号", *_CODE),
         "name": ("楼栋名称", "楼栋", "栋号", "楼号", *_NAME),
@@ -117,7 +118,7 @@ _NEEDED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "issues": (("category", "reported_at"), ("reported_at",)),
 }
 _KINDS: Final[Mapping[Kind, tuple[str, ...]]] = {
-    "areas": ("boundaries", "buildings", "barriers"),
+    "areas": ("boundaries", "buildings", "barriers", "nets"),
     "lines": ("streets", "barriers"),
     "points": ("stations", "issues", "addresses"),
     "mixed": ("stations", "barriers", "buildings", "streets"),
@@ -146,6 +147,7 @@ _SAID: Final[Mapping[str, tuple[str, ...]]] = {
         "counties",
         "县区",
     ),
+    "nets": ("department", "部门网格"),
     "stations": ("station", "驿站", "服务站", "poi", "服务中心", "公厕", "食堂"),
     "posts": ("post", "人员", "网格员", "岗位", "花名册"),
     "households": ("household", "户数"),

@@ -48,6 +48,7 @@ COLUMNS: Final[Mapping[DeliveryKind, tuple[tuple[str, ...], tuple[str, ...]]]] =
         ("category", "reported_at"),
         ("channel", "closed_at", "state", "set_aside", "lon", "lat"),
     ),
+    DeliveryKind.NETS: ((), ("code", "name")),
 }
 """Columns that a kind must have mapped, and those that it may have."""
 
@@ -68,6 +69,7 @@ SHAPES: Final[Mapping[DeliveryKind, Kind | None]] = {
     DeliveryKind.BARRIERS: None,
     DeliveryKind.STATIONS: None,
     DeliveryKind.ISSUES: "points",
+    DeliveryKind.NETS: "areas",
 }
 """Shapes that a kind is made of; None: several, or none at all."""
 

@@ -26,6 +26,7 @@ from geo.store.importing import (
     counts,
     deliveries,
     files,
+    nets,
     places,
     posts,
     standing,
@@ -76,6 +77,7 @@ KINDS: Final[Mapping[DeliveryKind, _Kind]] = {
     DeliveryKind.HOUSEHOLDS: _Kind(counts.plan, counts.write),
     DeliveryKind.POSTS: _Kind(posts.plan, posts.write),
     DeliveryKind.ADDRESSES: _Kind(places.plan, places.write),
+    DeliveryKind.NETS: _Kind(nets.plan, nets.write),
 }
 
 

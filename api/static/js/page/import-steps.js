@@ -5,7 +5,7 @@ import { h, isChinese, number, t } from "./dom.js";
 export const KINDS = () => ({
   boundaries: t("Boundaries of grids"), buildings: t("Buildings"), streets: t("Streets"), barriers: t("Waters, railways, walls"),
   stations: t("Service stations"), posts: t("Posts and workers"), households: t("Counts of households"),
-  addresses: t("Addresses"), issues: t("Past issues"),
+  addresses: t("Addresses"), issues: t("Past issues"), nets: t("Net of a department"),
 });
 
 const FIELDS = () => ({
