@@ -68,6 +68,29 @@ MAX_CHANGE: Final = 0.05
 """Share that may change with --start, where neither large nor small units are to be reshaped."""
 
 
+Start = Annotated[
+    str | None, typer.Option(metavar="FILE[:LAYER]", help="The present net: change little.")
+]
+Code = Annotated[str | None, typer.Option(help="Column of the present net that names its units.")]
+MaxChange = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Share of the weight that may change its unit (0.05)."),
+]
+Keep = Annotated[
+    list[str] | None, typer.Option(help="A unit of the present net that stays as it is.")
+]
+FixedBorders = Annotated[
+    str | None,
+    typer.Option(metavar="FILE[:LAYER]", help="Borders of the present net that stay."),
+]
+SplitAbove = Annotated[
+    float | None, typer.Option(min=0, help="Divide units of the present net above this.")
+]
+MergeBelow = Annotated[
+    float | None, typer.Option(min=0, help="Merge units of the present net below this.")
+]
+
+
 @dataclass(frozen=True)
 class Made:
     """A division, and what a present net had to do with it."""
@@ -103,29 +126,13 @@ def divide(
     whole: Annotated[
         str | None, typer.Option(help="Column or FILE[:LAYER]: compounds that stay whole.")
     ] = None,
-    start: Annotated[
-        str | None, typer.Option(metavar="FILE[:LAYER]", help="The present net: change little.")
-    ] = None,
-    code: Annotated[
-        str | None, typer.Option(help="Column of the present net that names its units.")
-    ] = None,
-    max_change: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Share of the weight that may change its unit (0.05)."),
-    ] = None,
-    keep: Annotated[
-        list[str] | None, typer.Option(help="A unit of the present net that stays as it is.")
-    ] = None,
-    fixed_borders: Annotated[
-        str | None,
-        typer.Option(metavar="FILE[:LAYER]", help="Borders of the present net that stay."),
-    ] = None,
-    split_above: Annotated[
-        float | None, typer.Option(min=0, help="Divide units of the present net above this.")
-    ] = None,
-    merge_below: Annotated[
-        float | None, typer.Option(min=0, help="Merge units of the present net below this.")
-    ] = None,
+    start: Start = None,
+    code: Code = None,
+    max_change: MaxChange = None,
+    keep: Keep = None,
+    fixed_borders: FixedBorders = None,
+    split_above: SplitAbove = None,
+    merge_below: MergeBelow = None,
     empty_is_zero: Annotated[
         bool, typer.Option("--empty-is-zero", help="Cells without a weight count as 0.")
     ] = False,

@@ -59,7 +59,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells as read: in degrees as delivered, in metres, with their columns and row numbers."""
+    """Cells as read: in degrees as delivered, in metres, with their columns and row numbers.
+
+    `warnings` is added to as further files are laid on the cells.
+    """
 
     degrees: gpd.GeoSeries
     metres: gpd.GeoSeries
@@ -67,7 +70,7 @@ class Cells:
     rows: Ints
     mended: bool
     bare: int
-    warnings: tuple[str, ...]
+    warnings: list[str]
 
     @property
     def srid(self) -> int:
@@ -184,7 +187,7 @@ def cells_of(asked: Asked) -> Cells:
     table = pd.DataFrame(frame.drop(columns="geometry")).reset_index(drop=True)
     return Cells(
         degrees.reset_index(drop=True), metres.reset_index(drop=True), table,
-        frame.index.to_numpy(dtype=np.int64), mended, bare, tuple(warnings),
+        frame.index.to_numpy(dtype=np.int64), mended, bare, warnings,
     )  # fmt: skip
 
 
@@ -245,8 +248,20 @@ def grouped(cells: Cells, name: str) -> pd.Series[Any]:
     if not is_file(name):
         return cells.columns[name].astype("object")
     areas, _ = layer_of(name, AREAS, [])
-    found, _ = areas_of(cells.metres, areas.geometry.make_valid().to_crs(cells.srid))
+    found = _area_of(cells, areas, name)
     return pd.Series(found + 1, dtype="object").where(found >= 0, None)
+
+
+def _area_of(cells: Cells, areas: gpd.GeoDataFrame, name: str) -> Ints:
+    """Return the area that each cell lies in, -1 for none; cells that lie across are noted."""
+    found, across = areas_of(cells.metres, areas.geometry.make_valid().to_crs(cells.srid))
+    if across.any():
+        row = cells.named(np.flatnonzero(across)[:1])[0]
+        cells.warnings.append(
+            f"{int(across.sum()):,} cells lie across borders of {Path(name).name} ({row} ...): "
+            "each is in the area of a point inside it"
+        )
+    return found
 
 
 def parents_of(cells: Cells, asked: Asked) -> tuple[pd.Series[Any], list[str]]:
@@ -298,7 +313,7 @@ def present_net(cells: Cells, ground: Ground, asked: Asked, start: str) -> Prese
     net, _ = layer_of(start, AREAS, [] if code is None else [code], "code")
     said = net.index.to_series() if code is None else net[code]
     unit, names = pd.factorize(said.astype(str))
-    area, _ = areas_of(cells.metres, net.geometry.make_valid().to_crs(cells.srid))
+    area = _area_of(cells, net, start)
     of_cell = np.where(area >= 0, unit[np.maximum(area, 0)], -1)
     today = np.full(ground.graph.size, -1, dtype=np.int64)
     dry = ground.node >= 0

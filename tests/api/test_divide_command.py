@@ -57,7 +57,7 @@ def town(tmp_path: Path) -> Path:
 def strips(town: Path, tmp_path: Path) -> Callable[..., Path]:
     """Return what writes a present net of upright strips of the town."""
 
-    def write(edges: list[int], names: list[str]) -> Path:
+    def write(edges: list[float], names: list[str]) -> Path:
         cells = gpd.read_file(town)
         west, south, _, north = cells.total_bounds
         shapes = [
@@ -156,6 +156,7 @@ def test_a_barrier_holds_and_areas_of_a_file_hold(town: Path, tmp_path: Path, ru
         str(town), "--weight", "households", "--target", "40", "--out", str(out),
         "--barriers", str(tmp_path / "rail.gpkg"), "--within", str(tmp_path / "halves.gpkg"),
     )  # fmt: skip
+    assert not any("lie across" in line for line in said["warnings"])
     units = units_of(out).to_crs(cells.crs)
     for unit in units.geometry:
         inner = unit.buffer(-1.0)
@@ -334,12 +335,13 @@ def test_borders_that_are_to_stay_stay(
 def test_units_that_were_torn_are_named(
     town: Path, tmp_path: Path, run: Run, strips: Callable[..., Path]
 ) -> None:
-    net = strips([0, 4, 8, 12], ["a", "b", "a"])
+    net = strips([0, 4.5, 8, 12], ["a", "b", "a"])
     said = run(
         str(town), "--weight", "households", "--target", "150", "--start", str(net),
         "--max-change", "0", "--out", str(tmp_path / "units.gpkg"),
     )  # fmt: skip
     assert said["torn_units"] == ["a"] and said["contiguity_violations"] == 1
+    assert any("12 cells lie across borders of strips.gpkg" in line for line in said["warnings"])
     assert any("1 units of the present net lie in pieces" in line for line in said["warnings"])
     why = {row["unit"]: row["why"] for row in said["explanations"]}
     assert "in 2 pieces that do not touch" in why[1]
