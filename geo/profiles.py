@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, time
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import pairwise
@@ -205,6 +206,7 @@ class Profile:
         )
 
 
+@cache
 def profile_names() -> tuple[str, ...]:
     """Return the names of the profiles that are shipped, sorted."""
     folders = files("geo").joinpath(FOLDER).iterdir()
@@ -237,6 +239,12 @@ def load_profile(name: str) -> Profile:
     if name not in profile_names():
         message = f"There is no profile '{name}'; shipped are {', '.join(profile_names())}."
         raise NotFoundError(message, profile=name)
+    return _read_profile(name)
+
+
+@cache
+def _read_profile(name: str) -> Profile:
+    """Read a shipped profile once; it does not change while the program runs."""
     tables: dict[str, Any] = {}
     defects = []
     for file in sorted(files("geo").joinpath(FOLDER, name).iterdir(), key=lambda file: file.name):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, text
@@ -104,8 +105,35 @@ class Rules:
         return start_level(self.levels, depth)
 
 
+KEPT: Final = 32
+"""Rules of so many cities are kept, as they were read last."""
+_TABLES: Final = ("category", "level", "limit_rule", "routing_rule", "working_calendar")
+_ROWS: Final = "concat_ws(' ', count(*), sum(xmin::text::bigint), max(xmin::text::bigint))"
+_STAMP: Final = text(
+    "SELECT concat_ws('/', (SELECT oid FROM pg_database WHERE datname = current_database()),"  # noqa: S608 (constants)
+    " current_setting('role'), (SELECT xmin FROM city WHERE city_id = :city), "
+    + ", ".join(f"(SELECT {_ROWS} FROM {table} WHERE city_id = :city)" for table in _TABLES)  # noqa: S608 (constants)
+    + ")"
+)
+"""Changes with every row that the rules are read from: what wrote it is part of each row."""
+_kept: OrderedDict[tuple[int, str], Rules] = OrderedDict()
+
+
 def rules_of(session: Session, city_id: int) -> Rules:
-    """Return the rules of a city: its own rows, and its country's where it says nothing."""
+    """Return the rules of a city: its own rows, and its country's where it says nothing.
+
+    They are read again only when one of these rows is another one.
+    """
+    stamp = str(session.scalar(_STAMP, {"city": city_id}))
+    found = _kept.get((city_id, stamp))
+    if found is None:
+        found = _kept[city_id, stamp] = _read(session, city_id)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return found
+
+
+def _read(session: Session, city_id: int) -> Rules:
     city = session.execute(select(City.profile, City.timezone).where(City.city_id == city_id)).one()
     profile = load_profile(city.profile)
     levels = session.scalars(
