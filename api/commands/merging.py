@@ -35,7 +35,6 @@ from geo.repair import carried_back, each_once
 
 AREAL: Final = ("areas", "mixed")
 LINEAR: Final = ("lines", "areas", "mixed")
-EXTRA: Final = ("outline", "streets", "barriers", "cells")
 SHOWN: Final = 8
 TOLERANCE_M: Final = 5.0
 NEAREST_DEG: Final = 1e-10
@@ -94,43 +93,69 @@ def merge(
     moved, the outline stays as it came. Nothing is stored and no database is needed.
     """
     warn_without_walls()
-    began = cpu_s()
+    files = {"outline": outline, "streets": streets, "barriers": barriers, "cells": cells}
+    asked = _Asked(
+        nets, {name: file for name, file in files.items() if file is not None},
+        _Said.of(crs or [], datum or []), vote or [], weight, tolerance_m, least_m2, least_weight,
+        _Targets(out, crosswalk, report), overwrite,
+    )  # fmt: skip
     with progress() as step:
-        step("look at the files", 0.0)
-        said = _Said.of(crs or [], datum or [])
-        layers = [said.layer(file, AREAL) for file in nets]
-        extra = {
-            name: said.layer(file, LINEAR if name in ("streets", "barriers") else AREAL, name)
-            for name, file in zip(EXTRA, (outline, streets, barriers, cells), strict=True)
-            if file is not None
-        }
-        said.refuse_unused()
-        targets = _Targets(out, crosswalk, report)
-        targets.refuse([layer.path for layer in (*layers, *extra.values())], overwrite)
-        read, source = _nets(layers, weight, vote or [], step)
-        more = {name: _shapes(layer, step) for name, layer in extra.items()}
-        _refuse_strangers([net.name for net in read], source)
-        metres = {name: shapes.to_crs(read[0].areas.crs) for name, shapes in more.items()}
-        found = merge_nets(
-            read,
-            tolerance_m=tolerance_m,
-            outline=metres.get("outline"),
-            lines=_lines(metres),
-            cells=metres.get("cells"),
-            least_m2=least_m2,
-            least_value=least_weight,
-            progress=step,
-        )
-        step("compare and write them", 0.0)
-        beside = pairs(read, found.laid, tolerance_m=tolerance_m) if len(read) > 1 else None
-        places = differences(read, found.laid, tolerance_m=tolerance_m) if report else None
-        notes = _write(found, [*source, *more.values()], places, targets, weight)
-    data = _data(read, layers, found, beside, weight)
-    data |= {"cpu_s": round(cpu_s() - began, 3), "peak_mb": round(peak_mb(1), 1)}
-    data |= {"tolerance_m": tolerance_m, "out": str(out), "crosswalk": str(crosswalk)}
-    data["report"] = None if report is None else str(report)
-    data["warnings"] = [*_assumed([*layers, *extra.values()]), *_apart(data), *notes]
+        data = _done(asked, step)
     answer(as_json, data, _told(data))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for; `more` are the files beside the nets, by what they are."""
+
+    nets: list[str]
+    more: dict[str, str]
+    said: _Said
+    votes: list[str]
+    weight: str | None
+    tolerance_m: float
+    least_m2: float
+    least_weight: float
+    targets: _Targets
+    overwrite: bool
+
+
+def _done(asked: _Asked, step: Step) -> dict[str, Any]:
+    """Read, merge and write; return what is to be said."""
+    began, tolerance_m, targets = cpu_s(), asked.tolerance_m, asked.targets
+    step("look at the files", 0.0)
+    layers = [asked.said.layer(file, AREAL) for file in asked.nets]
+    more = {
+        name: asked.said.layer(file, LINEAR if name in ("streets", "barriers") else AREAL, name)
+        for name, file in asked.more.items()
+    }
+    every = [*layers, *more.values()]
+    asked.said.refuse_unused()
+    targets.refuse([layer.path for layer in every], asked.overwrite)
+    read, source = _nets(layers, asked.weight, asked.votes, step)
+    _refuse_strangers([net.name for net in read], source)
+    degrees = {name: _shapes(layer, step) for name, layer in more.items()}
+    metres = {name: shapes.to_crs(read[0].areas.crs) for name, shapes in degrees.items()}
+    found = merge_nets(
+        read,
+        tolerance_m=tolerance_m,
+        outline=metres.get("outline"),
+        lines=_lines(metres),
+        cells=metres.get("cells"),
+        least_m2=asked.least_m2,
+        least_value=asked.least_weight,
+        progress=step,
+    )
+    step("compare and write them", 0.0)
+    beside = pairs(read, found.laid, tolerance_m=tolerance_m) if len(read) > 1 else None
+    wanted = targets.report is not None
+    places = differences(read, found.laid, tolerance_m=tolerance_m) if wanted else None
+    notes = _write(found, [*source, *degrees.values()], places, targets, asked.weight)
+    data = _data(read, layers, found, beside, asked.weight)
+    data |= {"tolerance_m": tolerance_m, **targets.told()}
+    data["warnings"] = [*_assumed(every), *_apart(data), *notes]
+    data |= {"cpu_s": round(cpu_s() - began, 3), "peak_mb": round(peak_mb(1), 1)}
+    return data
 
 
 class _Said:
@@ -195,6 +220,11 @@ class _Targets:
     units: Path
     crosswalk: Path
     report: Path | None
+
+    def told(self) -> dict[str, str | None]:
+        """Return the names as the answer has them."""
+        report = None if self.report is None else str(self.report)
+        return {"out": str(self.units), "crosswalk": str(self.crosswalk), "report": report}
 
     def refuse(self, sources: list[Path], overwrite: bool) -> None:
         """Refuse what cannot be written, before any work is done for it.
