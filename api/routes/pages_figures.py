@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from api import i18n
 from api.i18n import marked
 from api.routes.pages import Sight, SightDep
+from api.routes.pages_conduct import WORDS
 from geo.errors import ForbiddenError, NotSignedInError
 from maps.figure_views import figure_frame, figure_page
 
@@ -49,6 +50,7 @@ def _subject_page(
     options = sight.options(label=word(title), packed=sight.packed)
     page = figure_page(subject, sight.city, sight.net, options)
     page["wholeCity"] = sight.access.viewer.city_wide
+    page["offers"] = {str(code): word(text) for code, text in WORDS["offers"].items()}
     shown = (
         SUBJECTS if page["wholeCity"] else {k: v for k, v in SUBJECTS.items() if k != "requests"}
     )

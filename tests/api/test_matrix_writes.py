@@ -175,6 +175,10 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /issues/rules": Right(
         ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}
     ),
+    **{
+        f"POST /{room}": Right(STAFF, {"params": {"city": HOME}, "data": {"do": "nothing"}})
+        for room in ("firms", "shops", "points")
+    },
     "POST /staff": Right(POSTING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
     "POST /admin": Right(ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
 }

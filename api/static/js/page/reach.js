@@ -8,6 +8,7 @@ import { read, write } from "./address.js";
 import { Areas, levelChoice } from "./areas.js";
 import { h, number, t } from "./dom.js";
 import { ready } from "./ready.js";
+import { ServicePoints } from "./service-points.js";
 
 const USUAL_LEVEL = 2;
 const state = { kind: read("kind") ?? "", squares: page.wholeCity && read("by") !== "grids", level: null, selected: null };
@@ -16,6 +17,7 @@ let squares = null;
 const query = () => ({ kind: state.kind || null, vintage: vintage() });
 const firstSquares = page.wholeCity ? api.get("/figures/coverage/squares", { side: page.side, ...query() }) : null;
 const { map, layers } = await mapOfFigures();
+const helping = new ServicePoints(map, page);
 const areas = new Areas(map, layers, {
   textOf: (item) => `${percent(item.within_500_m, item.households)} ≤ 500 ${t("m")} · ${percent(item.within_1000_m, item.households)} ≤ 1 ${t("km")}`,
   onSelect: (item) => {
@@ -78,6 +80,7 @@ function panel() {
     h("section", {}, h("h3", {}, t("Least covered"), h("small", {}, t("share within 500 m, click to zoom"))),
       ranked([t("Grid"), t("within 500 m"), t("Households"), t("Share")], least.map((one) => ({ target: one,
         cells: [one.name, number(one.within_500_m), number(one.households), percent(one.within_500_m, one.households)] })), (one) => areas.select(one, { zoom: true }))),
+    helping.section(),
     h("p", { class: "notice" }, t("Distances are straight lines from where the households of each cell stand. Stations count when they are open; planned and closed ones do not.")),
     dates(found.as_of),
   ]);
@@ -132,5 +135,5 @@ select(byId("controls"), t("Kind"), [{ value: "", word: t("All kinds") }, ...Obj
 vintageChoice(byId("controls"), () => load());
 keys({ f: () => zoomTo(map, page.bbox), Escape: () => areas.select(null) });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => found && drawMap());
-await load(firstSquares);
+await Promise.all([load(firstSquares), helping.load().then(() => found && panel())]);
 ready();
