@@ -125,25 +125,21 @@ class CoverageFaults:
 
     def sentences(self) -> list[str]:
         """Return one plain sentence for each fault, with its place in the metre CRS."""
-        found: list[str] = [
-            phrase("cell %(cell)s: %(reason)s", cell=row.cell, reason=row.reason)
-            for row in self.shapes.itertuples()
-        ]
-        found += [
-            phrase("cell %(cell)s: %(m)s m of its border do not match the neighbours near %(at)s",
-                   cell=row.cell, m=f"{row.length_m:.2f}", at=f"({row.x:.2f}, {row.y:.2f})")
-            for row in self.edges.itertuples()
-        ]  # fmt: skip
-        found += [
-            phrase("a gap of %(m2)s m2 near %(at)s",
-                   m2=f"{row.area_m2:.2f}", at=f"({row.x:.2f}, {row.y:.2f})")
-            for row in self.gaps.itertuples()
-        ]  # fmt: skip
-        return found + [
-            phrase("cells %(cell)s and %(other)s overlap by %(m2)s m2 near %(at)s", cell=row.cell,
-                   other=row.other, m2=f"{row.area_m2:.2f}", at=f"({row.x:.2f}, {row.y:.2f})")
-            for row in self.overlaps.itertuples()
-        ]  # fmt: skip
+        said: list[str] = []
+        for row in self.shapes.itertuples():
+            said += [phrase("cell %(cell)s: %(reason)s", cell=row.cell, reason=row.reason)]
+        for row in self.edges.itertuples():
+            told = {"m": f"{row.length_m:.2f}", "at": f"({row.x:.2f}, {row.y:.2f})"}
+            said += [phrase("cell %(cell)s: %(m)s m of its border do not match the neighbours"
+                            " near %(at)s", cell=row.cell, **told)]  # fmt: skip
+        for row in self.gaps.itertuples():
+            told = {"m2": f"{row.area_m2:.2f}", "at": f"({row.x:.2f}, {row.y:.2f})"}
+            said += [phrase("a gap of %(m2)s m2 near %(at)s", **told)]
+        for row in self.overlaps.itertuples():
+            told = {"cell": row.cell, "other": row.other, "at": f"({row.x:.2f}, {row.y:.2f})"}
+            said += [phrase("cells %(cell)s and %(other)s overlap by %(m2)s m2 near %(at)s",
+                            m2=f"{row.area_m2:.2f}", **told)]  # fmt: skip
+        return said
 
 
 def shared_edges(polygons: Polygons) -> Edges:

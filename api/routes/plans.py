@@ -125,6 +125,26 @@ class PlanCells(Form):
     grids: dict[int, list[int]]
 
 
+class GridInParts(Form):
+    """A grid that lies in several parts, and in how many it may."""
+
+    grid: int
+    parts: int
+    allowed: int
+
+
+class PlanCheck(Form):
+    """What the full validator finds: faults in words, and the grids in several parts."""
+
+    plan: int
+    ok: bool
+    faults: list[str]
+    exceptions: list[GridInParts]
+    grids: int
+    cells: int
+    area_m2: float
+
+
 class PlanChange(Wish):
     """What its author changes of a plan."""
 
@@ -325,6 +345,21 @@ def list_plan_cells(
         If one is a member of no such plan: 404.
     """
     return PlanCells(grids=service.drafts.cells(session, viewer, plan, grid))
+
+
+@router.get("/plans/{plan}/check", responses=responses_for(*SEEN))
+def check_plan(
+    request: Request, session: SessionDep, viewer: ViewerDep, city_id: CityDep, plan: PlanPath
+) -> PlanCheck:
+    """Recompute a plan from its cells, as an approval does; nothing that edits noted counts.
+
+    Raises
+    ------
+    PlanNotFoundError
+        If one is a member of no such plan: 404.
+    """
+    report = service.drafts.check(session, viewer, plan)
+    return PlanCheck.model_validate(i18n.told(report, i18n.get_language(request)))
 
 
 @router.get("/plans/{plan}/edits", responses=responses_for(*SEEN))

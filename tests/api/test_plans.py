@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pyproj import Transformer
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from api.cli import app
@@ -88,6 +89,17 @@ def test_a_broken_rule_is_told_with_its_place(own_world: World) -> None:
     card = planner.get(f"{at}/grids", params={"grid": 121}).json()["items"]
     assert [one["grid"] for one in card] == [121]
     assert card[0]["geometry"]["type"] in ("Polygon", "MultiPolygon")
+    sound = planner.get(f"{at}/check").json()
+    assert (sound["ok"], sound["faults"], sound["cells"]) == (True, [], 40)
+    ended = text("UPDATE plan_grid SET ended = NOT ended WHERE plan_id = :plan AND grid_id = 121")
+    with own_world.migrated.engine.begin() as connection:
+        connection.execute(ended, {"plan": plan})
+    for language, words in (("zh", "121 号网格含有地块，但不在方案中"), ("en", "grid 121 holds")):
+        broken = planner.get(f"{at}/check", headers={"Accept-Language": language}).json()
+        assert not broken["ok"]
+        assert words in broken["faults"][0]
+    with own_world.migrated.engine.begin() as connection:
+        connection.execute(ended, {"plan": plan})
     wrong = planner.post(f"{at}/edits", json={**edit, "op": "fly"})
     assert wrong.status_code == 422
     went = planner.post(f"{at}/return", json={"to": 0})

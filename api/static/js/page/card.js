@@ -77,7 +77,9 @@ function errataRows(errata) {
   if (!errata?.length) return null;
   return h("section", {}, h("h3", {}, t("Errata")),
     h("ul", { class: "stack" }, errata.map((one) => h("li", {},
-      t(one.field === "code" ? "Its code should read %(correct)s, not %(stated)s." : "Its name should read %(correct)s, not %(stated)s.", one),
+      one.field === "code"
+        ? t("Its code should read %(correct)s, not %(stated)s.", one)
+        : t("Its name should read %(correct)s, not %(stated)s.", one),
       h("small", {}, one.reason)))));
 }
 
