@@ -45,6 +45,9 @@ def divide(
         list[str] | None,
         typer.Option(help="households_in_season or issues_per_month, shared out as well."),
     ] = None,
+    split_compounds: Annotated[
+        bool, typer.Option("--split-compounds", help="Compounds may be parted.")
+    ] = False,
     thorough: Annotated[bool, typer.Option("--thorough", help="Look five times longer.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Another number, another division.")] = 0,
     out: Out = None,
@@ -57,6 +60,7 @@ def divide(
     wish = {
         "grids": grid, "mode": mode, "measures": measures, "parts": parts, "least": least,
         "max_change": max_change, "fixed": fixed or [], "thorough": thorough, "seed": seed,
+        "keep_compounds": not split_compounds,
     }  # fmt: skip
     _proposed(plan, login, proposing.DIVISION, wish, out, as_json=as_json)
 
@@ -159,7 +163,7 @@ def _told(card: dict[str, Any]) -> str:
 def _sum(card: dict[str, Any]) -> str:
     figures = card["figures"]
     if not figures:
-        return str(card["words"])
+        return str(card["error"]["message"] if card["error"] else card["words"])
     told = f"{figures['units']} parts, {figures['new']} new, {figures['ended']} end"
     if "within_tolerance" in figures:
         told += f", {figures['within_tolerance']:.1%} within tolerance, {figures['cut_km']:.1f} km"
