@@ -40,6 +40,7 @@ INDEXES: Final = (".qix", ".sbn", ".sbx", ".fix")
 """Files beside a Shapefile that would belong to the one that it replaces."""
 WKT: Final = "geometry"
 """Column of a CSV that holds the shapes."""
+POLYGON: Final = 3
 SHAPEFILE_TEXT: Final = 254
 """Bytes of a text in a Shapefile."""
 
@@ -261,10 +262,21 @@ def _text(value: Any) -> Any:
 
 
 def _alike(written: NDArray[np.object_], meant: NDArray[np.object_]) -> bool:
-    """Say whether shapes are the same to the last digit; a ring may begin elsewhere."""
+    """Say whether shapes are the same to the last digit; a ring may begin elsewhere.
+
+    A layer holds shapes of one type: beside areas of several parts, others are areas of one part.
+    """
     if len(written) != len(meant):
         return False
-    return bool(shapely.equals_exact(written, meant, normalize=True).all())
+    one, two = _in_parts(written), _in_parts(meant)
+    return bool(shapely.equals_exact(one, two, normalize=True).all())
+
+
+def _in_parts(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    made = np.array(shapes, dtype=object)
+    single = np.flatnonzero(shapely.get_type_id(made) == POLYGON)
+    made[single] = shapely.multipolygons(made[single][:, None])
+    return made
 
 
 def _cut_off(frame: gpd.GeoDataFrame, place: Path) -> list[str]:

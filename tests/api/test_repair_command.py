@@ -85,6 +85,18 @@ def test_a_clean_file_comes_out(dirty: Path, tmp_path: Path, ending: str) -> Non
     assert said["columns_left_out"] == ["phone"]
 
 
+@pytest.mark.parametrize("ending", ["gpkg", "geojson", "shp", "fgb", "parquet", "csv"])
+def test_areas_of_one_part_beside_areas_of_several(tmp_path: Path, ending: str) -> None:
+    frame, path = squares(0), tmp_path / "islands.gpkg"
+    island = box(117.01, 36.61, 117.011, 36.611)
+    frame.loc[0, "geometry"] = shapely.MultiPolygon([frame.geometry[0], island])
+    frame.to_file(path, driver="GPKG")
+    out = tmp_path / f"clean.{ending}"
+    result = run(path, "--out", out, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["coverage_valid"] is True
+
+
 def test_people_are_told_and_the_report_has_all(dirty: Path, tmp_path: Path) -> None:
     report, table = tmp_path / "r.geojson", tmp_path / "r.csv"
     result = run(f"{dirty}:areas", "--out", tmp_path / "clean.gpkg", "--report", report)
