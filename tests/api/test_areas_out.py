@@ -56,6 +56,15 @@ def test_what_is_written_is_read_again_to_the_last_digit(tmp_path: Path, ending:
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("ending", FORMATS)
+def test_areas_of_several_parts_stand_beside_others(tmp_path: Path, ending: str) -> None:
+    areas = row_of_areas(4)
+    torn = shapely.MultiPolygon([areas.geometry[1], areas.geometry[3]])
+    areas.loc[1, "geometry"] = gpd.array.from_shapely([torn])[0]
+    write_areas(areas.drop(index=3), tmp_path / f"units{ending}", "units")
+    assert (tmp_path / f"units{ending}").stat().st_size > 0
+
+
 def test_a_long_shape_in_a_table_is_read_whole(tmp_path: Path) -> None:
     round_one = shapely.Point(120, 37).buffer(0.01, quad_segs=1000)
     out = tmp_path / "round.csv"
