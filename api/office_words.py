@@ -45,6 +45,31 @@ REASONS: Mapping[str, str] = {
     "zooms": marked("Zooms are whole numbers from 0 to %(most)s, the first not above the last."),
     "no_organisation": marked("The city has no organisation %(value)s. Choose one from the list."),
     "lead": marked("Choose who leads before who assists."),
+    "no_choice": marked("Choose one from the list."),
+    "before_rule": marked("The rule counts from a later day; nothing before it is rated."),
+    "after_rule": marked("The rule had ended on the last day of the period."),
+    "period": marked("The period ends before it begins."),
+    "not_over": marked("The period is not over yet."),
+    "rated_already": marked("This period is rated already by this rule."),
+    "same_person": marked("Who made or entered it does not decide on it."),
+    "over": marked("The time for that is over."),
+    "appealed": marked("An appeal is possible once, within 30 days."),
+    "no_appeal": marked("No appeal is open."),
+    "points": marked("A decision never leaves fewer points than before."),
+    "published_first": marked("A rule begins after the day on which it is published."),
+    "content": marked("The rule is not written as it should be. Begin with the example."),
+    "criteria": marked("A rule has 1 to 40 criteria, each with a code of its own."),
+    "grades": marked("Grades fall from the best to one that begins at 0 points."),
+    "rule_days": marked(
+        "At least 5 days for the answer, as many or more for the appeal; figures expire after a"
+        " year at most."
+    ),
+    "criterion_code": marked("A criterion's code has letters, digits and _."),
+    "criterion_title": marked("A criterion has a title of one line."),
+    "criterion_points": marked("Points of one fact are not more than those of all, 100 at most."),
+    "firm_persons": marked("Firms are rated by facts of places, never by persons."),
+    "source": marked("A criterion counts issues, or inspections with their results."),
+    "braces": marked("A brace is open. A place is written {category} or {a word of your own}."),
     "times": marked("A stretch of the day has both ends, as 22:00 and 06:00."),
     "personal": marked(
         "Telephone numbers, mail addresses and numbers of identity papers are not kept here."

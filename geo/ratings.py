@@ -123,7 +123,7 @@ def rule_of(told: Mapping[str, Any]) -> Rule:
     valid = int(told.get("valid_days") or 0)
     if not (SHORTEST_ANSWER_DAYS <= answer <= appeal <= 90 and 1 <= valid <= LONGEST_VALID_DAYS):
         raise _wrong(
-            "days",
+            "rule_days",
             f"At least {SHORTEST_ANSWER_DAYS} days for the answer, as many or more for the appeal,"
             f" and figures that expire after {LONGEST_VALID_DAYS} days at most.",
         )
@@ -134,13 +134,13 @@ def _criterion(told: Mapping[str, Any]) -> Criterion:
     title, code = str(told.get("title") or "").strip(), str(told.get("code") or "")
     source, points, most = told.get("source"), told.get("points"), told.get("most")
     if not (code.isidentifier() and code.isascii() and len(code) <= 32):
-        raise _wrong("code", "A criterion's code has letters, digits and _.")
+        raise _wrong("criterion_code", "A criterion's code has letters, digits and _.")
     if not title or len(title) > 80 or not title.isprintable():
-        raise _wrong("title", "A criterion has a title of one line.")
+        raise _wrong("criterion_title", "A criterion has a title of one line.")
     if about_persons(title):
-        raise _wrong("persons", "Firms are rated by facts of places, never by persons.")
+        raise _wrong("firm_persons", "Firms are rated by facts of places, never by persons.")
     if not (isinstance(points, int) and isinstance(most, int) and 1 <= points <= most <= FULL):
-        raise _wrong("points", f"Points of one fact, and of all together up to {FULL}.")
+        raise _wrong("criterion_points", f"Points of one fact, and of all together up to {FULL}.")
     found = Criterion(
         code, title, str(source), points, most, str(told.get("when") or "reported"),
         tuple(told.get("categories") or ()), tuple(told.get("kinds") or ()),

@@ -306,7 +306,7 @@ def tell(session: Session, viewer: Viewer, at: Moment, period: Period) -> int:
     Raises
     ------
     WanggeError
-        As `reckon`; and `ConflictError` if this period is rated already (`reason` "twice").
+        As `reckon`; and `ConflictError` if this period is rated already (`reason` "rated_already").
     """
     reckoned = reckon(session, viewer, at, period)
     _, rule = _rule(session, at, period.rule)
@@ -326,7 +326,9 @@ def tell(session: Session, viewer: Viewer, at: Moment, period: Period) -> int:
             made = insert(FirmRating).values(**values).returning(FirmRating.rating_id)
             rating = int(session.execute(made).scalar_one())
     except IntegrityError as error:
-        raise ConflictError("This period is rated already by this rule.", reason="twice") from error
+        raise ConflictError(
+            "This period is rated already by this rule.", reason="rated_already"
+        ) from error
     if reckoned.facts:
         session.execute(
             insert(RatingEvidence),

@@ -39,7 +39,7 @@ class Point:
 def _said(session: Session, city_id: int, point: Point) -> dict[str, Any]:
     offers = sorted(set(point.offers))
     if not offers or not set(offers) <= set(Offer):
-        raise InvalidInputError("Say what is offered.", field="offers", reason="no_kind")
+        raise InvalidInputError("Say what is offered.", field="offers", reason="no_choice")
     return {
         "name": words.title(point.name, "name", 60),
         "address": words.perhaps(point.address, "address", 120),

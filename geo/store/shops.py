@@ -75,7 +75,7 @@ def open_shop(session: Session, viewer: Viewer, at: Moment, place: Place) -> tup
     """
     city_id = rights.demand(viewer, rights.TELLING)
     if place.kind not in set(ShopKind):
-        raise InvalidInputError("There is no such kind of shop.", field="kind", reason="no_kind")
+        raise InvalidInputError("There is no such kind of shop.", field="kind", reason="no_choice")
     values = {
         "name": words.title(place.name, "name", 60),
         "kind": place.kind,
@@ -212,7 +212,7 @@ def enter(session: Session, viewer: Viewer, at: Moment, found: Found) -> int:
         (found.kind, InspectionKind, "kind"), (found.result, InspectionResult, "result"),
     ):  # fmt: skip
         if value not in set(known):
-            raise InvalidInputError(f"There is no such {field}.", field=field, reason="no_kind")
+            raise InvalidInputError(f"There is no such {field}.", field=field, reason="no_choice")
     if not day - EARLIEST <= found.held_on <= day:
         raise InvalidInputError(
             "It was held today, or within the last year.", field="held_on", reason="no_date"
@@ -290,11 +290,11 @@ def do(
         row.answer = kept
     elif act is RatingAct.APPEAL:
         if row.appealed_on is not None or day > row.held_on + APPEAL:
-            raise ConflictError("An appeal is possible once, within 30 days.", reason="over")
+            raise ConflictError("An appeal is possible once, within 30 days.", reason="appealed")
         row.appealed_on, row.appeal = day, kept
     elif judge:
         if row.appealed_on is None or row.decided_on is not None:
-            raise ConflictError("No appeal is open.", reason="state")
+            raise ConflictError("No appeal is open.", reason="no_appeal")
         if row.entered_by == viewer.user_id:
             raise ConflictError("Who entered it does not decide on it.", reason="same_person")
         row.decided_on, row.decision = day, kept

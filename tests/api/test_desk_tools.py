@@ -179,7 +179,7 @@ def test_an_export_has_no_more_than_the_own_desk(desk: Desk) -> None:
         ("field", [{"title": "a"}]),
         ("field", [{"title": "a", "field": "phone"}]),
         ("field", [{"title": "a", "field": "issue", "text": "b"}]),
-        ("twice", [{"title": "a", "text": "b"}, {"title": "a", "text": "c"}]),
+        ("titles_twice", [{"title": "a", "text": "b"}, {"title": "a", "text": "c"}]),
         ("time", [{"title": "a", "field": "closed_at", "time": "now"}]),
     ],
 )

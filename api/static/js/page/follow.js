@@ -53,7 +53,7 @@ function question(report) {
 function draw(report) {
   const name = (page.lang === "en" && report.category_name_en) || report.category_name;
   const parts = [
-    h("p", { class: "follow-state" }, h("b", {}, name), " ", h("span", { class: `chip ${GOOD.has(report.state) ? "is-good" : ""}` }, page.states[report.state] ?? report.state)),
+    h("p", { class: "follow-state" }, h("b", {}, name), " ", h("span", { class: `chip ${GOOD.has(report.state) ? "is-good" : ""}` }, report.duplicate_of ? page.acts.merge : page.states[report.state] ?? report.state)),
     report.deadline_at && !GOOD.has(report.state) ? h("p", { class: "quiet" }, t("to be done by %(day)s", { day: day(report.deadline_at) })) : null,
     question(report),
     h("ol", { class: "follow-steps" }, [...report.events].reverse().map((one) => h("li", {}, h("b", {}, page.acts[one.act] ?? one.act), h("small", { class: "quiet figure" }, day(one.at))))),

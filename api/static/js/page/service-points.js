@@ -19,7 +19,7 @@ export class ServicePoints {
     if (!answer?.ok) return;
     this.items = (await answer.json()).items;
     for (const one of this.items) {
-      const mark = L.circleMarker([one.lat, one.lon], { radius: 7, weight: 3, color: token("--watch-fill"), fillColor: token("--paper"), fillOpacity: 1, pane: "markerPane" });
+      const mark = L.circleMarker([one.lat, one.lon], { radius: 7, weight: 3, color: token("--watch-fill"), fillColor: token("--paper"), fillOpacity: 1, pane: "pins" });
       mark.bindPopup(() => this.#card(one), { maxWidth: 260 }).addTo(this.marks);
       one.mark = mark;
     }
