@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from geo import service
 from geo.db import Database, Viewer, owner_transaction
 from geo.store.together.following import follow
+from geo.store.together.forgetting import forget
 from geo.terms import Role
 from tests.cities import tiny_dataset
 from tests.conftest import MigratedDatabase
@@ -151,4 +152,33 @@ def test_rows_follow_a_net(city: City) -> None:
             assert [tuple(row) for row in rows] == [(1, 11), (1, 12)], table
         leaves = session.scalars(text("SELECT area_3 FROM device ORDER BY area_3")).all()
         assert leaves == [111, 121]
+        session.rollback()
+
+
+def test_words_are_erased_where_they_came_from(city: City) -> None:
+    migrated, _, city_id = city
+    with owner_transaction(migrated.engine) as session:
+        issues = session.scalars(text("SELECT issue_id FROM issue ORDER BY 1 LIMIT 2")).all()
+        meeting = session.scalar(text("SELECT min(meeting_id) FROM meeting"))
+        device = session.scalar(text("SELECT min(device_id) FROM device"))
+        for n, issue in enumerate(issues, 1):
+            values = {"city": city_id, "meeting": meeting, "device": device, "n": n, "i": issue}
+            session.execute(
+                text("INSERT INTO meeting_topic (city_id, meeting_id, n, words, outcome, issue_id)"
+                     " VALUES (:city, :meeting, :n, '路灯', '已答复', :i)"), values,
+            )  # fmt: skip
+            session.execute(
+                text("INSERT INTO device_alarm (city_id, device_id, alarm, at, digest, words,"
+                     " issue_id) VALUES (:city, :device, :n, now(), ''::bytea, '倾斜', :i)"),
+                values | {"n": f"a{n}"},
+            )  # fmt: skip
+        assert forget(session, city_id) == 0
+        erase = text("UPDATE issue SET words = NULL, erased_at = now() WHERE issue_id = :i")
+        session.execute(erase, {"i": issues[0]})
+        assert forget(session, city_id) == 2
+        assert forget(session, city_id) == 0
+        kept = session.execute(text("SELECT words, outcome FROM meeting_topic ORDER BY n")).all()
+        assert [tuple(row) for row in kept] == [("", None), ("路灯", "已答复")]
+        told = session.scalars(text("SELECT words FROM device_alarm ORDER BY alarm")).all()
+        assert told == [None, "倾斜"]
         session.rollback()

@@ -19,6 +19,7 @@ from geo.store.cases.lapsing import warn_and_escalate
 from geo.store.cases.retaining import Keep, retain
 from geo.store.cases.sending import Sender, Way, send
 from geo.store.together.following import follow
+from geo.store.together.forgetting import forget
 from geo.tables import City
 from geo.terms import MessageKind
 
@@ -63,4 +64,5 @@ def _of_city(session: Session, city_id: int, keep: Keep | None, *, demo: bool) -
     if not demo:
         done |= warn_and_escalate(session, city_id, now)
         done |= retain(session, city_id, now, keep, dry_run=False)
+        done["forgotten_beside"] = forget(session, city_id)
     return done
