@@ -198,7 +198,10 @@ def shared_with(polygons: Shapes, groups: Groups) -> tuple[Ints, Ints, Floats]:
         Not overlapping.
     groups : Groups
     """
-    part, polygon = shapely.STRtree(polygons).query(groups.shapes, predicate="intersects")
+    # The polygons are asked, not the groups: one of them may be half a city, and is prepared once.
+    polygon, part = shapely.STRtree(groups.shapes).query(polygons, predicate="intersects")
+    order = np.lexsort((polygon, part))
+    part, polygon = part[order], polygon[order]
     common = common_m2(polygons, groups.shapes, polygon, part)
     real = common > 0
     part, polygon, common = part[real], polygon[real], common[real]
