@@ -7,16 +7,16 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-_ERASED: Final = """
-    FROM issue AS i WHERE o.city_id = :city AND i.city_id = o.city_id
-      AND i.issue_id = o.issue_id AND i.erased_at IS NOT NULL
-"""
-_FORGET: Final = (
-    text(
-        "UPDATE meeting_topic AS o SET words = '', outcome = NULL" + _ERASED + "AND o.words <> ''"
-    ),
-    text("UPDATE device_alarm AS o SET words = NULL" + _ERASED + "AND o.words IS NOT NULL"),
-)
+_TOPICS: Final = text("""
+    UPDATE meeting_topic AS t SET words = '', outcome = NULL FROM issue AS i
+    WHERE t.city_id = :city AND i.city_id = t.city_id AND i.issue_id = t.issue_id
+      AND i.erased_at IS NOT NULL AND t.words <> ''
+""")
+_ALARMS: Final = text("""
+    UPDATE device_alarm AS a SET words = NULL FROM issue AS i
+    WHERE a.city_id = :city AND i.city_id = a.city_id AND i.issue_id = a.issue_id
+      AND i.erased_at IS NOT NULL AND a.words IS NOT NULL
+""")
 
 
 def forget(session: Session, city_id: int) -> int:
@@ -25,4 +25,4 @@ def forget(session: Session, city_id: int) -> int:
     It may be called again, and has to be after a backup was restored.
     """
     asked = {"city": city_id}
-    return sum(getattr(session.execute(one, asked), "rowcount", 0) for one in _FORGET)
+    return sum(getattr(session.execute(one, asked), "rowcount", 0) for one in (_TOPICS, _ALARMS))
