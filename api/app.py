@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from api import auth, errors, guards, routes, statics, streams
+from api import auth, crowd, errors, guards, routes, statics, streams
 from api.strangers import Strangers
 from geo.db import Database
 from geo.settings import Settings
@@ -66,6 +66,7 @@ def create_app(
         compresslevel=ZIP_LEVEL,
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/pdf"),
     )
+    app.add_middleware(crowd.Crowd, most=settings.requests_at_once)
     app.add_middleware(guards.Guard, settings=settings)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app

@@ -132,6 +132,11 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         marked("The alarm is not taken"),
         marked("Check the code, the key and the clock of the device."),
     ),
+    errors.TooBusyError: Kind(
+        503,
+        marked("Many people are here at this moment"),
+        marked("Nothing is lost; try again in a few seconds."),
+    ),
     errors.TooManyReportsError: Kind(
         429,
         marked("Too many reports came from this network within an hour"),

@@ -85,6 +85,12 @@ class TooManyAttemptsError(WanggeError):
     code = "too_many_attempts"
 
 
+class TooBusyError(WanggeError):
+    """More is asked at once than can be answered soon; `retry_after_s` says when to come again."""
+
+    code = "too_busy"
+
+
 class TooManyReportsError(WanggeError):
     """A network hands in more than strangers may; `retry_after_s` says for how long."""
 

@@ -81,7 +81,9 @@ def columns_of(told: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
     found = tuple(_column(number, one) for number, one in enumerate(told, start=1))
     titles = [one.title for one in found]
     if len(set(titles)) < len(titles):
-        raise InvalidInputError("Two columns have one title.", field="columns", reason="titles_twice")
+        raise InvalidInputError(
+            "Two columns have one title.", field="columns", reason="titles_twice"
+        )
     return found
 
 

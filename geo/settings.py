@@ -34,6 +34,12 @@ class Settings(BaseSettings):
         default=None, description="Where backups go; default: `.wangge/backups`."
     )
     pool_size: int = Field(default=8, ge=1, le=200, description="Database connections kept open.")
+    requests_at_once: int = Field(
+        default=200,
+        ge=1,
+        le=100_000,
+        description="Requests answered at once; more are asked to come again (503).",
+    )
     statement_seconds: float = Field(
         default=30.0,
         ge=0.1,

@@ -97,19 +97,27 @@ class Faults:
     def __init__(self, port: int, share: float, rng: np.random.Generator) -> None:
         self._port, self._share, self._rng = port, share, rng
         self.dropped = 0
+        self.open: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+    def __call__(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        """Carry what comes over one connection."""
+        task = asyncio.create_task(self._carry(near, back))
+        self.open.add(task)
+        task.add_done_callback(self.open.discard)
+
+    async def _carry(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         """Carry one request; the server's work is done before anything is dropped."""
         far, there = await asyncio.open_connection("127.0.0.1", self._port)
         try:
-            there.write(await _message(near))
-            answer = await _message(far)
-            if self._rng.random() < self._share:
-                self.dropped += 1
-                back.transport.abort()
-            else:
-                back.write(answer)
-                await back.drain()
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                there.write(await _message(near))
+                answer = await _message(far)
+                if self._rng.random() < self._share:
+                    self.dropped += 1
+                    back.transport.abort()
+                else:
+                    back.write(answer)
+                    await back.drain()
         finally:
             for one in (back, there):
                 one.close()
@@ -171,6 +179,7 @@ async def _storm(port: int, path: str, wishes: list[dict[str, Any]], at_s: Any, 
             if len(tasks) % 50 == 0:
                 say(f"{moment:.0f} s, {len(tally.issues):,} of {len(wishes):,} answered")
         await asyncio.gather(*tasks)
+        await asyncio.gather(*faults.open, return_exceptions=True)
     return tally
 
 
