@@ -34,7 +34,10 @@ IMPORTS = re.compile(r"/api/v1/cities/[^/]+/imports(/\d+/parts)?")
 """Addresses that take files: their own limits are by role, so that they look at the size again."""
 PHOTOS = re.compile(r"/api/v1/cities/[^/]+/(reports|issues)/[^/]+/photos")
 """Addresses that take one photo each."""
+PLACES = re.compile(r"/api/v1/cities/[^/]+/assign")
+"""Many points may be sent here."""
 MIB = 1024 * 1024
+MOST_PLACES_BYTES = 6 * MIB
 TOO_LARGE = marked("At most %(most)s bytes are taken.")
 _PORT = re.compile(r":\d{1,5}$")
 
@@ -161,6 +164,8 @@ class Guard:
             return self._most_file_bytes
         if scope["method"] == "POST" and PHOTOS.fullmatch(scope["path"]):
             return max(MOST_BYTES, self._most_bytes)
+        if scope["method"] == "POST" and PLACES.fullmatch(scope["path"]):
+            return max(MOST_PLACES_BYTES, self._most_bytes)
         return self._most_bytes
 
     def _refusal(self, headers: Headers, most: int) -> tuple[int, str, str] | None:

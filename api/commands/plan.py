@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.commands import plan_publish, plan_together
+from api.commands import plan_proposals, plan_publish, plan_together
 from api.commands.acting import As, Number, at_work
 from api.commands.terminal import Json, answer, waiting
 from geo import service
@@ -17,6 +17,7 @@ from geo.errors import InvalidInputError
 
 app = typer.Typer(no_args_is_help=True, help="Plans: drafts of the next net of a city.")
 
+app.add_typer(plan_proposals.app)
 app.add_typer(plan_publish.app)
 app.add_typer(plan_together.app)
 
