@@ -32,6 +32,9 @@ LONG_CELLS: Final = 400
 """Cells from which one long chain is worth more than several."""
 COARSE_CELLS: Final = 100
 """Cells a part from which a division is coarse: the border counts more than single cells."""
+SMALL_CELLS: Final = 20_000
+"""Cells of a graph below which there is time for more chains."""
+MOST_TIMES: Final = 8
 LAYERS: Final = 16
 """Multilevel divisions that are laid over each other for a coarse one."""
 TREE_LAYERS: Final = 4
@@ -127,9 +130,11 @@ def divide(
     given = [None] * len(found) if parts is None else shared_parts(found, parts, wishes)
     tell = progress or (lambda step, share: None)
     over = Event()
+    times = min(max(SMALL_CELLS // graph.size, 1), MOST_TIMES)
+    longer = replace(effort, chains=effort.chains * times)
 
     def one(number: int) -> Ints:
-        return _solved(found[number], wishes, given[number], seed, effort, over)
+        return _solved(found[number], wishes, given[number], seed, longer, over)
 
     own = side_by_side(one, [len(piece.cells) for piece in found], threads, over, tell)
     labels = np.empty(graph.size, dtype=np.int64)
