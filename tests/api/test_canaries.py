@@ -11,7 +11,8 @@ from geo import service
 from geo.db import owner_transaction
 from geo.terms import Role
 from tests.api.conftest import HOME, World, login_of
-from tests.api.matrix import PUBLIC, TABLE, Case, learn
+from tests.api.expected import PUBLIC, TABLE
+from tests.api.matrix import Case, learn
 from tests.geo.test_erasures import PHONE, WORDS, picture
 
 READERS = (Role.COMMUNITY, Role.LEADER, Role.PUBLIC)

@@ -1,6 +1,6 @@
 """Who may see what: every route x role x territory, and each of the two walls alone.
 
-The list of routes comes from the application; what is expected of each stands in tests/api/matrix.
+The list of routes comes from the application; what is expected of each stands in tests/api/expected.
 A route without a row fails, and so does a row without a route.
 """
 
@@ -26,17 +26,8 @@ from geo.db import Database, Viewer
 from geo.settings import Settings
 from geo.terms import Role
 from tests.api.conftest import AWAY, HOME, PLAIN, World, login_of, serving
-from tests.api.matrix import (
-    ADMINISTRATOR,
-    PUBLIC,
-    TABLE,
-    TERRITORIES,
-    Case,
-    Facts,
-    learn,
-    sensitive,
-    truth,
-)
+from tests.api.expected import ADMINISTRATOR, PUBLIC, TABLE, TERRITORIES, sensitive
+from tests.api.matrix import Case, Facts, learn, truth
 
 SENSITIVE = [entry for entry in TABLE if sensitive(entry)]
 SAYS_WHO_ASKS = {

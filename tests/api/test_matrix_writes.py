@@ -1,6 +1,6 @@
 """Who may write what: every route that changes something x role x territory, with a valid token.
 
-The table of `tests/api/matrix` asks these routes without the token of a page, which everybody is
+The table of `tests/api/expected` asks these routes without the token of a page, which everybody is
 refused. Here each reader has one, so that the right alone decides. A writing route without a row
 fails; plans are left out, since members alone know of them.
 """
@@ -20,7 +20,7 @@ from geo.db import owner_transaction
 from geo.settings import Settings
 from geo.terms import Role
 from tests.api.conftest import AWAY, HOME, PASSWORD, World, login_of, serving
-from tests.api.matrix import NO_TOKEN, TABLE
+from tests.api.expected import NO_TOKEN, TABLE
 from tests.conftest import MigratedDatabase
 
 API: Final = "/api/v1/cities/{city}"
