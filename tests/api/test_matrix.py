@@ -1,6 +1,6 @@
 """Who may see what: every route x role x territory, and each of the two walls alone.
 
-The list of routes comes from the application; what is expected of each stands in tests/api/expected.
+The list of routes comes from the application; what is expected of each: tests/api/expected.
 A route without a row fails, and so does a row without a route.
 """
 
