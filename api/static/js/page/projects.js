@@ -8,12 +8,13 @@ import { ready } from "./ready.js";
 const CLOSE_ZOOM = 16;
 const page = JSON.parse(document.body.dataset.projects);
 const { map } = await frame;
+const PANE = "pins"; // above the names, which would hide the marks
 const marks = L.featureGroup().addTo(map);
 const colours = { finished: token("--good"), rejected: token("--bad"), under_way: token("--watch") };
 
 for (const one of page.points) {
   const mark = L.circleMarker([one.lat, one.lon], {
-    radius: one.project === page.chosen ? 11 : 9, color: one.project === page.chosen ? "#000" : "#fff", weight: 2,
+    pane: PANE, radius: one.project === page.chosen ? 11 : 9, color: one.project === page.chosen ? "#000" : "#fff", weight: 2,
     fillColor: colours[one.state] ?? token("--accent"), fillOpacity: 0.95,
   });
   mark.bindTooltip(h("span", {}, one.name), { direction: "top", offset: [0, -8] });
@@ -33,7 +34,7 @@ if (page.picking) {
   let pin = null;
   const put = (at) => {
     pin?.remove();
-    pin = L.circleMarker(at, { radius: 10, color: "#000", weight: 3, fillColor: token("--accent"), fillOpacity: 0.9 }).addTo(map);
+    pin = L.circleMarker(at, { pane: PANE, radius: 10, color: "#000", weight: 3, fillColor: token("--accent"), fillOpacity: 0.9 }).addTo(map);
   };
   map.getContainer().style.cursor = "crosshair";
   map.on("click", ({ latlng }) => {
