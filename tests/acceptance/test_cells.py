@@ -48,6 +48,9 @@ def check(found: Cells, buildings: gpd.GeoSeries, areas: gpd.GeoSeries) -> None:
     lost = shapely.area(shapely.difference(buildings[has].to_numpy(), own))
     allowed = np.maximum(ALLOWED_M2, ALLOWED_SHARE * buildings[has].area.to_numpy())
     assert int((lost > allowed * 1.05 + 0.1).sum()) <= found.figures["buildings_outside"]
+    assert found.figures["buildings_outside_m2"] == pytest.approx(
+        lost.sum(), abs=0.5 + 2e-3 * len(lost)
+    )
 
 
 def check_shared(found: Cells, buildings: gpd.GeoSeries) -> None:
