@@ -88,7 +88,7 @@ class SquaresLayer {
 
   #paint(context, view) {
     if (this.ground) this.#paintGround(context, view);
-    if (!this.paths) return;
+    if (!this.paths?.size) return;
     const k = this.#place(context, view, this.origin);
     const paper = token("--map-ground");
     context.lineWidth = view.ratio / k;
