@@ -11,13 +11,20 @@ import pytest
 
 from api import i18n
 from api.log_words import ACTIONS, OBJECTS, action_word, object_word
-from geo.terms import IssueAct
+from geo.terms import IssueAct, RatingAct
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN_IN_SQL = re.compile(r"append_audit\((?:[^,()]+,){3}\s*'([a-z_.]+)'")
 ACTS = frozenset(f"issue.{act.value}" for act in IssueAct)
-FAMILIES = {"f'issue.{found.act.value}'": ACTS, "f'issue.{what.value}'": ACTS}
-"""Actions that are named after an act on an issue."""
+FAMILIES = {
+    "f'issue.{found.act.value}'": ACTS,
+    "f'issue.{what.value}'": ACTS,
+    "f'firm_rating.{act.value}'": frozenset(f"firm_rating.{act.value}" for act in RatingAct),
+    "f'inspection.{act.value}'": frozenset(
+        f"inspection.{act.value}" for act in RatingAct if act is not RatingAct.TELL
+    ),
+}
+"""Actions that are named after an act on an issue, a firm's rating, an inspection."""
 PLACE = 2
 """Of the action among the arguments of `audit.append`."""
 
