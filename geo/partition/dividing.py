@@ -35,6 +35,8 @@ COARSE_CELLS: Final = 100
 SMALL_CELLS: Final = 20_000
 """Cells of a graph below which there is time for more chains."""
 MOST_TIMES: Final = 8
+TINY_CELLS: Final = 200
+"""Cells of a graph that is cooled slowly: half a second then, and often the best there is."""
 LAYERS: Final = 16
 """Multilevel divisions that are laid over each other for a coarse one."""
 TREE_LAYERS: Final = 4
@@ -68,6 +70,7 @@ class Effort:
 
 QUICK: Final = Effort()
 THOROUGH: Final = Effort(chains=4, steps=40, trees=1.5)
+PATIENT: Final = Effort(steps=100, sweeps=10.0, trees=8.0, hot=0.1, cold=0.001)
 COARSE: Final = Effort(chains=1, steps=150, sweeps=20.0, trees=4.0, hot=5.0, cold=0.2)
 POLISH: Final = Effort(chains=1, steps=10, sweeps=3.0, trees=0.0, hot=1.0, cold=0.1)
 """The two courses of a coarse division; their temperatures are in mean prices of a border."""
@@ -132,6 +135,8 @@ def divide(
     over = Event()
     times = min(max(SMALL_CELLS // graph.size, 1), MOST_TIMES)
     longer = replace(effort, chains=effort.chains * times)
+    if graph.size <= TINY_CELLS and effort == QUICK:
+        longer = replace(PATIENT, chains=longer.chains)
 
     def one(number: int) -> Ints:
         return _solved(found[number], wishes, given[number], seed, longer, over)
