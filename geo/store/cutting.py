@@ -43,6 +43,7 @@ from geo.errors import ConflictError, TopologyError
 from geo.saying import phrase
 from geo.seal import SEALED, net_hash
 from geo.store import audit, derived, estates, inherited
+from geo.store.holding import hold_cells
 from geo.store.loading import copy_rows
 from geo.tables import (
     SRID,
@@ -54,8 +55,6 @@ from geo.tables import (
     NetGrid,
 )
 
-CELLS_LOCK: Final = 7201
-"""First half of the advisory lock on the cells of a city; the second is the city."""
 WEIGHT: Final = "weight"
 NOT_MOVED: Final = frozenset(
     {"cell_lineage", "cell_value", "household_place", "net_cell", "plan_cell"}
@@ -82,15 +81,6 @@ class CutDone:
     number: int
     cell_of: pd.Series[int]
     moved: dict[str, int]
-
-
-def hold_cells(session: Session, city_id: int, *, exclusive: bool = False) -> None:
-    """Keep the cells of a city as they are until the transaction ends.
-
-    Any number of edits hold them shared; a cut holds them alone and waits for the edits.
-    """
-    lock = func.pg_advisory_xact_lock if exclusive else func.pg_advisory_xact_lock_shared
-    session.execute(select(lock(CELLS_LOCK, city_id)))
 
 
 def cut(session: Session, city_id: int, pieces: gpd.GeoDataFrame) -> CutDone:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from geo import service
 from geo.db import owner_engine, owner_transaction
 from geo.errors import ConflictError, TopologyError
-from geo.store import cutting, derived
+from geo.store import cutting, derived, holding
 from geo.tables import Building, Cell, City, Net
 from tests.cities import METRE_SRID, cell_at, line, tiny_dataset
 from tests.conftest import MigratedDatabase
@@ -439,7 +439,7 @@ def test_the_second_of_two_cuts_waits_and_so_does_an_edit(fresh_database: Migrat
 
     def edit() -> None:
         with owner_transaction(engine) as session:
-            cutting.hold_cells(session, city)
+            holding.hold_cells(session, city)
             order.append("edit")
 
     threads = [threading.Thread(target=work) for work in (first, second, edit)]
@@ -472,8 +472,8 @@ def test_the_second_of_two_cuts_waits_and_so_does_an_edit(fresh_database: Migrat
 def test_edits_hold_the_cells_together(fresh_database: MigratedDatabase) -> None:
     engine = fresh_database.engine
     with owner_transaction(engine) as one, owner_transaction(engine) as two:
-        cutting.hold_cells(one, 1)
-        cutting.hold_cells(two, 1)
+        holding.hold_cells(one, 1)
+        holding.hold_cells(two, 1)
         tried = text("SELECT pg_try_advisory_xact_lock(:lock, 1)")
-        assert not two.scalar(tried, {"lock": cutting.CELLS_LOCK})
-        cutting.hold_cells(two, 2, exclusive=True)
+        assert not two.scalar(tried, {"lock": holding.CELLS_LOCK})
+        holding.hold_cells(two, 2, exclusive=True)

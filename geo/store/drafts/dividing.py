@@ -13,9 +13,9 @@ from geo.db import Viewer
 from geo.errors import InvalidInputError
 from geo.redraw.edits import Named, number
 from geo.saying import phrase
-from geo.store.cutting import hold_cells
 from geo.store.drafts import checks, editing, rows
 from geo.store.drafts.editing import Applied, Versions
+from geo.store.holding import hold_cells
 from geo.tables import City
 
 DIVIDE: Final = "divide"

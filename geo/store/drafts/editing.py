@@ -33,9 +33,9 @@ from geo.redraw.scene import (
 )
 from geo.saying import both, phrase
 from geo.store import audit
-from geo.store.cutting import hold_cells
 from geo.store.drafts import checks, lining, locks, rows
 from geo.store.drafts.rows import Draft, Held
+from geo.store.holding import hold_cells
 from geo.tables import City, PlanEdit
 
 LOG_LOCK: Final = 7203

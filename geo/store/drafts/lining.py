@@ -24,6 +24,7 @@ from geo.saying import phrase
 from geo.store import cutting
 from geo.store.drafts import checks, rows
 from geo.store.drafts.rows import Draft
+from geo.store.holding import hold_cells
 from geo.tables import City
 
 
@@ -58,7 +59,7 @@ def cut_along(
     """
     demand_owner(session)
     city_id = viewer.city_id or 0
-    cutting.hold_cells(session, city_id, exclusive=True)
+    hold_cells(session, city_id, exclusive=True)
     draft = rows.drawn_on(session, viewer, plan_id)
     if viewer.user_id not in rows.find(session, viewer, plan_id).cutters:
         raise ForbiddenError(

@@ -15,10 +15,10 @@ from geo.errors import InvalidInputError
 from geo.redraw import sweep
 from geo.redraw.edits import MOST_CELLS, MOST_GRIDS, numbers
 from geo.saying import phrase
-from geo.store.cutting import hold_cells
 from geo.store.drafts import checks, dividing, editing, rows
 from geo.store.drafts.editing import Applied, Versions
 from geo.store.drafts.rows import Draft
+from geo.store.holding import hold_cells
 from geo.tables import SRID, City
 
 BY_AREA: Final = frozenset({"move", "release", "draw"})

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from geo.grids import AREA_COLUMNS
 from geo.store import audit
-from geo.store.cutting import hold_cells
+from geo.store.holding import hold_cells
 from geo.store.loading import refresh_worker_areas
 from geo.store.publishing.writing import hold_nets
 

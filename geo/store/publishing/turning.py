@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from geo.db import Viewer
 from geo.errors import ForbiddenError, PlanRuleError, PlanStateError, StaleEditError
 from geo.saying import phrase, unpacked
-from geo.store.cutting import hold_cells
 from geo.store.drafts import rows, states, validating
 from geo.store.drafts.rows import Draft, draft_of
+from geo.store.holding import hold_cells
 from geo.store.publishing import settling
 from geo.store.publishing.content import checked_of, content_of
 from geo.tables import Plan
