@@ -112,7 +112,7 @@ def cut(session: Session, city_id: int, pieces: gpd.GeoDataFrame) -> CutDone:
         raise TopologyError(
             phrase(
                 "Pieces of cells come in EPSG:%(srid)s, the city's metre CRS.",
-                metre_srid=city.metre_srid,
+                srid=city.metre_srid,
             )
         )
     owner = pieces["cell_id"].astype("int64")

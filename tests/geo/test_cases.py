@@ -444,8 +444,11 @@ def test_set_aside_and_put_back(city: City) -> None:
         "community", issue, A.SET_ASIDE, reason="default point", aside=SetAside.DEFAULT_GEOCODE
     )
     with city.as_("community") as (session, viewer):
-        found = cases.desk(session, viewer, city.at(session), DeskFilter(q=str(issue)))
-    assert not found.items
+        at = city.at(session)
+        on_desk = cases.desk(session, viewer, at, DeskFilter(), limit=1000)
+        by_number = cases.desk(session, viewer, at, DeskFilter(q=str(issue)))
+    assert issue not in {one["issue"] for one in on_desk.items}
+    assert [one["issue"] for one in by_number.items] == [issue]
     city.act("community", issue, A.PUT_BACK, reason="it is right")
     assert city.row(issue).set_aside is None
 
@@ -566,6 +569,8 @@ def test_desks_show_what_is_theirs_and_falls_due_first(city: City) -> None:
             counts = cases.desk_counts(session, viewer, at)
             assert counts["all"] == len(seen)
             for box, number in counts.items():
+                if box == "stamp":
+                    continue
                 page = cases.desk(session, viewer, at, DeskFilter(box=box), limit=1000)
                 assert len(page.items) == number, (who, box)
     with pytest.raises(ForbiddenError), city.as_("public") as (session, viewer):
