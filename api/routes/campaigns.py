@@ -486,7 +486,13 @@ def list_projects(
     return Projects(items=[ProjectItem.model_validate(row) for row in found])
 
 
-@router.post("/projects", status_code=201, responses={**WRITING, **responses_for(OutsideCityError)})
+@router.post(
+    "/projects",
+    status_code=201,
+    responses=responses_for(
+        *PROTECTED, NetNotFoundError, NotFoundError, StaleEditError, OutsideCityError
+    ),
+)
 def propose_project(
     session: SessionDep, viewer: KeepersDep, asked: AskedDep, wish: NewProject
 ) -> MadeProject:

@@ -299,8 +299,10 @@ def _told(
     }  # fmt: skip
     warnings: list[str] = []
     if figures["untraceable"]:
-        words = "%(n)s delivered grids lie outside this ground altogether."
-        warnings.append(phrase(words, n=figures["untraceable"]))
+        told_of = phrase(
+            "%(n)s delivered grids lie outside this ground altogether.", n=figures["untraceable"]
+        )
+        warnings.append(told_of)
     proposal = Proposal(tuple(listed), ended, place.versions)
     return Made(proposal, figures, told, warnings, shapes), crosswalk
 
