@@ -42,7 +42,8 @@ Words = Annotated[str, Field(max_length=1000)]
 Version = Annotated[int, Field(ge=0, description="The one that was read.")]
 Money = Annotated[Decimal, Field(ge=0, le=Decimal("9999999999.99"), decimal_places=2)]
 READING = responses_for(*PROTECTED, NetNotFoundError, NotFoundError)
-WRITING = responses_for(*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError)
+WRITES = (*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError)
+WRITING = responses_for(*WRITES)
 
 
 class CampaignItem(Form):
@@ -489,9 +490,7 @@ def list_projects(
 @router.post(
     "/projects",
     status_code=201,
-    responses=responses_for(
-        *PROTECTED, NetNotFoundError, NotFoundError, StaleEditError, OutsideCityError
-    ),
+    responses=responses_for(*WRITES, OutsideCityError),
 )
 def propose_project(
     session: SessionDep, viewer: KeepersDep, asked: AskedDep, wish: NewProject
@@ -525,7 +524,7 @@ def show_project(
     return ProjectCard.model_validate(found)
 
 
-@router.post("/projects/{project}/acts", responses={**WRITING, **responses_for(ConflictError)})
+@router.post("/projects/{project}/acts", responses=responses_for(*WRITES, ConflictError))
 def act_on_project(
     session: SessionDep, viewer: StaffDep, project: ProjectPath, wish: ProjectWish
 ) -> ProjectDone:

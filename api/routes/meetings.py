@@ -141,7 +141,8 @@ class Version(Form):
     version: int
 
 
-WRITING = responses_for(*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError)
+WRITES = (*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError)
+WRITING = responses_for(*WRITES)
 
 
 @router.get("/meetings", responses=responses_for(*PROTECTED, NetNotFoundError))
@@ -250,7 +251,7 @@ def settle_topic(
 @router.post(
     "/meetings/{meeting}/topics/{n}/issue",
     status_code=201,
-    responses={**WRITING, **responses_for(ConflictError, OutsideCityError)},
+    responses=responses_for(*WRITES, ConflictError, OutsideCityError),
 )
 def raise_issue(
     session: SessionDep,
