@@ -182,3 +182,44 @@ def test_words_are_erased_where_they_came_from(city: City) -> None:
         told = session.scalars(text("SELECT words FROM device_alarm ORDER BY alarm")).all()
         assert told == [None, "倾斜"]
         session.rollback()
+
+
+def test_shops_and_what_was_found_there_follow_a_net(city: City) -> None:
+    migrated, _, city_id = city
+    place = (
+        "SELECT ST_PointOnSurface(c.geom) FROM cell AS c"
+        " JOIN net_cell AS n USING (city_id, cell_id)"
+        " JOIN net_grid AS g USING (city_id, grid_id) WHERE g.area_3 = 111 LIMIT 1"
+    )
+    elsewhere = ":city, 212, 2, 21, 212"
+    areas = "city_id, grid_id, area_1, area_2, area_3"
+    found = "kind, held_on, result, expires_on"
+    rows = [
+        f"INSERT INTO {into}, {areas}) SELECT {values}, {elsewhere} {source}"
+        for into, values, source in (
+            ("shop (code, name, kind, geom", f"'ABCD2345', '面馆', 'food', ({place})", ""),
+            ("service_point (name, offers, geom", f"'饮水点', '{{}}', ({place})", ""),
+            (
+                f"inspection (shop_id, {found}",
+                "shop_id, 'food', '2026-01-01', 'passed', '2027-01-01'",
+                "FROM shop",
+            ),
+            (
+                f"inspection (compound_id, {found}",
+                "compound_id, 'fire', '2026-01-01', 'passed', '2027-01-01'",
+                "FROM net_compound WHERE grid_id = 111",
+            ),
+        )
+    ]
+    with owner_transaction(migrated.engine) as session:
+        seq = service.Asked(city_id).moment(session).seq
+        follow(session, city_id, seq)
+        for row in rows:
+            session.execute(text(row), {"city": city_id})
+        assert follow(session, city_id, seq) == len(rows)
+        assert follow(session, city_id, seq) == 0
+        for table, most in (("shop", 1), ("service_point", 1), ("inspection", 2)):
+            found = session.execute(text(f"SELECT grid_id, area_1, area_2 FROM {table}"))
+            assert {row[1:] for row in found} == {(1, 11)}, table
+            assert session.scalar(text(f"SELECT count(*) FROM {table}")) == most
+        session.rollback()
