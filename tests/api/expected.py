@@ -149,6 +149,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/exports": STAFF,
     "GET /api/v1/cities/{city}/exports/{name}": STAFF,
     "GET /api/v1/cities/{city}/exports/{name} ?f=csv": STAFF,
+    "GET /api/v1/cities/{city}/exports/{name} ?f=xlsx": STAFF,
     "PUT /api/v1/cities/{city}/exports/{name}": NO_TOKEN,
     "DELETE /api/v1/cities/{city}/exports/{name}": NO_TOKEN,
     "GET /api/v1/cities/{city}/rates": STAFF,

@@ -159,8 +159,10 @@ def test_the_desk_in_all_formats(
 
 def test_routing_explains_itself(world: World, place: dict[str, float]) -> None:
     leader = signed(world, Role.LEADER)
-    told = leader.get(f"{API}/routing", params={"category": "C0101", **place}).json()
+    asked = {"category": "C0101", **place}
+    told = leader.get(f"{API}/routing", params=asked, headers={"Accept-Language": "en"}).json()
     assert told["rule"] == "territory"
+    assert leader.get(f"{API}/routing", params=asked).json()["rule"] == "属地"
     assert told["steps"][-1]["holds"]
     assert leader.get(f"{API}/routing", params={"category": "X", **place}).status_code == 422
 
