@@ -111,7 +111,7 @@ def test_a_report_travels_to_its_end_and_is_opened_once_more(
     at_desk(community, code)
     expect(community.locator("#panel-body blockquote")).to_have_text(WORDS)
     community.get_by_role("button", name="查看", exact=True).click()
-    expect(community.locator("#panel-body [role=status]")).to_contain_text("139 0000 0000")
+    expect(community.locator("#panel-body .quiet[role=status]")).to_contain_text("139 0000 0000")
     expect(community.locator(".issue-photos li")).to_contain_text("未公开")
     community.get_by_role("button", name="公开", exact=True).click()
     expect(community.locator(".issue-photos li")).to_contain_text("已公开")
