@@ -28,6 +28,8 @@ from geo.saying import at, phrase
 
 MOST_COLUMNS: Final = 500
 LONGEST_TEXT: Final = 100_000
+MOST_COLLECTIONS: Final = 20
+"""Of collections in one shape; a reader of shapes that hold each other without end breaks down."""
 HEAD_LINES: Final = 20
 DELIMITERS: Final = ",;\t|"
 #: Headings of coordinate columns, without blanks, marks and units.
@@ -259,7 +261,7 @@ def _shape(value: Any) -> Any:
     pair = _PAIR.fullmatch(text)
     if pair:
         return shapely.Point(float(pair.group(1)), float(pair.group(2)))
-    if not _WKT.match(text):
+    if not _WKT.match(text) or text.upper().count("COLLECTION") > MOST_COLLECTIONS:
         return None
     return shapely.from_wkt(re.sub(r"^\s*SRID=\d+;", "", text), on_invalid="ignore")
 
