@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -61,8 +62,14 @@ async def _asked(most: int, first: list[str], then: str) -> tuple[httpx.Response
     return answer, app
 
 
+def _run(asked: Any) -> Any:
+    """Run it in a thread of its own: a browser of another test may have a loop in this one."""
+    with ThreadPoolExecutor(1) as own:
+        return own.submit(asyncio.run, asked).result()
+
+
 def test_who_comes_on_top_is_asked_to_come_again() -> None:
-    answer, _ = asyncio.run(_asked(2, ["/slow", "/slow"], "/slow"))
+    answer, _ = _run(_asked(2, ["/slow", "/slow"], "/slow"))
     assert answer.status_code == 503
     assert answer.json()["code"] == "too_busy"
     assert answer.headers["Retry-After"] == str(WAIT_S)
@@ -70,5 +77,5 @@ def test_who_comes_on_top_is_asked_to_come_again() -> None:
 
 def test_files_streams_and_what_failed_take_no_place() -> None:
     for first in (["/events", "/events", "/static/a.js"], ["/broken", "/broken"], ["/slow"]):
-        answer, _ = asyncio.run(_asked(2, first, "/slow"))
+        answer, _ = _run(_asked(2, first, "/slow"))
         assert answer.status_code == 200

@@ -19,7 +19,9 @@ SCRIPTS = sorted((STATIC / "js").rglob("*.js"))
 STYLES = sorted((STATIC / "css").glob("*.css"))
 WORD = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)+)"')
 MARKED = re.compile(r'\b_\(\s*"((?:[^"\\]|\\.)+)"')
-IMPORTED = re.compile(r"""(?:from|import\()\s*["']([^"']+)["']""")
+IMPORTED = re.compile(
+    r"""(?m)(?:^(?:import|export)\b[^;"']*?\bfrom|\bimport\()\s*["']([^"']+)["']"""
+)
 OUTSIDE = re.compile(r"""["'(](?:https?:)?//[\w.-]+\.\w""")
 UNSAFE = re.compile(
     r"\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|new Function)\b|\.html\(|"
