@@ -86,7 +86,7 @@ class TooManyAttemptsError(WanggeError):
 
 
 class TooBusyError(WanggeError):
-    """More is asked at once than can be answered soon; `retry_after_s` says when to come again."""
+    """It cannot be answered at this moment; `retry_after_s` says when to come again."""
 
     code = "too_busy"
 

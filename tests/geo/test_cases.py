@@ -28,12 +28,14 @@ from geo.errors import (
     OutsideCityError,
     ReportTwiceError,
     StaleEditError,
+    TooBusyError,
 )
 from geo.keeping import messages
 from geo.keeping.checks import Installation, State
 from geo.settings import Settings
 from geo.store import cases, photos
 from geo.store.cases import ActWish, Contact, DeskFilter, Report, handing, retaining, sending
+from geo.store.holding import hold_cells
 from geo.store.nets import Moment
 from geo.tables import (
     Audit,
@@ -860,3 +862,12 @@ def _everywhere(session: Session, canary: str = CANARY) -> list[str]:
             {"canary": f"%{canary}%"},
         )
     ]
+
+
+def test_a_report_does_not_wait_for_cells_that_are_being_cut(city: City) -> None:
+    with city.owning() as session:
+        hold_cells(session, city.city_id, exclusive=True)
+        with pytest.raises(TooBusyError) as caught:
+            city.report(city.rubbish())
+    assert caught.value.data["retry_after_s"] > 0
+    assert city.report(city.rubbish()).created

@@ -23,7 +23,7 @@ from geo.store.cases import sending
 from geo.store.cases.routing import Route, route
 from geo.store.cases.rules import Rules, rules_of
 from geo.store.grids import grids_at
-from geo.store.holding import hold_cells
+from geo.store.holding import hold_cells_now
 from geo.store.nets import Moment
 from geo.tables import SRID, Issue, IssueContact, IssueEvent
 from geo.tables.issue import FAR
@@ -192,7 +192,7 @@ def _values(
     if not (-180 <= told.lon <= 180 and -90 <= told.lat <= 90):
         raise InvalidInputError("A place is lon, lat in degrees.", field="lon", reason="place")
     rules.kind(told.category)
-    hold_cells(session, at.city_id)  # a cell that is cut meanwhile would keep the issue
+    hold_cells_now(session, at.city_id)  # a cell that is cut meanwhile would keep the issue
     cell, up = grids_at(session, at, told.lon, told.lat)
     line = tuple(up[::-1])
     moment = _moment(session, told)
