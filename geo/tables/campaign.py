@@ -5,8 +5,19 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Identity, Index, Numeric, SmallInteger
+from sqlalchemy import (
+    BigInteger,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,7 +46,14 @@ from geo.terms import (
 )
 
 
-class Meeting(Areas, Base):
+class Once:
+    """What came in under an id of whoever sent it, so that sending it again enters nothing new."""
+
+    client_id: Mapped[UUID | None] = mapped_column(Uuid)
+    content_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class Meeting(Once, Areas, Base):
     """Residents and the office come together: where, when, what came of it; nobody is named."""
 
     __tablename__ = "meeting"
@@ -45,6 +63,7 @@ class Meeting(Areas, Base):
         refers_to("user_account", "created_by"),
         one_of("kind", MeetingKind),
         one_of("state", MeetingState),
+        UniqueConstraint("city_id", "client_id"),
         Index("ix_meeting_held", "city_id", "held_at", "meeting_id"),
     )
 
@@ -62,13 +81,14 @@ class Meeting(Areas, Base):
     version: Mapped[int] = mapped_column(server_default=sql("0"))
 
 
-class MeetingTopic(Base):
+class MeetingTopic(Once, Base):
     """What was spoken of; a topic becomes an issue, or has an outcome of its own."""
 
     __tablename__ = "meeting_topic"
     __table_args__ = (
         refers_to("meeting", "meeting_id"),
         refers_to("issue", "issue_id"),
+        UniqueConstraint("city_id", "client_id"),
         Index("ix_meeting_topic_issue", "city_id", "issue_id"),
     )
 
@@ -79,9 +99,10 @@ class MeetingTopic(Base):
     outcome: Mapped[str | None]
     issue_id: Mapped[BigInt | None]
     created_at: Mapped[Now]
+    version: Mapped[int] = mapped_column(server_default=sql("0"))
 
 
-class Campaign(Areas, Base):
+class Campaign(Once, Areas, Base):
     """A campaign on one subject; without a grid it is of the whole city."""
 
     __tablename__ = "campaign"
@@ -91,6 +112,7 @@ class Campaign(Areas, Base):
         refers_to("organisation", "organisation_id"),
         refers_to("user_account", "created_by"),
         one_of("state", CampaignState),
+        UniqueConstraint("city_id", "client_id"),
         Index("ix_campaign_starts", "city_id", "starts_on", "campaign_id"),
     )
 
@@ -108,7 +130,7 @@ class Campaign(Areas, Base):
     version: Mapped[int] = mapped_column(server_default=sql("0"))
 
 
-class CampaignItem(Areas, Base):
+class CampaignItem(Once, Areas, Base):
     """A line of the list of problems or of measures, with its owner; ticked off when done."""
 
     __tablename__ = "campaign_item"
@@ -125,6 +147,7 @@ class CampaignItem(Areas, Base):
         ),
         one_of("list", ItemList),
         one_of("state", ItemState),
+        UniqueConstraint("city_id", "client_id"),
         Index("ix_campaign_item_issue", "city_id", "issue_id"),
     )
 
@@ -146,7 +169,7 @@ class CampaignItem(Areas, Base):
     version: Mapped[int] = mapped_column(server_default=sql("0"))
 
 
-class SmallProject(Areas, Base):
+class SmallProject(Once, Areas, Base):
     """A small project at a place with its budget, in the city's currency."""
 
     __tablename__ = "small_project"
@@ -157,6 +180,7 @@ class SmallProject(Areas, Base):
         refers_to("organisation", "organisation_id"),
         refers_to("user_account", "created_by"),
         one_of("state", ProjectState),
+        UniqueConstraint("city_id", "client_id"),
         Index("ix_small_project_campaign", "city_id", "campaign_id"),
         gist("small_project", "geom"),
     )
