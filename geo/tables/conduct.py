@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.tables.base import (
@@ -55,7 +55,11 @@ class RatingRule(Base):
 
 
 class FirmRating(Areas, Base):
-    """What a firm got for one compound and period; its answers and appeals are in the steps."""
+    """What a firm got for one compound and period; its answers and appeals are in the steps.
+
+    Periods of a compound never overlap under a rule, so that no fact costs twice. `managed_days`
+    are those of the period on which the firm managed the compound.
+    """
 
     __tablename__ = "firm_rating"
     __table_args__ = (
@@ -69,9 +73,11 @@ class FirmRating(Areas, Base):
         one_of("state", RatingState),
         CheckConstraint("since <= until AND until < told_on", name="period"),
         CheckConstraint("told_on <= answer_until AND answer_until < public_from", name="dates"),
-        Index(
-            "uq_firm_rating_period", "city_id", "rule_id", "compound_id", "since", "until",
-            unique=True, postgresql_where=text("state <> 'withdrawn'"),
+        CheckConstraint("managed_days BETWEEN 1 AND until - since + 1", name="managed"),
+        ExcludeConstraint(
+            ("city_id", "="), ("rule_id", "="), ("compound_id", "="),
+            (text("daterange(since, until, '[]')"), "&&"),
+            name="ex_firm_rating_period", using="gist", where=text("state <> 'withdrawn'"),
         ),
         Index("ix_firm_rating_firm", "city_id", "organisation_id", "until"),
     )  # fmt: skip
@@ -84,6 +90,7 @@ class FirmRating(Areas, Base):
     grid_id: Mapped[BigInt]
     since: Mapped[date]
     until: Mapped[date]
+    managed_days: Mapped[SmallInt]
     state: Mapped[str]
     points: Mapped[SmallInt]
     grade: Mapped[str]
@@ -169,11 +176,19 @@ class Shop(Areas, Base):
     geom: Mapped[Any] = shape("POINT")
 
 
+def _once(place: str) -> Index:
+    """Return an index by which an inspection of a place is entered once."""
+    return Index(
+        f"uq_inspection_{place}", "city_id", f"{place}_id", "kind", "held_on", "result",
+        unique=True, postgresql_where=text("withdrawn_at IS NULL"),
+    )  # fmt: skip
+
+
 class Inspection(Areas, Base):
     """What was found in a shop or a compound on a day: kind and result by fixed lists.
 
     The place may answer and appeal; while an appeal is open, and once it expires, nobody outside
-    is told.
+    is told. `organisation_id` is the firm that managed the compound on that day.
     """
 
     __tablename__ = "inspection"
@@ -181,11 +196,14 @@ class Inspection(Areas, Base):
         ForeignKeyConstraint(["city_id", "shop_id"], ["shop.city_id", "shop.shop_id"]),
         refers_to("compound", "compound_id"),
         refers_to("grid", "grid_id"),
+        refers_to("organisation", "organisation_id"),
         one_of("kind", InspectionKind),
         one_of("result", InspectionResult),
         CheckConstraint("num_nonnulls(shop_id, compound_id) = 1", name="place"),
         CheckConstraint("next_on IS NULL OR next_on > held_on", name="next"),
         CheckConstraint("expires_on > held_on", name="expires"),
+        _once("shop"),
+        _once("compound"),
         Index("ix_inspection_shop", "city_id", "shop_id", "held_on"),
         Index("ix_inspection_compound", "city_id", "compound_id", "held_on"),
     )
@@ -194,12 +212,14 @@ class Inspection(Areas, Base):
     inspection_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     shop_id: Mapped[BigInt | None]
     compound_id: Mapped[BigInt | None]
+    organisation_id: Mapped[BigInt | None]
     grid_id: Mapped[BigInt]
     kind: Mapped[str]
     held_on: Mapped[date]
     result: Mapped[str]
     next_on: Mapped[date | None]
     expires_on: Mapped[date]
+    appeal_until: Mapped[date] = mapped_column(server_default=text("CURRENT_DATE + 30"))
     answer: Mapped[str | None]
     appealed_on: Mapped[date | None]
     appeal: Mapped[str | None]
@@ -231,6 +251,7 @@ class ServicePoint(Areas, Base):
     grid_id: Mapped[BigInt]
     closed_on: Mapped[date | None]
     created_at: Mapped[Now]
+    version: Mapped[int] = mapped_column(server_default=text("0"))
     geom: Mapped[Any] = shape("POINT")
 
 
