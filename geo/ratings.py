@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, Final
@@ -18,14 +18,15 @@ from geo.issues import about_persons
 from geo.terms import InspectionKind, InspectionResult, RatingAct, RatingState
 
 __all__ = [
-    "FULL", "STATES", "Criterion", "Dates", "Rule", "dates_of", "demand_order", "demand_time",
-    "grade_of", "points_of", "rule_of",
+    "FULL", "STATES", "WHEN", "Criterion", "Dates", "Rule", "content_of", "dates_of",
+    "demand_order", "demand_time", "grade_of", "points_of", "rule_of",
 ]  # fmt: skip
 
 FULL: Final = 100
 """Points that a firm begins with."""
 WHEN: Final = ("reported", "overdue", "reworked", "reopened")
-"""When an issue counts: always, past its deadline, sent back, opened again."""
+"""When an issue counts: on the day it is reported, its deadline passes, it is sent back, it is
+opened again. The last three count where the firm itself was to solve it at that moment."""
 MOST_CRITERIA: Final = 40
 SHORTEST_ANSWER_DAYS: Final = 5
 LONGEST_VALID_DAYS: Final = 366
@@ -74,6 +75,8 @@ class Rule:
         After the firm was told.
     valid_days : int
         After the figures became public.
+    least_days : int
+        So many days of the period the firm must have managed the compound to be rated.
     """
 
     criteria: tuple[Criterion, ...]
@@ -81,6 +84,7 @@ class Rule:
     answer_days: int
     appeal_days: int
     valid_days: int
+    least_days: int = 1
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def rule_of(told: Mapping[str, Any]) -> Rule:
     ...     "answer_days": 7, "appeal_days": 15, "valid_days": 180}).criteria[0].when
     'overdue'
     """
-    criteria = tuple(_criterion(one) for one in told.get("criteria") or ())
+    criteria = tuple(_criterion(n, one) for n, one in enumerate(told.get("criteria") or (), 1))
     codes = [one.code for one in criteria]
     if not 1 <= len(criteria) <= MOST_CRITERIA or len(set(codes)) < len(codes):
         raise _wrong("criteria", f"1 to {MOST_CRITERIA} criteria with codes of their own.")
@@ -117,30 +121,44 @@ def rule_of(told: Mapping[str, Any]) -> Rule:
     falling = all(a > b for a, b in pairwise(starts))
     if len(grades) < 2 or not falling or starts[-1] != 0 or starts[0] > FULL:
         raise _wrong("grades", "Grades fall from the best to one that begins at 0 points.")
-    if not all(title and len(title) <= 20 for title, _ in grades):
-        raise _wrong("grades", "A grade has a short name.")
+    titles = [title for title, _ in grades]
+    short = all(one and len(one) <= 20 and one.isprintable() for one in titles)
+    if not short or len(set(titles)) < len(titles):
+        raise _wrong("grade_title", "A grade has a short name of its own.")
     answer, appeal = int(told.get("answer_days") or 0), int(told.get("appeal_days") or 0)
-    valid = int(told.get("valid_days") or 0)
+    valid, least = int(told.get("valid_days") or 0), int(told.get("least_days") or 1)
     if not (SHORTEST_ANSWER_DAYS <= answer <= appeal <= 90 and 1 <= valid <= LONGEST_VALID_DAYS):
         raise _wrong(
             "rule_days",
             f"At least {SHORTEST_ANSWER_DAYS} days for the answer, as many or more for the appeal,"
             f" and figures that expire after {LONGEST_VALID_DAYS} days at most.",
         )
-    return Rule(criteria, grades, answer, appeal, valid)
+    if not 1 <= least <= LONGEST_VALID_DAYS:
+        raise _wrong("least_days", f"A firm managed the compound 1 to {LONGEST_VALID_DAYS} days.")
+    return Rule(criteria, grades, answer, appeal, valid, least)
 
 
-def _criterion(told: Mapping[str, Any]) -> Criterion:
+def content_of(rule: Rule) -> dict[str, Any]:
+    """Return a rule as it is kept and told: what `rule_of` reads, and nothing else."""
+    criteria = [
+        {key: list(value) if isinstance(value, tuple) else value
+         for key, value in asdict(one).items()}
+        for one in rule.criteria
+    ]  # fmt: skip
+    return {**asdict(rule), "criteria": criteria, "grades": [list(one) for one in rule.grades]}
+
+
+def _criterion(n: int, told: Mapping[str, Any]) -> Criterion:
     title, code = str(told.get("title") or "").strip(), str(told.get("code") or "")
     source, points, most = told.get("source"), told.get("points"), told.get("most")
     if not (code.isidentifier() and code.isascii() and len(code) <= 32):
-        raise _wrong("criterion_code", "A criterion's code has letters, digits and _.")
+        raise _wrong("criterion_code", "A criterion's code has letters, digits and _.", n)
     if not title or len(title) > 80 or not title.isprintable():
-        raise _wrong("criterion_title", "A criterion has a title of one line.")
+        raise _wrong("criterion_title", "A criterion has a title of one line.", n)
     if about_persons(title):
-        raise _wrong("firm_persons", "Firms are rated by facts of places, never by persons.")
+        raise _wrong("firm_persons", "Firms are rated by facts of places, never by persons.", n)
     if not (isinstance(points, int) and isinstance(most, int) and 1 <= points <= most <= FULL):
-        raise _wrong("criterion_points", f"Points of one fact, and of all together up to {FULL}.")
+        raise _wrong("criterion_points", f"Points of one fact, and of all up to {FULL}.", n)
     found = Criterion(
         code, title, str(source), points, most, str(told.get("when") or "reported"),
         tuple(told.get("categories") or ()), tuple(told.get("kinds") or ()),
@@ -151,15 +169,18 @@ def _criterion(told: Mapping[str, Any]) -> Criterion:
         "inspection": bool(found.results)
         and set(found.results) <= set(InspectionResult) - {InspectionResult.PASSED}
         and set(found.kinds) <= set(InspectionKind)
+        and found.when == "reported"
         and not found.categories,
     }
     if not fits.get(found.source, False):
-        raise _wrong("source", "A criterion counts issues, or inspections with their results.")
+        raise _wrong("source", "A criterion counts issues, or inspections with their results.", n)
     return found
 
 
-def _wrong(reason: str, message: str) -> InvalidInputError:
-    return InvalidInputError(message, field="content", reason=reason)
+def _wrong(reason: str, message: str, n: int | None = None) -> InvalidInputError:
+    told = message if n is None else f"Criterion {n}: {message}"
+    which = {} if n is None else {"criterion": n}
+    return InvalidInputError(told, field="content", reason=reason, **which)
 
 
 def points_of(rule: Rule, facts: Iterable[str]) -> tuple[int, dict[str, dict[str, int]]]:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, text, true, update
+from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ from geo.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoun
 from geo.ratings import (
     FULL,
     Rule,
+    content_of,
     dates_of,
     demand_order,
     demand_time,
@@ -27,14 +28,17 @@ from geo.ratings import (
     points_of,
     rule_of,
 )
-from geo.store import audit, rights
+from geo.store import audit, rating_facts, rights
 from geo.store.grids import of_net
 from geo.store.nets import Moment
+from geo.store.rating_facts import Managed
 from geo.store.together import places, words
 from geo.tables import (
+    Category,
     Compound,
-    CompoundBody,
     FirmRating,
+    Inspection,
+    Issue,
     NetCompound,
     NetGrid,
     Organisation,
@@ -42,33 +46,15 @@ from geo.tables import (
     RatingRule,
     RatingStep,
 )
-from geo.terms import CompoundRole, RatingAct, RatingState, Role
+from geo.terms import IssueState, RatingAct, RatingState, Role
 
 LATEST: Final = 500
 OPEN_ACTS: Final = (RatingAct.ANSWER.value, RatingAct.DECIDE.value)
 """What was said that everybody reads beside public figures: the firm's answer, the decision."""
 JUDGES: Final = frozenset({Role.ADMINISTRATOR, Role.LEADER})
 """They decide on appeals, never on a rating that they made."""
-_ISSUES: Final = text("""
-    SELECT i.issue_id, (i.reported_at AT TIME ZONE :zone)::date AS day, i.category,
-           coalesce(i.organisation_id = :firm OR :firm = ANY (i.assisting), false) AS own,
-           i.deadline_at IS NOT NULL
-               AND coalesce(i.handled_at, i.closed_at, clock_timestamp()) > i.deadline_at
-               AS overdue,
-           i.reworks > 0 AS reworked, i.reopens > 0 AS reopened
-    FROM issue AS i JOIN compound AS k ON k.city_id = i.city_id AND k.compound_id = :compound
-    WHERE i.city_id = :city AND i.set_aside IS NULL AND i.state NOT IN ('reported', 'void')
-      AND (i.reported_at AT TIME ZONE :zone)::date BETWEEN :since AND :until
-      AND i.geom && k.geom AND ST_Covers(k.geom, i.geom)
-    ORDER BY i.reported_at, i.issue_id
-""")
-_INSPECTIONS: Final = text("""
-    SELECT p.inspection_id, p.held_on AS day, p.kind, p.result FROM inspection AS p
-    WHERE p.city_id = :city AND p.compound_id = :compound AND p.withdrawn_at IS NULL
-      AND (p.appealed_on IS NULL OR p.decided_on IS NOT NULL)
-      AND p.held_on BETWEEN :since AND :until
-    ORDER BY p.held_on, p.inspection_id
-""")
+PREVIEW_DAYS: Final = 366
+"""The longest period that a rule is tried on."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +77,8 @@ class Reckoned:
     grade: str
     cost: dict[str, dict[str, int]]
     facts: list[dict[str, Any]]
+    managed_days: int
+    days: int
 
 
 def today(session: Session, at: Moment) -> date:
@@ -120,7 +108,7 @@ def publish_rule(
         If it cannot be used, or would begin today or earlier.
     """
     city_id = rights.demand(viewer, rights.ADMINISTRATORS)
-    rule_of(content)
+    content = content_of(_checked(session, at, content))
     day = today(session, at)
     if not day < begins_on < date(2999, 1, 1):
         raise InvalidInputError(
@@ -135,6 +123,28 @@ def publish_rule(
     return rule
 
 
+def _checked(session: Session, at: Moment, content: dict[str, Any]) -> Rule:
+    """Return a rule whose titles name nobody, and whose categories the city has."""
+    rule = rule_of(content)
+    for title in (*(one.title for one in rule.criteria), *(title for title, _ in rule.grades)):
+        words.title(title, "content", 80)
+    wanted = {code for one in rule.criteria for code in one.categories}
+    known = set(
+        session.scalars(
+            select(Category.category).where(
+                Category.city_id == at.city_id, Category.category.in_(wanted)
+            )
+        )
+    )
+    if wanted - known:
+        missing = min(wanted - known)
+        raise InvalidInputError(
+            f"The city has no category {missing}.", field="content", reason="no_category",
+            value=missing,
+        )  # fmt: skip
+    return rule
+
+
 def end_rule(session: Session, viewer: Viewer, at: Moment, rule: int, ends_on: date) -> None:
     """End a rule on a day to come; what was rated by it stays.
 
@@ -146,18 +156,22 @@ def end_rule(session: Session, viewer: Viewer, at: Moment, rule: int, ends_on: d
         If there is none.
     InvalidInputError
         If the day has passed.
+    ConflictError
+        If an end was published before.
     """
     city_id = rights.demand(viewer, rights.ADMINISTRATORS)
     if not today(session, at) < ends_on < date(2999, 1, 1):
-        raise InvalidInputError("Say a day to come.", field="ends_on", reason="no_date")
+        raise InvalidInputError("Say a day to come.", field="ends_on", reason="day_to_come")
+    _rule(session, at, rule)
     ended = session.execute(
         update(RatingRule)
-        .where(RatingRule.city_id == city_id, RatingRule.rule_id == rule)
+        .where(RatingRule.city_id == city_id, RatingRule.rule_id == rule,
+               RatingRule.ends_on.is_(None))
         .values(ends_on=ends_on)
         .returning(RatingRule.rule_id)
-    )
+    )  # fmt: skip
     if ended.first() is None:
-        raise NotFoundError(f"There is no rule {rule}.", rule=rule)
+        raise ConflictError("An end of this rule was published before.", reason="ended")
     audit.append(session, city_id, "rating_rule.ended", f"rating_rule/{rule}",
                  {"ends_on": ends_on.isoformat()})  # fmt: skip
 
@@ -209,41 +223,69 @@ def reckon(session: Session, viewer: Viewer, at: Moment, period: Period) -> Reck
     demand_order(row.published_on, row.begins_on, row.ends_on, period.since, period.until,
                  today(session, at))  # fmt: skip
     main_grid(session, viewer, at, period.compound)
-    firm = _firm(session, at, period)
-    asked = {
-        "city": at.city_id, "compound": period.compound, "zone": at.timezone,
-        "firm": firm.organisation_id, "since": max(period.since, firm.valid_from),
-        "until": period.until,
-    }  # fmt: skip
-    facts = _facts(session, rule, asked)
-    points, cost = points_of(rule, [one["criterion"] for one in facts])
-    return Reckoned(firm.organisation_id, firm.name, points, grade_of(rule, points), cost, facts)
-
-
-def _firm(session: Session, at: Moment, period: Period) -> Any:
-    row = session.execute(
-        select(CompoundBody.organisation_id, CompoundBody.valid_from, Organisation.name)
-        .join(
-            Organisation,
-            and_(
-                Organisation.city_id == CompoundBody.city_id,
-                Organisation.organisation_id == CompoundBody.organisation_id,
-            ),
-        )
-        .where(
-            CompoundBody.city_id == at.city_id,
-            CompoundBody.compound_id == period.compound,
-            CompoundBody.role == CompoundRole.FIRM.value,
-            CompoundBody.valid_from <= period.until,
-            or_(CompoundBody.valid_to.is_(None), CompoundBody.valid_to > period.until),
-        )
-    ).first()
-    if row is None:
+    firms = rating_facts.managed(session, at, period.since, period.until, [period.compound])
+    if not firms:
         raise NotFoundError(
             "No property firm managed this compound on the last day of the period.",
             compound=period.compound,
         )
-    return row
+    firm = firms[0]
+    if firm.days < rule.least_days:
+        raise ConflictError(
+            f"The firm managed the compound on {firm.days} days of the period;"
+            f" the rule asks for {rule.least_days}.",
+            reason="too_few_days", value=firm.days, most=rule.least_days,
+        )  # fmt: skip
+    facts = rating_facts.facts_of(session, at, rule, firms)[firm.compound]
+    return _reckoned(rule, firm, facts, period.since, period.until)
+
+
+def _reckoned(rule: Rule, firm: Managed, facts: list[Any], since: date, until: date) -> Reckoned:
+    points, cost = points_of(rule, [one["criterion"] for one in facts])
+    days = (until - since).days + 1
+    return Reckoned(firm.firm, firm.firm_name, points, grade_of(rule, points), cost, facts,
+                    firm.days, days)  # fmt: skip
+
+
+def tried(
+    session: Session, viewer: Viewer, at: Moment, content: dict[str, Any], since: date, until: date
+) -> list[dict[str, Any]]:
+    """Return what a rule that is being written would say of a period that is over; keep nothing.
+
+    Each firm that managed a compound on the last day, the fewest points first: `compound`,
+    `compound_name`, `firm`, `firm_name`, `points`, `grade`, `cost`, `managed_days`, `days`,
+    `rated` (false where it managed the compound on too few days).
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer is no administrator.
+    InvalidInputError
+        If the rule or the period cannot be used.
+    """
+    rights.demand(viewer, rights.ADMINISTRATORS)
+    rule = _checked(session, at, content)
+    if not (since <= until < today(session, at) and (until - since).days < PREVIEW_DAYS):
+        raise InvalidInputError(
+            "A period of a year at most that is over.", field="tried_since", reason="tried_period"
+        )
+    firms = rating_facts.managed(session, at, since, until)
+    found = rating_facts.facts_of(session, at, rule, firms)
+    names: dict[int, str] = dict(
+        session.execute(
+            select(Compound.compound_id, Compound.name).where(Compound.city_id == at.city_id)
+        ).tuples()
+    )  # fmt: skip
+    rows = []
+    for firm in firms:
+        row = _reckoned(rule, firm, found[firm.compound], since, until)
+        rows.append({
+            "compound": firm.compound, "compound_name": names[firm.compound], "firm": row.firm,
+            "firm_name": row.firm_name, "points": row.points, "grade": row.grade, "cost": row.cost,
+            "managed_days": row.managed_days, "days": row.days,
+            "rated": firm.days >= rule.least_days,
+        })  # fmt: skip
+    return sorted(rows, key=lambda one: (not one["rated"], one["points"], one["compound"]))
 
 
 def main_grid(session: Session, viewer: Viewer, at: Moment, compound: int) -> dict[str, Any]:
@@ -266,38 +308,6 @@ def main_grid(session: Session, viewer: Viewer, at: Moment, compound: int) -> di
     return places.of_grid(session, viewer, at, parts[0].grid_id)
 
 
-def _facts(session: Session, rule: Rule, asked: dict[str, Any]) -> list[dict[str, Any]]:
-    issues = session.execute(_ISSUES, asked).all()
-    inspections = session.execute(
-        _INSPECTIONS, {key: asked[key] for key in ("city", "compound", "since", "until")}
-    ).all()
-    found: list[dict[str, Any]] = []
-    for one in rule.criteria:
-        fact = {"criterion": one.code, "points": one.points, "issue": None, "inspection": None}
-        if one.source == "issue":
-            found += [
-                {**fact, "issue": row.issue_id, "happened_on": row.day}
-                for row in issues
-                if _counts(one.when, row)
-                and (not one.categories or row.category.startswith(one.categories))
-            ]
-        else:
-            found += [
-                {**fact, "inspection": row.inspection_id, "happened_on": row.day}
-                for row in inspections
-                if row.result in one.results and (not one.kinds or row.kind in one.kinds)
-            ]
-    return found
-
-
-def _counts(when: str, row: Any) -> bool:
-    if when == "reopened":
-        return bool(row.reopened)
-    if when in ("overdue", "reworked"):
-        return bool(row.own and getattr(row, when))
-    return True
-
-
 def tell(session: Session, viewer: Viewer, at: Moment, period: Period) -> int:
     """Rate the firm of a compound and tell it; return the rating's number.
 
@@ -315,6 +325,7 @@ def tell(session: Session, viewer: Viewer, at: Moment, period: Period) -> int:
     values = {
         "city_id": at.city_id, "rule_id": period.rule, "organisation_id": reckoned.firm,
         "compound_id": period.compound, "since": period.since, "until": period.until,
+        "managed_days": reckoned.managed_days,
         "state": RatingState.TOLD.value, "points": reckoned.points, "grade": reckoned.grade,
         "deducted": reckoned.cost, "told_on": day, "made_by": viewer.user_id,
         "answer_until": dates.answer_until, "appeal_until": dates.appeal_until,
@@ -327,7 +338,7 @@ def tell(session: Session, viewer: Viewer, at: Moment, period: Period) -> int:
             rating = int(session.execute(made).scalar_one())
     except IntegrityError as error:
         raise ConflictError(
-            "This period is rated already by this rule.", reason="rated_already"
+            "Part of this period is rated already by this rule.", reason="rated_already"
         ) from error
     if reckoned.facts:
         session.execute(
@@ -337,7 +348,7 @@ def tell(session: Session, viewer: Viewer, at: Moment, period: Period) -> int:
                     "city_id": at.city_id, "rating_id": rating, "n": n,
                     "criterion": one["criterion"], "issue_id": one["issue"],
                     "inspection_id": one["inspection"], "happened_on": one["happened_on"],
-                    "points": one["points"],
+                    "points": one["points"], "what": one["what"],
                 }
                 for n, one in enumerate(reckoned.facts, start=1)
             ],
@@ -498,6 +509,16 @@ def _listed(day: date, mine: ColumnElement[bool]) -> Any:
     )  # fmt: skip
 
 
+def _fallen() -> ColumnElement[bool]:
+    """Return the condition of facts that would not count any more."""
+    return or_(
+        Inspection.withdrawn_at.is_not(None),
+        and_(Inspection.appealed_on.is_not(None), Inspection.decided_on.is_(None)),
+        Issue.set_aside.is_not(None),
+        Issue.state == IssueState.VOID.value,
+    )
+
+
 def show(session: Session, viewer: Viewer, at: Moment, rating: int) -> dict[str, Any]:
     """Return one rating: to its own people with facts and all that was said, else with answers.
 
@@ -516,8 +537,12 @@ def show(session: Session, viewer: Viewer, at: Moment, rating: int) -> dict[str,
         select(
             RatingEvidence.n, RatingEvidence.criterion, RatingEvidence.issue_id.label("issue"),
             RatingEvidence.inspection_id.label("inspection"), RatingEvidence.happened_on,
-            RatingEvidence.points,
+            RatingEvidence.points, RatingEvidence.what, _fallen().label("fallen"),
         )
+        .outerjoin(Inspection, and_(Inspection.city_id == RatingEvidence.city_id,
+                                    Inspection.inspection_id == RatingEvidence.inspection_id))
+        .outerjoin(Issue, and_(Issue.city_id == RatingEvidence.city_id,
+                               Issue.issue_id == RatingEvidence.issue_id))
         .where(own)
         .order_by(RatingEvidence.n)
     )  # fmt: skip

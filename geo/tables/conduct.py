@@ -106,7 +106,10 @@ class FirmRating(Areas, Base):
 
 
 class RatingEvidence(Base):
-    """A fact that a rating rests on: an issue or an inspection, and the points it costs."""
+    """A fact that a rating rests on: an issue or an inspection, and the points it costs.
+
+    `what` is the issue's category, or the inspection's kind and result, as they were then.
+    """
 
     __tablename__ = "rating_evidence"
     __table_args__ = (
@@ -124,6 +127,7 @@ class RatingEvidence(Base):
     rating_id: Mapped[IdKey]
     n: Mapped[SmallInt] = mapped_column(primary_key=True, autoincrement=False)
     criterion: Mapped[str]
+    what: Mapped[str] = mapped_column(server_default=text("''"))
     issue_id: Mapped[BigInt | None]
     inspection_id: Mapped[BigInt | None]
     happened_on: Mapped[date]
@@ -173,6 +177,7 @@ class Shop(Areas, Base):
     grid_id: Mapped[BigInt]
     closed_on: Mapped[date | None]
     created_at: Mapped[Now]
+    version: Mapped[int] = mapped_column(server_default=text("0"))
     geom: Mapped[Any] = shape("POINT")
 
 
