@@ -11,15 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import multiprocessing
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,12 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
-from api import serving
-from api.app import create_app
 from geo import service
-from geo.db import Database, context_key, migrate, owner_engine, owner_transaction
-from geo.settings import Settings
+from geo.db import migrate, owner_engine, owner_transaction
 from proofs.claims import Claim, Say
+from proofs.served import served
 from tests import databases
 from tests.cities import CORNER, METRE_SRID, SIDE_M, tiny_dataset
 
@@ -184,43 +178,6 @@ async def _storm(port: int, path: str, wishes: list[dict[str, Any]], at_s: Any, 
     return tally
 
 
-def _serve(app_url: str, owner_url: str, told: Connection) -> None:
-    """Serve the database in a process of its own, until the other end is closed."""
-    engine = owner_engine(owner_url)
-    database = Database(app_url, context_key(engine))
-    engine.dispose()
-    listening = serving.bind("127.0.0.1", 0)
-    port = listening.getsockname()[1]
-    server = serving.make_server(
-        create_app(Settings(database_url=None), database), ready=lambda: told.send(port)
-    )
-
-    def wait() -> None:
-        with contextlib.suppress(EOFError):
-            told.recv()
-        server.should_exit = True
-
-    threading.Thread(target=wait, daemon=True).start()
-    server.run([listening])
-    database.close()
-
-
-@contextmanager
-def _served(owner_url: str, app_url: str) -> Iterator[int]:
-    """Yield the port of a server of the database."""
-    context = multiprocessing.get_context("spawn")
-    near, far = context.Pipe()
-    process = context.Process(target=_serve, args=(app_url, owner_url, far), daemon=True)
-    process.start()
-    far.close()
-    try:
-        yield int(near.recv())
-    finally:
-        near.close()
-        process.join(20)
-        process.kill()
-
-
 def prove(effort: float = 1.0, say: Say = lambda words: None) -> list[Claim]:
     """Let it storm for ten minutes at full effort."""
     with databases.server() as server:
@@ -244,7 +201,7 @@ def storm(owner_url: str, app_url: str, effort: float, say: Say) -> list[Claim]:
     wishes = _wishes(engine, int(each.sum()))
     rng = np.random.default_rng(2)
     at_s = np.sort(np.repeat(np.arange(seconds), each) + rng.random(len(wishes)))
-    with _served(owner_url, app_url) as port:
+    with served(owner_url, app_url) as port:
         began = time.monotonic()
         with ThreadPoolExecutor(1) as own:  # whoever asks may run a loop already
             path = "/api/v1/cities/tiny/reports"
