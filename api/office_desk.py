@@ -13,6 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from api import i18n, office_words, rendering
 from api.deps import Access, open_page
+from api.rooms import ways_of
 from geo import service
 from geo.errors import (
     ConflictError,
@@ -212,6 +213,7 @@ class Desk:
             role=self.access.viewer.role.value,
             today=self.moment.day if self.moment else date.today(),  # noqa: DTZ011 - shown alone
             viewer=rendering.shown_viewer(self.request, self.access.account),
+            ways=ways_of(self.access.viewer),
             **values,
         )
 

@@ -14,6 +14,7 @@ from api import i18n, rendering
 from api.deps import Access, SettingsDep, check_day, open_page
 from api.errors import NoNetError
 from api.i18n import marked
+from api.rooms import ways_of
 from geo import service
 from geo.errors import GridNotFoundError, InvalidInputError, NetNotFoundError
 from geo.settings import Settings
@@ -100,6 +101,7 @@ class Sight:
             as_of=self.day.isoformat() if self.day else None,
             shown_day=self.today.isoformat(),
             viewer=rendering.shown_viewer(self.request, self.access.account),
+            ways=ways_of(self.access.viewer),
             **values,
         )
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from api import i18n
 from api.kept import reckoned
 from api.routes.pages import Sight, SightDep
 from api.routes.pages_figures import require_staff
+from api.routes.pages_issues import BOXES
 from geo import service
-from geo.terms import Role
+from geo.terms import CampaignState, MeetingState, ProjectState, Role
 from maps.figure_views import figure_frame, figure_page
 
 router = APIRouter(include_in_schema=False)
@@ -24,6 +27,11 @@ PATROL_ROLE: Final = "worker"
 PATROL_LEVEL: Final = 3
 LISTED: Final = 5
 """Rows of a list of what needs a hand."""
+TO_DO: Final = ("overdue", "due_today", "new", "to_check", "supervised", "all")
+ALWAYS: Final = frozenset({"overdue", "due_today", "all"})
+"""Boxes of the desk on the first page; those that are no matter when empty are left out then."""
+MEETING_DAYS: Final = 7
+OVER: Final = frozenset({ProjectState.FINISHED, ProjectState.REJECTED})
 
 
 @router.get("/")
@@ -40,8 +48,32 @@ def show_home(sight: SightDep) -> Response:
 def _home(sight: Sight) -> Response:
     """Return the first page of somebody who is not a worker."""
     if sight.access.viewer.city_wide:
-        return sight.page("home.html", own=None, open_issues=None, **_whole_city(sight))
-    return sight.page("home.html", overview=None, sizes=None, **_own_area(sight))
+        return sight.page("home.html", own=None, **_to_do(sight), **_whole_city(sight))
+    return sight.page("home.html", overview=None, sizes=None, **_to_do(sight), **_own_area(sight))
+
+
+def _to_do(sight: Sight) -> dict[str, Any]:
+    """Return what needs a hand: boxes of the own desk, and what stands beside issues."""
+    session, viewer = sight.access.session, sight.access.viewer
+    at = sight.asked.moment(session)
+    counts = service.cases.desk_counts(session, viewer, at)
+    word = i18n.translations(i18n.get_language(sight.request)).gettext
+    campaigns = service.campaigns.listed(session, viewer, at)
+    until = at.day + timedelta(days=MEETING_DAYS - 1)
+    meetings = service.meetings.listed(session, viewer, at, since=at.day, until=until)
+    projects = service.projects.listed(session, viewer, at)
+    return {
+        "boxes": [
+            {"box": box, "word": word(BOXES[box]), "count": counts[box]}
+            for box in TO_DO
+            if counts[box] or box in ALWAYS
+        ],
+        "together": {
+            "lines": sum(row["overdue"] for row in campaigns if row["state"] == CampaignState.OPEN),
+            "meetings": sum(row["state"] == MeetingState.PLANNED for row in meetings),
+            "projects": sum(row["state"] not in OVER for row in projects),
+        },
+    }
 
 
 def _whole_city(sight: Sight) -> dict[str, Any]:
@@ -121,7 +153,7 @@ def _headline(sight: Sight) -> dict[str, Any]:
 
 
 def _own_area(sight: Sight) -> dict[str, Any]:
-    """Return the figures of the grids that an account acts in, and its open issues."""
+    """Return the figures of the grids that an account acts in."""
     session, viewer, asked = sight.access.session, sight.access.viewer, sight.asked
     areas = []
     at = asked.moment(session)
@@ -136,11 +168,7 @@ def _own_area(sight: Sight) -> dict[str, Any]:
                 "patrol": _row(service.patrol_areas(session, asked, level)[1]["items"], grid),
             }
         )
-    return {
-        "at": at,
-        "own": areas,
-        "open_issues": service.count_open_issues(session, viewer, asked),
-    }
+    return {"at": at, "own": areas}
 
 
 def _row(rows: Sequence[dict[str, Any]], grid: int) -> dict[str, Any] | None:
