@@ -541,7 +541,10 @@ def _tessellate(built: list[_Built], segment_m: float) -> list[Array]:
     if len(tessellation) != len(buildings):
         raise AssertionError("a building has no cell: buildings overlap")
     cells = np.split(_shifted(tessellation.sort_index().to_numpy(), -shift), np.cumsum(count)[:-1])
-    return [own if (shapely.get_type_id(own) == 3).all() else _mended(own) for own in cells]
+    return [
+        own if (shapely.get_type_id(own) == 3).all() else _mended(own, b.shapes)
+        for own, b in zip(cells, built, strict=True)
+    ]
 
 
 def _shifted(shapes: Array, east_m: Floats) -> Array:
@@ -551,16 +554,16 @@ def _shifted(shapes: Array, east_m: Floats) -> Array:
     return np.asarray(shapely.set_coordinates(shapes.copy(), points), dtype=object)
 
 
-def _mended(cells: Array) -> Array:
-    """Make each cell one polygon."""
+def _mended(cells: Array, buildings: Array) -> Array:
+    """Make each cell one polygon: the part on which its building stands."""
     parts, owner = shapely.get_parts(cells, return_index=True)
     polygonal = shapely.get_type_id(parts) == 3
     parts, owner = parts[polygonal], owner[polygonal]
-    area = shapely.area(parts)
+    built = shapely.area(shapely.intersection(parts, buildings[owner]))
     main = np.zeros(len(parts), dtype=bool)
     for cell in range(len(cells)):
         of_cell = np.flatnonzero(owner == cell)
-        main[of_cell[int(np.argmax(area[of_cell]))]] = True
+        main[of_cell[int(np.argmax(built[of_cell]))]] = True
     whole = parts[main].copy()
     for scrap in parts[~main]:
         border = shapely.area(shapely.intersection(shapely.buffer(scrap, 0.05), whole))

@@ -19,6 +19,8 @@ from geo import topology
 from geo.dataset import FRAMES, CityDataset
 from geo.demo import SIZES, Truth, generate, generate_with_truth
 from geo.demo.files import FILES, geojson, layers, net_frame, write_boundaries
+from geo.demo.fill import Block, fill_blocks
+from geo.demo.landuse import Use
 from geo.grids import net_boundaries
 from geo.profiles import load_profile
 
@@ -149,6 +151,21 @@ def test_buildings_stand_in_their_own_cells(city: CityDataset) -> None:
     assert (shapely.area(shapely.difference(buildings, own)) < 1.0).all()
     assert city.buildings["cell_id"].is_unique
     assert not shapely.crosses(buildings, city.streets.geometry.union_all()).any()
+
+
+def test_a_cell_keeps_the_part_on_which_its_building_stands() -> None:
+    ring = np.array([
+        (1170.854, 8941.161), (1216.742, 9042.469), (1261.118, 9143.035), (1403.43, 9038.687),
+        (1219.855, 9048.502), (1362.117, 8962.747), (1313.605, 8874.634), (1170.854, 8941.161),
+    ])  # fmt: skip
+    kinds = ("arterial", "local", "local", "path", "path")
+    lines = [ring[:3], ring[[0, 6]], ring[[6, 5]], ring[[2, 3]], ring[[5, 4, 3]]]
+    edges = np.array([shapely.LineString(line) for line in lines], dtype=object)
+    block = Block(5178, shapely.Polygon(ring), edges, kinds, Use.HOUSES)
+    filled = fill_blocks([block], 1)
+    assert len(filled.buildings) == 68
+    inside = shapely.within(filled.buildings, shapely.buffer(filled.cells[filled.building_cell], 1))
+    assert inside.all()
 
 
 def test_households_add_up_and_the_season_differs(city: CityDataset) -> None:
