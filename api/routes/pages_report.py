@@ -90,6 +90,7 @@ def show_report(sight: SightDep) -> Response:
     viewer = sight.access.viewer
     word = i18n.translations(i18n.get_language(sight.request)).gettext
     page["staff"] = viewer.staff
+    page["walks"] = viewer.role is Role.WORKER
     first = "worker" if viewer.role is Role.WORKER else "hotline"
     channels = [
         {"channel": channel, "name": word(text), "chosen": channel == first}
@@ -113,9 +114,13 @@ def show_report(sight: SightDep) -> Response:
 
 
 def _first_view(sight: Sight) -> tuple[float, float, float, float]:
-    """Return the middle of the city, near enough to see streets."""
+    """Return the middle of the own grid, else of the city, near enough to see streets."""
     west, south, east, north = sight.city["bbox"]
     middle = ((west + east) / 2, (south + north) / 2)
+    viewer = sight.access.viewer
+    if viewer.role is Role.WORKER and viewer.areas:
+        card = service.show_grid(sight.access.session, viewer, sight.asked, viewer.areas[0])[1]
+        middle = tuple(card["label_point"])
     wide = min((east - west) / 8, NEAR_DEG)
     high = min((north - south) / 8, NEAR_DEG)
     return (middle[0] - wide, middle[1] - high, middle[0] + wide, middle[1] + high)

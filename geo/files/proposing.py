@@ -101,8 +101,21 @@ SUBJECTS: Final[Mapping[str, Columns]] = {
     },
     "issues": {
         "category": ("category", "type", "类别", "问题类型", "事件类型", "小类"),
-        "reported_at": ("reported_at", "opened_at", "上报时间", "受理时间", "发生时间", "created"),
-        "closed_at": ("closed_at", "办结时间", "结案时间", "关闭时间"),
+        "reported_at": (
+            "reported_at", "opened_at", "上报时间", "受理时间", "发生时间", "created",
+            "报告时间", "登记时间", "来电时间", "open_dt",
+        ),
+        "closed_at": ("closed_at", "办结时间", "结案时间", "关闭时间", "closed_dt"),
+        "deadline_at": (
+            "deadline_at", "target_at", "due_at", "办理期限", "处置期限", "截止时间", "应办结时间",
+        ),
+        "external": (
+            "external", "case_id", "case_enquiry_id", "案卷编号", "工单编号", "工单号", "事件编号",
+            "案件编号", "任务号", *_CODE,
+        ),
+        "department": ("department", "责任部门", "处置部门", "承办单位", "主办单位", "办理单位"),
+        "address": ("发生地址", "事发地址", "事发地点", "问题位置", *_ADDRESS),
+        "words": ("words", "description", "问题描述", "事件描述", "诉求内容", "描述", "内容"),
         "channel": ("channel", "source", "来源", "上报渠道", "问题来源"),
         "state": ("state", "status", "状态", "当前状态"),
         "lon": _LON,

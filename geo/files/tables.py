@@ -104,6 +104,8 @@ _WKT: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+#: A decimal comma; with three digits behind it, it could part thousands.
+_COMMA: Final = re.compile(r"-?\d{1,3},(?:\d{1,2}|\d{4,})")
 #: "121°28′30″E": some offices write degrees, minutes and seconds.
 _SEXAGESIMAL: Final = re.compile(
     r"\s*(-?\d{1,3})\s*[°度]\s*(\d{1,2})\s*[′'分]\s*(\d{1,2}(?:\.\d+)?)\s*(?:[″\"秒])?\s*([NSEW东西南北]?)\s*",
@@ -273,12 +275,16 @@ def number(value: Any) -> float:
     --------
     >>> number("121.5"), round(number(" 31°14′24″N "), 9), number("—"), number(None)
     (121.5, 31.24, nan, nan)
+    >>> number("120,4731"), number("500,218")
+    (120.4731, nan)
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     text = str(value or "").strip().rstrip("°").replace("，", ".")
     if _NUMBER.fullmatch(text):
         return float(text)
+    if _COMMA.fullmatch(text):
+        return float(text.replace(",", "."))
     parts = _SEXAGESIMAL.fullmatch(text)
     if parts is None:
         return math.nan

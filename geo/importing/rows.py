@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import geopandas as gpd
 import numpy as np
@@ -13,8 +13,10 @@ import pandas as pd
 import shapely
 
 from geo.errors import DeliveryError
+from geo.files import guard
 from geo.files.reading import Delivered
 from geo.findings import Finding, Findings, the_row, the_rows
+from geo.importing import cases
 from geo.importing.columns import column, numbers, some
 from geo.importing.wishes import WORDED, ImportWish
 from geo.saying import at, phrase
@@ -31,6 +33,9 @@ from geo.terms import (
 JOIN_M: Final = 0.05
 """Ends of streets nearer than this are one node."""
 LONGEST_TEXT: Final = 300
+FINDING_SOMEBODY: Final = frozenset({guard.IDENTITY, guard.PHONE, guard.EMAIL})
+LONGEST_WORDS: Final = 2_000
+"""What somebody says of a case, as of a report."""
 MOST_WORDS_TOLD: Final = 100
 USUAL_USE: Final = "residential"
 USES: Final = ("residential", "commercial", "office", "public", "industrial", "other")
@@ -59,12 +64,31 @@ USED: Final[Mapping[str, str]] = {
     "办公": "office", "写字楼": "office", "公共": "public", "学校": "public", "school": "public",
     "hospital": "public", "工业": "industrial", "厂房": "industrial", "warehouse": "industrial",
 }  # fmt: skip
+CASE_STATES: Final = (
+    IssueState.REPORTED.value, IssueState.DISPATCHED.value, IssueState.CLOSED.value,
+    IssueState.VOID.value,
+)  # fmt: skip
+"""Where a case of another system may stand here: what lies between has no clock of ours."""
+SAID_STATES: Final[Mapping[str, str]] = {
+    **{state.value: "reported" for state in (IssueState.ACCEPTED, IssueState.VERIFIED,
+                                             IssueState.REGISTERED)},
+    **{state.value: "dispatched" for state in (
+        IssueState.HANDLED, IssueState.CHECKED, IssueState.RETURNED, IssueState.REWORKED,
+        IssueState.POSTPONED, IssueState.SUSPENDED, IssueState.PARKED)},
+    "new": "reported", "open": "reported", "待受理": "reported", "已上报": "reported",
+    "已受理": "reported", "待派遣": "reported", "待处理": "reported", "已立案": "reported",
+    "已派遣": "dispatched", "处置中": "dispatched", "处理中": "dispatched",
+    "办理中": "dispatched", "in progress": "dispatched", "assigned": "dispatched",
+    "已办结": "closed", "办结": "closed", "已结案": "closed", "结案": "closed",
+    "已完成": "closed", "resolved": "closed", "done": "closed",
+    "作废": "void", "已作废": "void", "不予受理": "void", "rejected": "void",
+}  # fmt: skip
 _KNOWN: Final[Mapping[tuple[DeliveryKind, str], tuple[tuple[str, ...], Mapping[str, str]]]] = {
     (DeliveryKind.STATIONS, "stage"): (tuple(StationStage), STAGES),
     (DeliveryKind.STREETS, "kind"): (tuple(StreetKind), STREETS),
     (DeliveryKind.BARRIERS, "kind"): (tuple(BarrierKind), BARRIERS),
     (DeliveryKind.BUILDINGS, "use"): (USES, USED),
-    (DeliveryKind.ISSUES, "state"): (tuple(IssueState), {}),
+    (DeliveryKind.ISSUES, "state"): (CASE_STATES, SAID_STATES),
     (DeliveryKind.ISSUES, "set_aside"): (tuple(SetAside), {}),
 }
 """Words that the program itself knows for a column: they, and what files say for them."""
@@ -73,12 +97,11 @@ _INSTEAD: Final[Mapping[tuple[DeliveryKind, str], str]] = {
     (DeliveryKind.STREETS, "kind"): "local",
     (DeliveryKind.BUILDINGS, "use"): USUAL_USE,
     (DeliveryKind.ISSUES, "channel"): "import",
-    (DeliveryKind.ISSUES, "state"): "reported",
 }
 """What stands where a file says nothing."""
 _FREE: Final = frozenset({(DeliveryKind.ISSUES, "channel")})
 """Columns whose texts are taken as they are."""
-_MAY_BE_ABSENT: Final = ("set_aside",)
+_MAY_BE_ABSENT: Final = ("set_aside", "state")
 
 
 @dataclass(frozen=True)
@@ -92,11 +115,14 @@ class CityFacts:
     timezone : str
     words : mapping of str to mapping
         `station_kind`, `category`: what people write, in small letters -> code.
+    now : datetime, optional
+        Aware; cases that begin a day later are impossible.
     """
 
     metre_srid: int
     timezone: str
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    now: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -225,10 +251,10 @@ def _shaped(
     return located
 
 
-def _strings(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
+def _strings(frame: pd.DataFrame, name: str, longest: int = LONGEST_TEXT) -> pd.Series[Any]:
     read = column(frame, name)
     read.index = frame.index
-    return read.str[:LONGEST_TEXT].where(~read.isna(), None)
+    return read.str[:longest].where(~read.isna(), None)
 
 
 def _whole(frame: pd.DataFrame, name: str, least: int = 0, most: int = 2**31 - 1) -> pd.Series[Any]:
@@ -420,34 +446,72 @@ def _barriers(
 def _issues(
     frame: gpd.GeoDataFrame, label: str, city: CityFacts, found: Findings
 ) -> gpd.GeoDataFrame:
+    """Return cases; what is doubtful is set aside and told, what has no moment is left out."""
     shapes = frame.geometry.to_numpy()
     points = np.where(shapely.get_type_id(shapes) == 0, shapes, shapely.point_on_surface(shapes))
-    columns: dict[str, Any] = {name: frame[name] for name in ("category", "channel", "state")}
-    columns["set_aside"] = frame.get("set_aside")
-    columns["reported_at"] = _instants(frame, "reported_at", city.timezone)
-    if "closed_at" not in frame:
-        frame = frame.assign(closed_at=None)
-    columns["closed_at"] = _instants(frame, "closed_at", city.timezone)
+    columns: dict[str, Any] = {name: frame[name] for name in ("category", "channel")}
+    for name in ("external", "address", "department"):
+        if name in frame:
+            columns[name] = _strings(frame, name)
+    if "words" in frame:
+        columns["words"] = _impersonal(_strings(frame, "words", LONGEST_WORDS), label, found)
+    for name in ("reported_at", "closed_at", "deadline_at"):
+        said = frame[name] if name in frame else pd.Series(None, index=frame.index, dtype=object)
+        columns[name] = cases.moments(said, city.timezone)
     made = _put(frame, columns, points)
-    early = made["closed_at"] < made["reported_at"]
-    wrong = made["reported_at"].isna() | early
-    if wrong.any():
-        done = phrase(
-            "%(n)s rows left out: no moment of report, or closed before it", n=int(wrong.sum())
-        )
-        found.add([Finding(label, "no_moment", the_rows(some(made.index[wrong])), done)])
-    return made.loc[~wrong]
+    ended = pd.Series(np.where(made["closed_at"].notna(), "closed", "reported"), index=made.index)
+    made["state"] = frame["state"].fillna(ended) if "state" in frame else ended
+    made["closed_at"] = made["closed_at"].where(made["state"] == IssueState.CLOSED.value)
+    timeless = made["reported_at"].isna()
+    if timeless.any():
+        done = phrase("%(n)s rows left out: no moment of report", n=int(timeless.sum()))
+        found.add([Finding(label, "no_moment", the_rows(some(made.index[timeless])), done)])
+    made = _once(made.loc[~timeless], "external", label, found)
+    return _set_aside(made, frame.get("set_aside"), label, city, found)
 
 
-def _instants(frame: pd.DataFrame, name: str, timezone: str) -> pd.Series[Any]:
-    """Return moments in UTC; those without a zone are in the city's."""
-    read = pd.to_datetime(frame[name], errors="coerce", format="mixed")
-    if not isinstance(read.dtype, pd.DatetimeTZDtype):
-        read = pd.to_datetime(read, errors="coerce").dt.tz_localize(
-            ZoneInfo(timezone), ambiguous="NaT", nonexistent="NaT"
-        )
-    moments: pd.Series[Any] = read.dt.tz_convert("UTC").dt.as_unit("s")
-    return moments
+def _impersonal(said: pd.Series[Any], label: str, found: Findings) -> pd.Series[Any]:
+    """Leave out what was said where a number in it would find somebody."""
+    about = said.map(lambda text: guard.by_content([text]) in FINDING_SOMEBODY if text else False)
+    if about.any():
+        done = phrase("%(n)s texts left out: a telephone number, mail address or number of an "
+                      "identity paper stands in them", n=int(about.sum()))  # fmt: skip
+        found.add([Finding(label, "about_person", the_rows(some(said.index[about])), done)])
+    return said.where(~about, None)
+
+
+def _set_aside(
+    made: gpd.GeoDataFrame, said: Any, label: str, city: CityFacts, found: Findings
+) -> gpd.GeoDataFrame:
+    """Mark what is doubtful among cases, unless the file says so itself; say what and where."""
+    plain = pd.DataFrame(made[["category", "reported_at", "closed_at"]])
+    plain = plain.rename(columns={"category": "kind"}).assign(
+        lon=made.geometry.x, lat=made.geometry.y
+    )
+    ordered = plain.sort_values("reported_at", kind="stable")
+    order = ordered.index
+    doubtful = cases.doubts(ordered.reset_index(drop=True), city.now)
+    aside = pd.Series(doubtful.set_aside, index=order).reindex(made.index)
+    repeats = pd.Series(-1, index=order, dtype="int64")
+    again = doubtful.repeats >= 0
+    repeats[again] = order.to_numpy()[doubtful.repeats[again]]
+    own = aside if said is None else said.reindex(made.index).fillna(aside)
+    made = made.assign(set_aside=own.where(own.notna(), None), repeats=repeats.reindex(made.index))
+    for point in doubtful.points:
+        done = phrase("%(n)s cases of all kinds stand on one place: set aside", n=point["cases"])
+        subject = phrase("a default place")
+        where = {"x": point["lon"], "y": point["lat"]}
+        found.add([Finding(label, "default_place", subject, done, **where)])
+    for kind, value, done in (
+        ("repeat", SetAside.DUPLICATE, phrase("set aside: the same kind and place within a day")),
+        ("impossible_time", SetAside.IMPOSSIBLE_TIME,
+         phrase("set aside: closed before it was reported, or reported in the future")),
+    ):  # fmt: skip
+        rows = made.index[(aside == value.value).to_numpy()]
+        if len(rows):
+            found.add([Finding(label, kind, the_rows(some(rows)), done)])
+    found.figures["set_aside"] = int(made["set_aside"].notna().sum())
+    return made
 
 
 _Maker = Callable[[gpd.GeoDataFrame, str, CityFacts, Findings], gpd.GeoDataFrame]

@@ -46,7 +46,19 @@ COLUMNS: Final[Mapping[DeliveryKind, tuple[tuple[str, ...], tuple[str, ...]]]] =
     DeliveryKind.ADDRESSES: (("address",), ("alias", "building_code", "lon", "lat")),
     DeliveryKind.ISSUES: (
         ("category", "reported_at"),
-        ("channel", "closed_at", "state", "set_aside", "lon", "lat"),
+        (
+            "external",
+            "closed_at",
+            "deadline_at",
+            "state",
+            "department",
+            "address",
+            "words",
+            "channel",
+            "set_aside",
+            "lon",
+            "lat",
+        ),
     ),
     DeliveryKind.NETS: ((), ("code", "name")),
 }
@@ -68,7 +80,7 @@ SHAPES: Final[Mapping[DeliveryKind, Kind | None]] = {
     DeliveryKind.STREETS: "lines",
     DeliveryKind.BARRIERS: None,
     DeliveryKind.STATIONS: None,
-    DeliveryKind.ISSUES: "points",
+    DeliveryKind.ISSUES: None,
     DeliveryKind.NETS: "areas",
 }
 """Shapes that a kind is made of; None: several, or none at all."""

@@ -165,12 +165,16 @@ def test_a_report_travels_to_its_end_and_is_opened_once_more(
 
 
 def test_what_was_not_answered_is_kept_on_the_phone_and_comes_in_once(
-    new_page: Callable[..., Page], database: MigratedDatabase
+    new_page: Callable[..., Page], database: MigratedDatabase, tmp_path: Path
 ) -> None:
     page = new_page(viewport=PHONE, has_touch=True, is_mobile=True)
     open_report(page, middle(database))
     page.select_option("#category", "C0102")
     page.fill("#words", "井盖翻了")
+    photo = tmp_path / "phone.jpg"
+    photo.write_bytes(with_secrets("JPEG"))
+    page.set_input_files("#album", photo)
+    expect(page.locator("#photos img")).to_be_visible()
     lost = [0]
 
     def lose(route: object) -> None:
@@ -181,15 +185,45 @@ def test_what_was_not_answered_is_kept_on_the_phone_and_comes_in_once(
 
     page.route("**/reports", lose)
     page.get_by_role("button", name="上报", exact=True).click()
-    expect(page.locator("#said")).to_contain_text("已保存在本机")
+    expect(page.locator(".report-done")).to_contain_text("已保存在本机")
+    expect(page.locator("#waiting-list")).to_contain_text("照片 1 张")
+    assert fits(page)
     page.unroute("**/reports")
     page.visit.errors.clear()  # type: ignore[attr-defined]
     open_report(page, middle(database))
-    expect(page.locator(".report-done h1")).to_be_visible()
+    expect(page.locator("#mine-list a")).to_have_count(1)
+    expect(page.locator("#waiting")).to_be_hidden()
     assert lost == [1]
     with database.engine.connect() as seen:
-        told = seen.scalar(text("SELECT count(*) FROM issue WHERE words = '井盖翻了'"))
-    assert told == 1
+        told = seen.execute(
+            text("SELECT count(DISTINCT i.issue_id), count(p.photo_id) FROM issue AS i"
+                 " LEFT JOIN photo AS p USING (city_id, issue_id) WHERE words = '井盖翻了'")
+        ).one()  # fmt: skip
+    assert tuple(told) == (1, 1)
+
+
+def test_reports_do_not_pile_up_where_the_map_opens(
+    new_page: Callable[..., Page], database: MigratedDatabase
+) -> None:
+    page = new_page(viewport=PHONE, has_touch=True, is_mobile=True)
+    page.goto("/report?lang=zh")
+    expect(page.locator("body[data-ready=true]")).to_be_attached()
+    page.select_option("#category", "C0102")
+    button = page.get_by_role("button", name="上报", exact=True)
+    button.click()
+    expect(page.locator("#said")).to_contain_text("在什么位置")
+    box = page.locator("#pin").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 16, box["y"] + 15)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 66, box["y"] + 35, steps=3)
+    page.mouse.up()
+    button.click()
+    expect(page.locator(".report-done h1")).to_have_text("谢谢，已送达受理台。")
+    page.get_by_role("button", name="再报一件").click()
+    expect(page.locator("#category")).to_have_value("")
+    button.click()
+    expect(page.locator("#said")).to_contain_text("请先选择")
 
 
 def test_wrong_input_is_said_where_it_stands(

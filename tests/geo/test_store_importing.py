@@ -289,6 +289,90 @@ def test_barriers_and_issues_come_in(fresh_city: MigratedDatabase) -> None:
         assert everything(session) == before
 
 
+CASES = [
+    {"no": "S-1", "what": "路灯", "when": "2026年5月1日 8时30分", "done": None,
+     "by": None, "state": "处理中", "text": "灯不亮", "geometry": point(6.4, 4.4)},
+    {"no": "S-2", "what": "路灯", "when": "2026-05-01T02:00:00Z", "done": None,
+     "by": None, "state": None, "text": None, "geometry": point(6.4, 4.4)},
+    {"no": "S-3", "what": "E0101", "when": "46143.5", "done": "2026-05-03 10:00",
+     "by": "无此部门", "state": None, "text": "回电13905317264", "geometry": point(1.2, 1.2)},
+    {"no": "S-4", "what": "E0101", "when": "2026-05-05 10:00", "done": "2026-05-04 10:00",
+     "by": None, "state": None, "text": None, "geometry": point(1.4, 1.4)},
+    {"no": "S-5", "what": "E0101", "when": "2099-05-05 10:00", "done": None,
+     "by": None, "state": None, "text": None, "geometry": point(1.6, 1.4)},
+    {"no": "S-1", "what": "路灯", "when": "2026-05-06 10:00", "done": None,
+     "by": None, "state": None, "text": None, "geometry": point(6.4, 4.4)},
+    {"no": "S-6", "what": "路灯", "when": "昨天", "done": None,
+     "by": None, "state": None, "text": None, "geometry": point(6.4, 4.4)},
+]  # fmt: skip
+CASE_WISH = ImportWish(
+    kind=DeliveryKind.ISSUES,
+    columns={
+        "external": "no", "category": "what", "reported_at": "when", "closed_at": "done",
+        "department": "by", "state": "state", "words": "text",
+    },
+)  # fmt: skip
+
+
+def cases_of(session: Session) -> list[tuple[Any, ...]]:
+    rows = session.execute(
+        text("SELECT external, state, set_aside, to_char(reported_at AT TIME ZONE 'UTC',"
+             " 'MM-DD HH24:MI'), duplicate_of - issue_id, due_at < '2900-01-01'"
+             " FROM issue WHERE external LIKE 'S-%' ORDER BY external")
+    )  # fmt: skip
+    return [tuple(row) for row in rows]
+
+
+def select_words(session: Session) -> dict[str, str | None]:
+    rows = session.execute(text("SELECT external, words FROM issue WHERE external LIKE 'S-%'"))
+    return {row.external: row.words for row in rows}
+
+
+def test_doubtful_cases_are_set_aside_and_those_that_stand_are_never_changed(
+    fresh_city: MigratedDatabase,
+) -> None:
+    with owner(fresh_city) as session:
+        before = everything(session)
+        row, plan, hands = prepared(session, CASES, CASE_WISH)
+        counts = plan.findings.counts()
+        assert counts == {"no_moment": 1, "same_code": 1, "repeat": 1, "impossible_time": 1,
+                          "no_department": 1, "about_person": 1}  # fmt: skip
+        assert plan.findings.figures["set_aside"] == 3
+        assert steps.perform(session, row, Path("a"), hands) == {"new": 5, "changed": 0, "gone": 0}
+        assert cases_of(session) == [
+            ("S-1", "dispatched", None, "05-01 00:30", None, False),
+            ("S-2", "reported", "duplicate", "05-01 02:00", -1, True),
+            ("S-3", "closed", None, "05-01 04:00", None, False),
+            ("S-4", "closed", "impossible_time", "05-05 02:00", None, False),
+            ("S-5", "reported", "impossible_time", "05-05 02:00", None, True),
+        ]
+        said = select_words(session)
+        assert said == {"S-1": "灯不亮", "S-2": None, "S-3": None, "S-4": None, "S-5": None}
+        checked(session)
+        # What happened here since is kept, whatever the file says the next time.
+        session.execute(text("UPDATE issue SET state = 'closed' WHERE external = 'S-2'"))
+        _, again, _ = prepared(session, CASES, CASE_WISH, "b")
+        assert again.difference.counts() == {"new": 0, "changed": 0, "same": 5, "gone": 0}
+        moved = [{**one, "geometry": point(6.6, 4.4), "state": "closed"} for one in CASES]
+        _, applied = imported(session, moved, CASE_WISH, "c")
+        assert applied["new"] == applied["changed"] == 0
+        session.execute(text("UPDATE issue SET state = 'reported' WHERE external = 'S-2'"))
+        steps.undo(session, row)
+        assert everything(session) == before
+
+
+def test_numbers_of_another_platform_tell_cases_apart(fresh_city: MigratedDatabase) -> None:
+    one = {"no": "S-1", "what": "路灯", "when": "2026-05-01 08:30", "geometry": point(6.4, 4.4)}
+    columns = {"external": "no", "category": "what", "reported_at": "when"}
+    wanted = ImportWish(kind=DeliveryKind.ISSUES, columns=columns)
+    nameless = ImportWish(kind=DeliveryKind.ISSUES, columns={
+        name: column for name, column in columns.items() if name != "external"})  # fmt: skip
+    with owner(fresh_city) as session:
+        assert imported(session, [one], wanted, "a")[1]["new"] == 1
+        assert imported(session, [one], nameless, "b")[1]["new"] == 0
+        assert imported(session, [{**one, "no": "S-2"}], wanted, "c")[1]["new"] == 1
+
+
 AREAS = [
     {"社区": "甲社区", "街道": "东街道", "code": "A1", "hh": 30, "geometry": square(0, 0, 2, 2)},
     {"社区": "乙社区", "街道": "东街道", "code": "A2", "hh": 10, "geometry": square(1.99, 0, 2, 2)},

@@ -122,7 +122,7 @@ BOOKS: Final[Mapping[DeliveryKind, Book]] = {
         Issue,
         "issue_id",
         "geom",
-        ("category", "channel", "state", "reported_at", "closed_at", "set_aside"),
+        ("category", "channel", "state", "reported_at", "closed_at", "set_aside", "external"),
         Identity("points", ("category", "reported_at"), KEY, reach_m=1000.0, same_place=False),
         located=True,
     ),
@@ -144,7 +144,8 @@ def facts(session: Session, city: City) -> CityFacts:
     profile = load_profile(city.profile)
     roles = [(one.code, one.name.zh, one.name.en) for one in profile.roles]
     words = {"station_kind": _words(kinds), "category": _words(categories), "role": _words(roles)}
-    return CityFacts(city.metre_srid, city.timezone, words)
+    now = session.execute(select(func.clock_timestamp())).scalar_one()
+    return CityFacts(city.metre_srid, city.timezone, words, now)
 
 
 def _words(rows: Any) -> dict[str, str]:
@@ -162,15 +163,18 @@ def middle(session: Session, city: City) -> tuple[float, float]:
     return float(lon), float(lat)
 
 
-def frame(session: Session, city: City, book: Book) -> gpd.GeoDataFrame:
-    """Return what stands of a kind, indexed by number, in the city's metre CRS."""
+def frame(session: Session, city: City, book: Book, *wanted: Any) -> gpd.GeoDataFrame:
+    """Return what stands of a kind, indexed by number, in the city's metre CRS.
+
+    `wanted` are conditions that leave out what a delivery has nothing to do with.
+    """
     table = book.table
     own = [getattr(table, name) for name in (book.key, *book.columns)]
     if book.located:
         own.append(table.cell_id)
     rows = session.execute(
         select(*own, func.ST_AsBinary(getattr(table, book.shape)))
-        .where(table.city_id == city.city_id)
+        .where(table.city_id == city.city_id, *wanted)
         .order_by(getattr(table, book.key))
     ).all()
     names = [column.key for column in own]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
@@ -20,16 +20,15 @@ from sqlalchemy.orm import Session
 
 from geo.estimates import household_estimates
 from geo.findings import Finding, Findings, the_row
-from geo.grids import AREA_COLUMNS
 from geo.importing.differences import Difference, beside
 from geo.importing.rows import JOIN_M, rows_of
 from geo.saying import phrase
 from geo.store import derived, loading
 from geo.store.cases.reporting import hold_numbers
-from geo.store.importing import by_address, ground, households, standing
+from geo.store.importing import by_address, cases, ground, households, standing
 from geo.store.importing.plans import MOST_ROWS, Plan, Task, chosen
 from geo.store.importing.standing import BOOKS, Book
-from geo.tables import SRID, Base, Net, NetCell, NetGrid, Station
+from geo.tables import SRID, Base, Station
 from geo.terms import DeliveryKind, StationStage
 
 LEFT_OUT_TOLD: Final = 500
@@ -52,15 +51,19 @@ def plan(task: Task) -> Plan:
     found = Findings(task.city.metre_srid)
     task.progress("read rows", 0.0)
     delivered, undecided = task.delivered, list[dict[str, Any]]()
-    if task.wish.kind is DeliveryKind.STATIONS:
+    if task.wish.kind in (DeliveryKind.STATIONS, DeliveryKind.ISSUES):
         delivered, undecided = by_address.placed(task, found)
     read = rows_of(delivered, task.wish, standing.facts(session, task.city), found)
     rows = read.frame.assign(row=read.frame.index).reset_index(drop=True)
     task.progress("compare", 0.2)
     if book.located:
         rows = _located(task, rows, found)
-    there = standing.frame(session, task.city, book)
-    difference = beside(rows, there, book.columns, book.same)
+    if task.wish.kind is DeliveryKind.ISSUES:
+        there = standing.frame(session, task.city, book, *cases.near_in_time(rows))
+        difference = cases.only_new(task, rows, there, beside(rows, there, (), book.same), found)
+    else:
+        there = standing.frame(session, task.city, book)
+        difference = beside(rows, there, book.columns, book.same)
     if task.wish.estimate:
         rows = _estimated(task, rows, difference, found)
     gone = np.empty(0, dtype=np.int64)
@@ -159,7 +162,7 @@ def _located(task: Task, rows: gpd.GeoDataFrame, found: Findings) -> gpd.GeoData
 def _labels(rows: gpd.GeoDataFrame, kind: DeliveryKind) -> list[str]:
     """Return what each row is called."""
     names: pd.Series[Any] = pd.Series([None] * len(rows), index=rows.index, dtype=object)
-    for column in ("name", "code", "category"):
+    for column in ("name", "code", "external", "category"):
         if column in rows:
             names = names.fillna(rows[column])
     return names.fillna("").astype(str).tolist()
@@ -238,7 +241,6 @@ def write(task: Task, made: Plan) -> dict[str, int]:
         new, changed = _noded(session, city.city_id, new), _noded(session, city.city_id, changed)
     if task.wish.kind is DeliveryKind.ISSUES:
         hold_numbers(session, city.city_id)
-        new, changed = _owned(session, city.city_id, new), _owned(session, city.city_id, changed)
     if task.wish.cut_cells and task.wish.kind is DeliveryKind.BUILDINGS:
         new = ground.cut_for(task, new, there, made.findings)
     estimates = "estimated" in new and new["estimated"].notna().any()
@@ -252,6 +254,8 @@ def write(task: Task, made: Plan) -> dict[str, int]:
     fresh = new.drop(columns=["row", "label"]).assign(
         **{book.key: np.arange(first, first + len(new))}
     )
+    if task.wish.kind is DeliveryKind.ISSUES:
+        fresh = cases.as_issues(task, fresh.assign(row=new["row"]))
     turn = _sound(loading.lonlat(city.metre_srid))
     for start in range(0, len(fresh), ROWS_WRITTEN):
         part = fresh.iloc[start : start + ROWS_WRITTEN]
@@ -396,41 +400,3 @@ def _noded(session: Session, city_id: int, rows: gpd.GeoDataFrame) -> gpd.GeoDat
             own[number] = fresh.setdefault(int(own[number]), last + 1 + len(fresh))
         rows[name] = own
     return rows
-
-
-def _owned(session: Session, city_id: int, rows: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Give issues the grid that their cell belongs to in the last net, with its ancestors."""
-    if not len(rows):
-        return rows
-    last = session.scalar(
-        select(func.max(Net.seq)).where(
-            Net.city_id == city_id,
-            Net.cancelled_at.is_(None),
-            Net.effective_from <= func.current_date(),
-        )
-    ) or session.scalar(select(func.min(Net.seq)).where(Net.city_id == city_id))
-    areas = [getattr(NetGrid, name) for name in AREA_COLUMNS]
-    found: Mapping[int, Any] = {
-        row.cell_id: row
-        for row in session.execute(
-            select(NetCell.cell_id, NetCell.grid_id.label("owner_grid"), *areas)
-            .join(
-                NetGrid,
-                (NetGrid.city_id == NetCell.city_id) & (NetGrid.grid_id == NetCell.grid_id),
-            )
-            .where(
-                NetCell.city_id == city_id,
-                NetCell.cell_id.in_([int(one) for one in rows["cell_id"].unique()]),
-                NetCell.from_seq <= last,
-                NetCell.to_seq > last,
-                NetGrid.from_seq <= last,
-                NetGrid.to_seq > last,
-            )
-        )
-    }
-    owners = [found[int(cell)] for cell in rows["cell_id"]]
-    columns = {
-        name: pd.array([getattr(owner, name) for owner in owners], dtype="Int64")
-        for name in ("owner_grid", *AREA_COLUMNS)
-    }
-    return rows.assign(**columns)

@@ -5,7 +5,7 @@ import { h, isChinese, number, t } from "./dom.js";
 export const KINDS = () => ({
   boundaries: t("Boundaries of grids"), buildings: t("Buildings"), streets: t("Streets"), barriers: t("Waters, railways, walls"),
   stations: t("Service stations"), posts: t("Posts and workers"), households: t("Counts of households"),
-  addresses: t("Addresses"), issues: t("Past issues"), nets: t("Net of a department"),
+  addresses: t("Addresses"), issues: t("Issues of another system"), nets: t("Net of a department"),
 });
 
 const FIELDS = () => ({
@@ -15,7 +15,8 @@ const FIELDS = () => ({
   post: t("Post number"), worker_name: t("Worker's name"), duty_number: t("Duty number"), part_time: t("Part-time"),
   valid_from: t("From"), valid_to: t("Until"), building_code: t("Building's code"), building_name: t("Building's name"),
   compound: t("Compound"), alias: t("Another name"), category: t("Category"), reported_at: t("Reported at"),
-  closed_at: t("Closed at"), channel: t("Channel"), state: t("State"), set_aside: t("Set aside"), lon: t("Longitude"), lat: t("Latitude"),
+  closed_at: t("Closed at"), channel: t("Channel"), state: t("State"), set_aside: t("Set aside"),
+  external: t("Number on another platform"), deadline_at: t("To be done by"), department: t("Department"), words: t("What was said"), lon: t("Longitude"), lat: t("Latitude"),
 });
 
 export const STATES = () => ({
@@ -44,6 +45,7 @@ const FINDINGS = () => ({
   matched: t("Grids known again"), other_code: t("Another code"), by_address: t("Placed by their address"), no_address: t("Address not known"), no_building: t("Building not known"),
   no_area: t("Covers no ground"), no_name: t("Without a name"), short: t("Too short a line"), other_shape: t("Another kind of shape"),
   no_moment: t("Without a date"), missing_part: t("A part of the file is missing"), reference_system: t("Reference system"), empty: t("An empty layer"),
+  default_place: t("A default place"), repeat: t("Reported again within a day"), impossible_time: t("Impossible times"), no_department: t("Department not known"),
   elsewhere: t("Lies nowhere in this system"), uncut: t("A cell left whole"), estimated: t("Households estimated"), closed_lines: t("Closed lines"),
 });
 
@@ -214,6 +216,7 @@ export function prepared(card, page, parts, on) {
     report.imported_before && h("p", { class: "notice" }, t("This very file was imported before (number %(n)s).", { n: report.imported_before })),
     report.datum && datum(card, on),
     difference(report, page),
+    report.figures.set_aside > 0 && h("p", { class: "notice is-watch" }, t("%(n)s cases are set aside: they come in, stand on no desk and count in no rate until a desk puts them back.", { n: number(report.figures.set_aside) })),
     unknown(card, page, on),
     (report.figures.questions ?? []).length > 0 && contradictions(card, on),
     (report.figures.open ?? []).length > 0 && openRows(card, on),
@@ -250,6 +253,7 @@ function difference(report, page) {
 const WORDS = (page, kind, field) => page.words[`${kind}.${field}`] ?? {
   "stations.stage": [["planned", t("planned")], ["building", t("being built")], ["open", t("open")], ["closed", t("closed")]],
   "streets.kind": [["arterial", t("arterial")], ["collector", t("collector")], ["local", t("local street")], ["path", t("path")]],
+  "issues.state": [["reported", t("reported")], ["dispatched", t("dispatched")], ["closed", t("case closed")], ["void", t("void")]],
   "barriers.kind": [["river", t("River")], ["water", t("Water")], ["railway", t("Railway")], ["wall", t("Wall")]],
 }[`${kind}.${field}`]?.map(([code, name]) => ({ code, name, name_en: name })) ?? [];
 
@@ -298,7 +302,8 @@ function openRows(card, on) {
   return [
     h("h3", {}, t("Rows to decide")),
     h("table", { class: "rows" }, h("tbody", {}, card.report.figures.open.slice(0, LISTED).map((one) => h("tr", {},
-      h("th", { scope: "row" }, one.said || t("row %(n)s", { n: one.row }), " ", h("small", { class: "quiet" }, t("%(n)s households", { n: number(one.households) }))),
+      h("th", { scope: "row" }, one.said || t("row %(n)s", { n: one.row }), " ",
+        one.households === null || one.households === undefined ? null : h("small", { class: "quiet" }, t("%(n)s households", { n: number(one.households) }))),
       h("td", {}, h("select", { "aria-label": one.said, onchange: (event) => { decided[one.row] = Number(event.target.value); } },
         option("0", t("leave out"), "0"), one.candidates.map((two) => option(two.building, two.label || `#${two.building}`, decided[one.row])))))))),
     h("div", { class: "card-actions" }, button(t("Apply and look again"), () => on.prepare({ decided }))),

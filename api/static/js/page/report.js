@@ -2,27 +2,35 @@
 
 import { toGcj02 } from "../map/datum.js";
 import { frame } from "../map/frame.js";
-import { distance, h, say, t } from "./dom.js";
+import { distance, h, number, say, t } from "./dom.js";
+import { deliver, mayWait, queue } from "./queue.js";
 import { ready } from "./ready.js";
-import { ask, draft, linkOf, mine, newId, SendError, smaller } from "./reports.js";
+import { ask, linkOf, mine, newId, smaller } from "./reports.js";
 import { positionOnce } from "./who.js";
 
 const MOST_PHOTOS = 4;
 const CLOSE_ZOOM = 18;
 const REST_MS = 350;
+const AGAIN_MS = 30000;
+const SAME_PLACE_M = 2;
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(document.body.dataset.page);
 const { map } = await frame;
-const kept = draft.read();
-const state = { id: kept?.city === page.city ? kept.id : newId(), photos: [], outside: false, shifted: localStorage.getItem("wangge-shift") === "gcj02", raw: null };
+const told = new URLSearchParams(location.search);
+const state = {
+  id: newId(), photos: [], outside: false, shifted: localStorage.getItem("wangge-shift") === "gcj02", raw: null,
+  first: told.has("lon") && told.has("lat") ? null : map.getCenter(), sending: new Set(),
+};
 let rest = 0;
 let asked = 0;
 
 function fail(message) {
   byId("said").hidden = !message;
   byId("said").textContent = message ?? "";
-  if (message) byId("said").scrollIntoView({ block: "nearest" });
 }
+
+// Where the page opened is nobody's place: without this, reports would pile up in the middle of the city.
+const isPlaced = () => !state.first || map.distance(state.first, map.getCenter()) > SAME_PLACE_M;
 
 // Five steps back from the shifted place are exact to nanometres.
 function fromGcj02({ lon, lat }) {
@@ -36,6 +44,7 @@ function fromGcj02({ lon, lat }) {
 
 function showPosition() {
   const at = state.shifted && page.china ? fromGcj02(state.raw) : state.raw;
+  state.first = null;
   map.setView([at.lat, at.lon], Math.max(map.getZoom(), CLOSE_ZOOM), { animate: false });
   if (!page.china) return;
   byId("shift").hidden = false;
@@ -55,6 +64,7 @@ function turnShift() {
 
 async function locate() {
   byId("locate").disabled = true;
+  fail(null);
   try {
     state.raw = await positionOnce();
     showPosition();
@@ -65,19 +75,19 @@ async function locate() {
 }
 
 async function tellPlace() {
-  if (!byId("place")) return; // it was reported
   const turn = ++asked;
   const { lat, lng } = map.getCenter();
   try {
     const answer = await ask(page, `/where?${new URLSearchParams({ lon: lng.toFixed(7), lat: lat.toFixed(7) })}`);
-    if (turn !== asked || !byId("place")) return;
+    if (turn !== asked) return;
     state.outside = false;
     const path = answer.path ?? answer.grid?.path ?? [];
     byId("place").textContent = path.map((one) => one.name).join(" › ");
   } catch (error) {
-    if (turn !== asked || !byId("place")) return;
+    if (turn !== asked) return;
     state.outside = error.code === "outside_city";
-    byId("place").textContent = state.outside ? t("The place is outside the city. Move the map.") : error.message;
+    byId("place").textContent = state.outside ? t("The place is outside the city. Move the map.")
+      : error.code === "away" ? t("No connection: the pin's place is kept with the report.") : error.message;
   }
   byId("place").classList.toggle("is-bad", state.outside);
   await tellNear(turn, lng, lat);
@@ -90,7 +100,7 @@ async function tellNear(turn, lon, lat) {
   } catch {
     // Offering what is known is a help, not a condition.
   }
-  if (turn !== asked || !byId("place")) return;
+  if (turn !== asked) return;
   const box = byId("near");
   const chosen = byId("category").value;
   const alike = items.filter((one) => !chosen || one.category === chosen).slice(0, 3);
@@ -120,28 +130,29 @@ function drawPhotos() {
       state.photos = state.photos.filter((other) => other !== one);
       drawPhotos();
     } }, "✕"))));
-  byId("photo-label").hidden = state.photos.length >= MOST_PHOTOS;
+  document.querySelector(".report-take").hidden = state.photos.length >= MOST_PHOTOS;
 }
 
-async function addPhoto(event) {
-  const [file] = event.target.files;
+async function addPhotos(event) {
+  const files = [...event.target.files];
   event.target.value = "";
   fail(null);
-  if (!file) return;
-  if (state.photos.length >= MOST_PHOTOS) {
-    fail(t("A report takes four photos."));
-    return;
-  }
-  try {
-    const blob = await smaller(file);
-    state.photos.push({ name: newId().slice(0, 8), blob, url: URL.createObjectURL(blob), sent: false });
-    drawPhotos();
-  } catch {
-    fail(t("The photo could not be read. JPEG, PNG and WebP can."));
+  for (const file of files) {
+    if (state.photos.length >= MOST_PHOTOS) {
+      fail(t("A report takes four photos."));
+      return;
+    }
+    try {
+      const blob = await smaller(file);
+      state.photos.push({ name: newId().slice(0, 8), bytes: await blob.arrayBuffer(), url: URL.createObjectURL(blob) });
+      drawPhotos();
+    } catch {
+      fail(t("The photo could not be read. JPEG, PNG and WebP can."));
+    }
   }
 }
 
-function told() {
+function content() {
   const { lat, lng } = map.getCenter();
   const phone = byId("phone").value.trim();
   return {
@@ -152,92 +163,180 @@ function told() {
   };
 }
 
-async function send(event) {
-  event?.preventDefault();
-  fail(null);
+function lacking() {
   if (!byId("category").value) {
-    fail(t("Choose what is wrong first."));
     byId("category").focus();
-    return;
+    return t("Choose what is wrong first.");
   }
-  if (state.outside) {
-    fail(t("The place is outside the city. Move the map."));
-    return;
-  }
-  // What was sent and not answered is sent again as it was.
-  const content = state.pending ?? told();
-  state.pending = content;
-  draft.write({ city: page.city, id: state.id, content });
-  await deliver(content);
+  if (state.outside) return t("The place is outside the city. Move the map.");
+  if (!isPlaced()) return t("Where is it? Move the map until the pin stands there, or tap “Where I am”.");
+  return null;
 }
 
-async function deliver(content) {
-  byId("send").disabled = true;
-  byId("send").textContent = t("Sending …");
+async function send(event) {
+  event?.preventDefault();
+  const lack = lacking();
+  fail(lack);
+  if (lack) return;
+  const entry = {
+    id: state.id, city: page.city, at: Date.now(), kind: page.names[byId("category").value] ?? "",
+    content: content(), photos: state.photos.map(({ name, bytes }) => ({ name, bytes })),
+  };
+  working(true);
+  state.sending.add(entry.id);
+  await queue.put(entry);
   try {
-    const made = await ask(page, "/reports", { method: "POST", content });
-    draft.write(null);
-    state.pending = null;
-    const own = { city: page.city, code: made.code, secret: made.secret, kind: page.names[content.category] ?? "", day: new Date().toISOString().slice(0, 10) };
-    mine.add(own);
-    await sendPhotos(own);
-    thank(own);
-    return;
+    thank(entry, await deliver(page, entry));
   } catch (error) {
-    if (error instanceof SendError && (error.code === "away" || error.status >= 500 || error.status === 429)) {
-      fail(t("Not sent yet. It is kept on this phone and sent when there is a connection."));
-    } else {
-      state.pending = null;
+    if (mayWait(error)) keep(entry, error);
+    else {
+      await queue.remove(entry.id);
       state.id = newId();
-      draft.write(null);
       fail(error.message);
     }
   }
-  byId("send").disabled = false;
-  byId("send").textContent = byId("send").dataset.word;
+  state.sending.delete(entry.id);
+  working(false);
+  await listWaiting();
 }
 
-async function sendPhotos(own) {
-  for (const one of state.photos.filter((photo) => !photo.sent)) {
-    try {
-      await ask(page, `/reports/${own.code}/photos?name=${one.name}`, { method: "POST", body: one.blob, secret: own.secret });
-      one.sent = true;
-      one.failed = null;
-    } catch (error) {
-      one.failed = error.message;
-    }
+function working(on) {
+  byId("send").disabled = on;
+  byId("send").textContent = on ? t("Sending …") : byId("send").dataset.word;
+}
+
+function finish(...parts) {
+  byId("report").hidden = true;
+  byId("done").hidden = false;
+  byId("done").replaceChildren(...parts.flat().filter(Boolean));
+  byId("send").hidden = true;
+  const again = h("button", { class: "button", id: "again", type: "button", onclick: begin }, t("Report another"));
+  byId("again")?.remove();
+  byId("send").after(again);
+  document.body.classList.add("is-done");
+  byId("panel-body").scrollTop = 0;
+  byId("done").querySelector("h1").focus();
+  listMine();
+}
+
+function begin() {
+  for (const one of state.photos) URL.revokeObjectURL(one.url);
+  Object.assign(state, { id: newId(), photos: [], first: map.getCenter() });
+  byId("report").reset();
+  byId("candidates")?.replaceChildren();
+  byId("found")?.replaceChildren();
+  drawPhotos();
+  fail(null);
+  byId("again")?.remove();
+  byId("done").hidden = true;
+  byId("report").hidden = byId("send").hidden = false;
+  document.body.classList.remove("is-done");
+  byId("panel-body").scrollTop = 0;
+  tellPlace();
+}
+
+function keep(entry, error) {
+  const why = [401, 403].includes(error.status) ? t("Sign in again, then it is sent.")
+    : queue.lasting ? t("It is kept on this phone and sent by itself when there is a connection; this page may be closed and opened again.")
+      : t("This browser keeps nothing: leave this page open until it is sent.");
+  finish(
+    h("h1", { tabindex: "-1" }, t("Not sent yet")),
+    h("p", {}, t("Reported: %(kind)s", { kind: entry.kind })),
+    h("p", { class: "notice is-watch" }, why));
+}
+
+async function copyLink(link, button) {
+  try {
+    await navigator.clipboard.writeText(link);
+    button.textContent = t("Copied.");
+    say(t("Copied."));
+  } catch { // not over http, and not in every browser: it is shown to be copied by hand
+    const field = h("input", { class: "report-link", readonly: true, value: link, "aria-label": t("Copy the link") });
+    button.replaceWith(field);
+    field.select();
   }
 }
 
-function thank(own) {
+function thank(entry, { own, refused, later }) {
   const link = linkOf(own);
-  const failed = state.photos.filter((one) => one.failed);
-  const copy = h("button", { class: "button", type: "button", onclick: async () => {
-    await navigator.clipboard?.writeText(link);
-    say(t("Copied."));
-    copy.textContent = t("Copied.");
-  } }, t("Copy the link"));
-  byId("panel-body").replaceChildren(
-    h("div", { class: "report-done" },
-      h("h1", { tabindex: "-1" }, t("Thank you. It has reached the desk.")),
-      h("p", {}, t("Reported: %(kind)s", { kind: own.kind })),
-      h("p", { class: "report-code" }, h("span", { class: "quiet" }, t("Code")), " ", h("b", { class: "figure" }, own.code)),
-      state.photos.length ? h("p", { class: "quiet" }, t("Photos: %(n)s sent", { n: state.photos.length - failed.length })) : null,
-      failed.map((one) => h("p", { class: "notice is-bad" }, one.failed, " ", h("button", { class: "link", type: "button", onclick: async () => {
-        await sendPhotos(own);
-        thank(own);
-      } }, t("Send the photo again")))),
-      h("p", {}, t("Keep this link: with it you follow the report, say whether it was solved, and open it again.")),
-      h("div", { class: "card-actions" }, h("a", { class: "button is-main", href: link }, t("Follow it")), copy)));
-  document.querySelector(".report-actions").replaceChildren(h("button", { class: "button", type: "button", onclick: () => location.reload() }, t("Report another")));
-  byId("panel-body").querySelector("h1").focus();
-  document.body.classList.add("is-done");
+  const sent = entry.photos.length - refused.length;
+  const copy = h("button", { class: "button", type: "button", onclick: () => copyLink(link, copy) }, t("Copy the link"));
+  finish(
+    h("h1", { tabindex: "-1" }, t("Thank you. It has reached the desk.")),
+    h("p", {}, t("Reported: %(kind)s", { kind: own.kind })),
+    h("p", { class: "report-code" }, h("span", { class: "quiet" }, t("Code")), " ", h("b", { class: "figure" }, own.code)),
+    later ? h("p", { class: "notice is-watch" }, t("The photos follow when there is a connection."))
+      : entry.photos.length ? h("p", { class: "quiet" }, t("Photos: %(n)s sent", { n: sent })) : null,
+    refused.map((message) => h("p", { class: "notice is-bad" }, message)),
+    h("p", {}, t("Keep this link: with it you follow the report, say whether it was solved, and open it again.")),
+    h("div", { class: "card-actions" }, h("a", { class: "button is-main", href: link }, t("Follow it")), copy));
+}
+
+// What waits goes out by itself: when the page opens, when a connection comes back, and every half minute.
+async function flush() {
+  if (!navigator.onLine) return;
+  for (const entry of await queue.list(page.city)) {
+    if (state.sending.has(entry.id) || entry.refused) continue;
+    state.sending.add(entry.id);
+    try {
+      const { own, later } = await deliver(page, entry);
+      if (!later) say(t("Sent: %(code)s", { code: own.code }));
+    } catch (error) {
+      if (!mayWait(error)) await queue.put({ ...entry, refused: error.message });
+    }
+    state.sending.delete(entry.id);
+  }
+  await listWaiting();
+  listMine();
+}
+
+async function listWaiting() {
+  const waiting = (await queue.list(page.city)).filter((one) => !state.sending.has(one.id));
+  byId("waiting").hidden = !waiting.length;
+  byId("waiting-list").replaceChildren(...waiting.map((one) => h("li", {},
+    h("b", {}, one.kind), " ", h("small", { class: "quiet" }, new Date(one.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }),
+      one.photos.length ? ` · ${t("Photos: %(n)s", { n: number(one.photos.length) })}` : ""),
+    one.refused ? h("span", { class: "is-bad" }, one.refused) : null,
+    h("button", { class: "link", type: "button", onclick: async () => {
+      await queue.remove(one.id);
+      await listWaiting();
+    } }, t("Do not send it")))));
+  clearTimeout(state.again);
+  if (waiting.some((one) => !one.refused)) state.again = setTimeout(flush, AGAIN_MS);
 }
 
 function listMine() {
   const own = mine.list(page.city);
   byId("mine").hidden = !own.length;
-  byId("mine-list").replaceChildren(...own.map((one) => h("li", {}, h("a", { href: linkOf(one) }, h("b", { class: "figure" }, one.code)), " ", one.kind, " ", h("small", { class: "quiet" }, t("Reported on %(day)s", { day: one.day })))));
+  byId("mine-list").replaceChildren(...own.map((one) => h("li", {}, h("a", { href: linkOf(one) }, h("b", { class: "figure" }, one.code)), " ", one.kind, " ",
+    h("small", { class: "quiet" }, t("Reported on %(day)s", { day: one.day })),
+    h("button", { class: "icon-button", type: "button", "aria-label": t("Take it off this phone"), title: t("Take it off this phone"), onclick: () => {
+      mine.remove(one.code);
+      listMine();
+    } }, "✕"))));
+}
+
+function goTo(one) {
+  state.first = null;
+  map.setView([one.lat, one.lon], CLOSE_ZOOM);
+  byId("found")?.replaceChildren();
+}
+
+// Who knows no way around a map writes the name of a street, a compound, a house: the pin goes there.
+async function findName() {
+  const said = byId("address").value.trim();
+  const list = byId("found");
+  if (!list || said.length < 2) {
+    list?.replaceChildren();
+    return;
+  }
+  try {
+    const { items } = await ask(page, `/search?${new URLSearchParams({ q: said.slice(0, 60), limit: 4 })}`);
+    list.replaceChildren(...items.filter((one) => one.lat !== null && one.lat !== undefined).map((one) => h("li", {},
+      h("button", { class: "link", type: "button", onclick: () => goTo(one) }, t("Put the pin here: %(name)s", { name: one.name }), " ", h("small", { class: "quiet" }, one.detail ?? "")))));
+  } catch {
+    list.replaceChildren(); // the words go with the report all the same
+  }
 }
 
 // An address that somebody said is looked up as at the desk of addresses; the candidates lead to their places.
@@ -252,17 +351,45 @@ async function findAddress() {
     const { items: [line] } = await ask(page, "/addresses/match", { method: "POST", content: { lines: [said] } });
     byId("address").value = line.text || "";
     list.replaceChildren(...(line.candidates.length ? line.candidates.slice(0, 4).map((one) => h("li", {},
-      h("button", { class: "link", type: "button", onclick: () => map.setView([one.lat, one.lon], CLOSE_ZOOM) }, one.text, " ", h("small", { class: "quiet" }, one.grid_name ?? "")))) : [h("li", { class: "quiet" }, t("No known address is like this."))]));
-    if (line.state === "matched") map.setView([line.candidates[0].lat, line.candidates[0].lon], CLOSE_ZOOM);
+      h("button", { class: "link", type: "button", onclick: () => goTo(one) }, one.text, " ", h("small", { class: "quiet" }, one.grid_name ?? "")))) : [h("li", { class: "quiet" }, t("No known address is like this."))]));
+    if (line.state === "matched") goTo(line.candidates[0]);
   } catch (error) {
     fail(error.message);
   }
 }
 
+// The pin stands in the middle and the map moves under it; dragged itself, it takes the map along when it is let go.
+function dragPin() {
+  const pin = byId("pin");
+  let from = null;
+  const moved = (event) => [event.clientX - from[0], event.clientY - from[1]];
+  pin.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    pin.setPointerCapture(event.pointerId);
+    from = [event.clientX, event.clientY];
+  });
+  pin.addEventListener("pointermove", (event) => {
+    if (!from) return;
+    const [x, y] = moved(event);
+    pin.style.transform = `translate(${x}px, ${y}px)`;
+  });
+  const end = (event) => {
+    if (!from) return;
+    const [x, y] = event.type === "pointerup" ? moved(event) : [0, 0];
+    from = null;
+    pin.style.transform = "";
+    if (x || y) map.panBy([x, y], { animate: false });
+  };
+  pin.addEventListener("pointerup", end);
+  pin.addEventListener("pointercancel", end);
+}
+
 byId("said-address")?.addEventListener("change", findAddress);
+byId("address").addEventListener("change", findName);
 byId("send").dataset.word = byId("send").textContent;
 byId("report").addEventListener("submit", send);
-byId("photo").addEventListener("change", addPhoto);
+byId("photo").addEventListener("change", addPhotos);
+byId("album").addEventListener("change", addPhotos);
 byId("locate").addEventListener("click", locate);
 byId("category").addEventListener("change", tellPlace);
 map.on("moveend", () => {
@@ -271,13 +398,13 @@ map.on("moveend", () => {
 });
 map.on("click", ({ latlng }) => map.panTo(latlng));
 addEventListener("online", () => {
-  if (state.pending) deliver(state.pending);
+  tellPlace();
+  flush();
 });
-if (kept?.city === page.city && kept.content) {
-  state.pending = kept.content;
-  fail(t("Not sent yet. It is kept on this phone and sent when there is a connection."));
-  if (navigator.onLine) deliver(kept.content);
-}
+dragPin();
 listMine();
 await tellPlace();
+if (state.first && (await navigator.permissions?.query({ name: "geolocation" }).catch(() => null))?.state === "granted") locate();
 ready();
+await listWaiting();
+flush();

@@ -2,7 +2,6 @@
 
 import { t } from "./dom.js";
 
-const DRAFT = "wangge-report-draft";
 const MINE = "wangge-reports";
 const MOST_KEPT = 30;
 
@@ -40,11 +39,10 @@ function write(key, value) {
   }
 }
 
-export const draft = { read: () => read(DRAFT, null), write: (value) => write(DRAFT, value) };
-
 export const mine = {
   list: (city) => read(MINE, []).filter((one) => one.city === city),
   add: (one) => write(MINE, [one, ...read(MINE, []).filter((other) => other.code !== one.code)].slice(0, MOST_KEPT)),
+  remove: (code) => write(MINE, read(MINE, []).filter((one) => one.code !== code)),
   secret: (code) => read(MINE, []).find((one) => one.code === code)?.secret ?? null,
 };
 
@@ -75,7 +73,11 @@ export async function smaller(file, side = 1600) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(image.width * share));
   canvas.height = Math.max(1, Math.round(image.height * share));
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "white"; // what can be seen through lies on white, as in the house
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+  image.close();
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("empty"))), "image/jpeg", 0.85);
   });
