@@ -10,7 +10,7 @@ export function tools(rail, list) {
     const properties = {
       class: tool.phone ? "tool is-phone" : "tool",
       title: `${tool.name} (${tool.key})`,
-      "aria-label": tool.name,
+      "aria-label": tool.name.includes(tool.caption) ? tool.name : `${tool.caption}: ${tool.name}`,
       "aria-keyshortcuts": tool.key,
     };
     const content = [icon(tool.icon), h("span", {}, tool.caption)];
