@@ -18,6 +18,7 @@ from pyproj import CRS
 
 from geo.errors import DatasetError
 from geo.frames import FRAMES, OPTIONAL, Column, FrameShape, dtype_of, empty_frame, shaped
+from geo.frames_office import OFFICE
 from geo.issues import about_persons
 from geo.terms import MAX_LEVELS
 
@@ -85,6 +86,26 @@ class CityDataset:
     issue_lives: pd.DataFrame = having(default_factory=pd.DataFrame)
     issue_events: pd.DataFrame = having(default_factory=pd.DataFrame)
     category_leads: pd.DataFrame = having(default_factory=pd.DataFrame)
+    accounts: pd.DataFrame = having(default_factory=pd.DataFrame)
+    issue_words: pd.DataFrame = having(default_factory=pd.DataFrame)
+    issue_helpers: pd.DataFrame = having(default_factory=pd.DataFrame)
+    photos: pd.DataFrame = having(default_factory=pd.DataFrame)
+    devices: gpd.GeoDataFrame = having(default_factory=gpd.GeoDataFrame)
+    device_alarms: pd.DataFrame = having(default_factory=pd.DataFrame)
+    meetings: pd.DataFrame = having(default_factory=pd.DataFrame)
+    meeting_topics: pd.DataFrame = having(default_factory=pd.DataFrame)
+    campaigns: pd.DataFrame = having(default_factory=pd.DataFrame)
+    campaign_items: pd.DataFrame = having(default_factory=pd.DataFrame)
+    small_projects: gpd.GeoDataFrame = having(default_factory=gpd.GeoDataFrame)
+    project_steps: pd.DataFrame = having(default_factory=pd.DataFrame)
+    shops: gpd.GeoDataFrame = having(default_factory=gpd.GeoDataFrame)
+    inspections: pd.DataFrame = having(default_factory=pd.DataFrame)
+    rating_rules: pd.DataFrame = having(default_factory=pd.DataFrame)
+    rating_rounds: pd.DataFrame = having(default_factory=pd.DataFrame)
+    rating_replies: pd.DataFrame = having(default_factory=pd.DataFrame)
+    service_points: gpd.GeoDataFrame = having(default_factory=gpd.GeoDataFrame)
+    service_months: pd.DataFrame = having(default_factory=pd.DataFrame)
+    answer_texts: pd.DataFrame = having(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         """Give the frames that were left out their columns."""
@@ -150,6 +171,7 @@ class CityDataset:
             raise DatasetError(defects)
 
 
+_LOCATED: Final = tuple(name for name, shape in OFFICE.items() if shape.geometry)
 LOAD_ORDER: Final = (
     "levels",
     "vintages",
@@ -174,6 +196,7 @@ LOAD_ORDER: Final = (
     "issues",
     "issue_lives",
     "issue_events",
+    *OFFICE,
 )
 
 
@@ -362,7 +385,7 @@ def _geometry_defects(city: CityDataset) -> Iterator[str]:
         yield f"cells: not a coverage, edges of {_some(city.cells.loc[broken, 'cell_id'])}"
     yield from _node_defects(city.streets)
     by_id = pd.Series(cells, index=city.cells["cell_id"])
-    for name in ("addresses", "stations", "issues"):
+    for name in ("addresses", "stations", "issues", *_LOCATED):
         frame = getattr(city, name)
         points = frame.geometry.to_numpy()
         away = ~shapely.intersects(by_id.reindex(frame["cell_id"]).to_numpy(), points)

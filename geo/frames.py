@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 
 from geo.errors import DatasetError
+from geo.frame_shapes import (
+    AREAL,
+    DTYPES,
+    GEOMETRY,
+    MOMENT,
+    Column,
+    FrameShape,
+    a_text,
+    an_id,
+)
+from geo.frames_office import OFFICE
 from geo.terms import (
     BarrierKind,
     CompoundRole,
@@ -22,66 +32,16 @@ from geo.terms import (
     StreetKind,
 )
 
-Kind = Literal["id", "integer", "number", "text", "flag", "day", "instant", "geometry"]
-
-#: Pandas dtypes by kind of column: (never null, nullable). Days are naive midnights.
-DTYPES: Final[dict[str, tuple[str, str]]] = {
-    "id": ("int64", "Int64"),
-    "integer": ("int64", "Int64"),
-    "number": ("float64", "float64"),
-    "text": ("str", "str"),
-    "flag": ("bool", "boolean"),
-    "day": ("datetime64[s]", "datetime64[s]"),
-    "instant": ("datetime64[s, UTC]", "datetime64[s, UTC]"),
-    "geometry": ("geometry", "geometry"),
-}
-
 ISSUE_ROOTS: Final = ("component", "event")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a frame: its kind, whether it may be empty, what it refers to or allows."""
-
-    kind: Kind
-    nullable: bool = False
-    refers_to: str | None = None
-    allowed: tuple[str, ...] | None = None
-    minimum: float | None = None
-
-
-@dataclass(frozen=True)
-class FrameShape:
-    """Columns of a frame, its key, and the geometry types it may hold."""
-
-    key: tuple[str, ...]
-    columns: dict[str, Column]
-    geometry: tuple[str, ...] = ()
-    unique: tuple[tuple[str, ...], ...] = ()
-
-
-def _id(refers_to: str | None = None, *, nullable: bool = False) -> Column:
-    return Column("id", nullable=nullable, refers_to=refers_to, minimum=1)
-
-
-def _text(
-    *, nullable: bool = False, refers_to: str | None = None, allowed: tuple[str, ...] | None = None
-) -> Column:
-    return Column("text", nullable=nullable, refers_to=refers_to, allowed=allowed)
-
-
-_GEOMETRY: Final = Column("geometry")
-_AREAL: Final = ("Polygon", "MultiPolygon")
-_MOMENT: Final = Column("instant", nullable=True)
 
 FRAMES: Final[dict[str, FrameShape]] = {
     "levels": FrameShape(
         ("level",),
         {
             "level": Column("integer", minimum=1),
-            "code": _text(),
-            "name": _text(),
-            "name_en": _text(),
+            "code": a_text(),
+            "name": a_text(),
+            "name_en": a_text(),
             "zoom_min": Column("integer", minimum=0),
             "zoom_max": Column("integer", minimum=0),
         },
@@ -90,81 +50,81 @@ FRAMES: Final[dict[str, FrameShape]] = {
     "grids": FrameShape(
         ("grid_id",),
         {
-            "grid_id": _id(),
+            "grid_id": an_id(),
             "level": Column("integer", minimum=1),
-            "parent_id": _id("grids", nullable=True),
-            "name": _text(),
-            "kind": _text(allowed=tuple(GridKind)),
-            "code": _text(nullable=True),
+            "parent_id": an_id("grids", nullable=True),
+            "name": a_text(),
+            "kind": a_text(allowed=tuple(GridKind)),
+            "code": a_text(nullable=True),
             "colour": Column("integer", minimum=0),
         },
     ),
     "cells": FrameShape(
         ("cell_id",),
-        {"cell_id": _id(), "grid_id": _id("grids"), "geometry": _GEOMETRY},
+        {"cell_id": an_id(), "grid_id": an_id("grids"), "geometry": GEOMETRY},
         ("Polygon",),
     ),
     "cell_values": FrameShape(
         ("cell_id", "vintage", "measure"),
         {
-            "cell_id": _id("cells"),
-            "vintage": _text(refers_to="vintages"),
-            "measure": _text(),
+            "cell_id": an_id("cells"),
+            "vintage": a_text(refers_to="vintages"),
+            "measure": a_text(),
             "value": Column("number"),
         },
     ),
     "vintages": FrameShape(
         ("vintage",),
         {
-            "vintage": _text(),
+            "vintage": a_text(),
             "taken_on": Column("day"),
             "seasonal": Column("flag"),
             "estimated": Column("flag"),
-            "name": _text(),
+            "name": a_text(),
         },
     ),
     "buildings": FrameShape(
         ("building_id",),
         {
-            "building_id": _id(),
-            "cell_id": _id("cells"),
-            "code": _text(nullable=True),
-            "name": _text(nullable=True),
-            "use": _text(),
+            "building_id": an_id(),
+            "cell_id": an_id("cells"),
+            "code": a_text(nullable=True),
+            "name": a_text(nullable=True),
+            "use": a_text(),
             "floors": Column("integer", nullable=True, minimum=1),
             "entrances": Column("integer", nullable=True, minimum=0),
             "households": Column("integer", minimum=0),
-            "geometry": _GEOMETRY,
+            "geometry": GEOMETRY,
         },
-        _AREAL,
+        AREAL,
     ),
     "addresses": FrameShape(
         ("address_id",),
         {
-            "address_id": _id(),
-            "text": _text(),
-            "building_id": _id("buildings", nullable=True),
-            "cell_id": _id("cells"),
-            "geometry": _GEOMETRY,
+            "address_id": an_id(),
+            "text": a_text(),
+            "building_id": an_id("buildings", nullable=True),
+            "cell_id": an_id("cells"),
+            "geometry": GEOMETRY,
         },
         ("Point",),
     ),
     "compounds": FrameShape(
         ("compound_id",),
         {
-            "compound_id": _id(),
-            "name": _text(),
-            "community_type": _text(nullable=True),
-            "geometry": _GEOMETRY,
+            "compound_id": an_id(),
+            "name": a_text(),
+            "community_type": a_text(nullable=True),
+            "geometry": GEOMETRY,
         },
-        _AREAL,
+        AREAL,
     ),
     "compound_bodies": FrameShape(
         ("compound_id", "role", "valid_from"),
         {
-            "compound_id": _id("compounds"),
-            "role": _text(allowed=tuple(CompoundRole)),
-            "organisation_id": _id("organisations"),
+            "compound_id": an_id("compounds"),
+            "role": a_text(allowed=tuple(CompoundRole)),
+            "organisation_id": an_id("organisations"),
             "valid_from": Column("day"),
             "valid_to": Column("day", nullable=True),
         },
@@ -172,44 +132,44 @@ FRAMES: Final[dict[str, FrameShape]] = {
     "streets": FrameShape(
         ("street_id",),
         {
-            "street_id": _id(),
-            "name": _text(nullable=True),
-            "kind": _text(allowed=tuple(StreetKind)),
-            "from_node": _id(),
-            "to_node": _id(),
-            "geometry": _GEOMETRY,
+            "street_id": an_id(),
+            "name": a_text(nullable=True),
+            "kind": a_text(allowed=tuple(StreetKind)),
+            "from_node": an_id(),
+            "to_node": an_id(),
+            "geometry": GEOMETRY,
         },
         ("LineString",),
     ),
     "barriers": FrameShape(
         ("barrier_id",),
         {
-            "barrier_id": _id(),
-            "kind": _text(allowed=tuple(BarrierKind)),
-            "name": _text(nullable=True),
-            "geometry": _GEOMETRY,
+            "barrier_id": an_id(),
+            "kind": a_text(allowed=tuple(BarrierKind)),
+            "name": a_text(nullable=True),
+            "geometry": GEOMETRY,
         },
-        (*_AREAL, "LineString", "MultiLineString"),
+        (*AREAL, "LineString", "MultiLineString"),
     ),
     "organisations": FrameShape(
         ("organisation_id",),
         {
-            "organisation_id": _id(),
-            "name": _text(),
-            "kind": _text(),
-            "parent_id": _id("organisations", nullable=True),
-            "grid_id": _id("grids", nullable=True),
-            "compound_id": _id("compounds", nullable=True),
-            "building_id": _id("buildings", nullable=True),
-            "station_id": _id("stations", nullable=True),
+            "organisation_id": an_id(),
+            "name": a_text(),
+            "kind": a_text(),
+            "parent_id": an_id("organisations", nullable=True),
+            "grid_id": an_id("grids", nullable=True),
+            "compound_id": an_id("compounds", nullable=True),
+            "building_id": an_id("buildings", nullable=True),
+            "station_id": an_id("stations", nullable=True),
         },
     ),
     "workers": FrameShape(
         ("worker_id",),
         {
-            "worker_id": _id(),
-            "duty_number": _text(),
-            "name": _text(),
+            "worker_id": an_id(),
+            "duty_number": a_text(),
+            "name": a_text(),
             "name_consent": Column("flag"),
         },
         unique=(("duty_number",),),
@@ -217,65 +177,65 @@ FRAMES: Final[dict[str, FrameShape]] = {
     "posts": FrameShape(
         ("post_id",),
         {
-            "post_id": _id(),
-            "worker_id": _id("workers", nullable=True),
-            "grid_id": _id("grids"),
-            "role": _text(),
+            "post_id": an_id(),
+            "worker_id": an_id("workers", nullable=True),
+            "grid_id": an_id("grids"),
+            "role": a_text(),
             "valid_from": Column("day"),
             "valid_to": Column("day", nullable=True),
             "part_time": Column("flag"),
         },
     ),
     "station_kinds": FrameShape(
-        ("kind",), {"kind": _text(), "name": _text(), "name_en": _text(), "serves": _text()}
+        ("kind",), {"kind": a_text(), "name": a_text(), "name_en": a_text(), "serves": a_text()}
     ),
     "stations": FrameShape(
         ("station_id",),
         {
-            "station_id": _id(),
-            "kind": _text(refers_to="station_kinds"),
-            "name": _text(),
-            "address": _text(nullable=True),
-            "opening_hours": _text(nullable=True),
+            "station_id": an_id(),
+            "kind": a_text(refers_to="station_kinds"),
+            "name": a_text(),
+            "address": a_text(nullable=True),
+            "opening_hours": a_text(nullable=True),
             "floor_area_m2": Column("number", nullable=True, minimum=0),
             "capacity": Column("integer", nullable=True, minimum=0),
-            "stage": _text(allowed=tuple(StationStage)),
-            "cell_id": _id("cells"),
-            "organisation_id": _id("organisations", nullable=True),
-            "geometry": _GEOMETRY,
+            "stage": a_text(allowed=tuple(StationStage)),
+            "cell_id": an_id("cells"),
+            "organisation_id": an_id("organisations", nullable=True),
+            "geometry": GEOMETRY,
         },
         ("Point",),
     ),
     "categories": FrameShape(
         ("category",),
         {
-            "category": _text(),
-            "parent": _text(nullable=True, refers_to="categories"),
-            "name": _text(),
-            "name_en": _text(),
-            "root": _text(allowed=ISSUE_ROOTS),
+            "category": a_text(),
+            "parent": a_text(nullable=True, refers_to="categories"),
+            "name": a_text(),
+            "name_en": a_text(),
+            "root": a_text(allowed=ISSUE_ROOTS),
         },
     ),
     "issues": FrameShape(
         ("issue_id",),
         {
-            "issue_id": _id(),
-            "cell_id": _id("cells"),
-            "category": _text(refers_to="categories"),
-            "channel": _text(),
+            "issue_id": an_id(),
+            "cell_id": an_id("cells"),
+            "category": a_text(refers_to="categories"),
+            "channel": a_text(),
             "reported_at": Column("instant"),
             "closed_at": Column("instant", nullable=True),
-            "state": _text(),
-            "set_aside": _text(nullable=True, allowed=tuple(SetAside)),
-            "organisation_id": _id("organisations", nullable=True),
-            "geometry": _GEOMETRY,
+            "state": a_text(),
+            "set_aside": a_text(nullable=True, allowed=tuple(SetAside)),
+            "organisation_id": an_id("organisations", nullable=True),
+            "geometry": GEOMETRY,
         },
         ("Point",),
     ),
     "issue_lives": FrameShape(
         ("issue_id",),
         {
-            "issue_id": _id("issues"),
+            "issue_id": an_id("issues"),
             **dict.fromkeys(
                 (
                     "accepted_at",
@@ -286,12 +246,12 @@ FRAMES: Final[dict[str, FrameShape]] = {
                     "suspended_at",
                     "handled_at",
                 ),
-                _MOMENT,
+                MOMENT,
             ),
             "due_at": Column("instant"),
             "review_on": Column("day", nullable=True),
             "limit_amount": Column("number", nullable=True),
-            "limit_unit": _text(nullable=True, allowed=tuple(LimitUnit)),
+            "limit_unit": a_text(nullable=True, allowed=tuple(LimitUnit)),
             "remaining_s": Column("number", nullable=True),
             **{
                 name: Column("integer", minimum=0)
@@ -305,53 +265,55 @@ FRAMES: Final[dict[str, FrameShape]] = {
             },
             "on_the_spot": Column("flag"),
             "satisfied": Column("flag", nullable=True),
-            "duplicate_of": _id("issues", nullable=True),
+            "duplicate_of": an_id("issues", nullable=True),
         },
     ),
     "issue_events": FrameShape(
         ("issue_id", "at", "act"),
         {
-            "issue_id": _id("issues"),
+            "issue_id": an_id("issues"),
             "at": Column("instant"),
-            "act": _text(allowed=tuple(IssueAct)),
-            "state": _text(allowed=tuple(IssueState)),
-            "actor_role": _text(),
+            "act": a_text(allowed=tuple(IssueAct)),
+            "state": a_text(allowed=tuple(IssueState)),
+            "actor_role": a_text(),
+            "details": a_text(),
         },
     ),
     "category_leads": FrameShape(
         ("category",),
         {
-            "category": _text(refers_to="categories"),
-            "lead_id": _id("organisations"),
-            "legal_basis": _text(nullable=True),
+            "category": a_text(refers_to="categories"),
+            "lead_id": an_id("organisations"),
+            "legal_basis": a_text(nullable=True),
         },
     ),
     "source_nets": FrameShape(
         ("source_net_id",),
         {
-            "source_net_id": _id(),
-            "name": _text(),
+            "source_net_id": an_id(),
+            "name": a_text(),
             "level": Column("integer", nullable=True, minimum=1),
-            "report": _text(),
+            "report": a_text(),
         },
     ),
     "source_grids": FrameShape(
         ("source_net_id", "code"),
         {
-            "source_net_id": _id("source_nets"),
-            "code": _text(),
-            "name": _text(),
-            "grid_id": _id("grids", nullable=True),
+            "source_net_id": an_id("source_nets"),
+            "code": a_text(),
+            "name": a_text(),
+            "grid_id": an_id("grids", nullable=True),
             "residual_m2": Column("number", nullable=True, minimum=0),
             "residual_households": Column("number", nullable=True, minimum=0),
-            "geometry": _GEOMETRY,
+            "geometry": GEOMETRY,
         },
-        _AREAL,
+        AREAL,
     ),
+    **OFFICE,
 }
 OPTIONAL: Final = (
     "levels", "source_nets", "source_grids", "compound_bodies", "addresses", "issue_lives",
-    "issue_events", "category_leads",
+    "issue_events", "category_leads", *OFFICE,
 )  # fmt: skip
 """Frames that a dataset may leave out."""
 

@@ -18,7 +18,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.dataset import HOUSEHOLDS, CityDataset, shaped
-from geo.demo import lives, people, places, requests, stations
+from geo.demo import lives, office, people, places, requests, stations
 from geo.demo.addresses import addresses_frame
 from geo.demo.cells import as_coverage, borders_of
 from geo.demo.division import Pieces, divide, totals
@@ -353,6 +353,7 @@ class _City:
             issues=issues,
             **lives.frames(issues, truth.duplicate_of, categories, made.departments, profile, life),
         )
+        dataset = office.furnish(dataset, self.seed, requests.LAST_DAY)
         tell("rows", 1.0)
         return dataset, truth
 

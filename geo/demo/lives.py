@@ -244,7 +244,8 @@ def events_frame(issues: pd.DataFrame, lives: pd.DataFrame) -> pd.DataFrame:
         }))  # fmt: skip
     rows = pd.concat(parts, ignore_index=True)
     rows = rows.sort_values(["issue_id", "at"], kind="stable", ignore_index=True)
-    return shaped("issue_events", {name: rows[name] for name in rows.columns}, METRE_SRID)
+    columns = {name: rows[name] for name in rows.columns}
+    return shaped("issue_events", {**columns, "details": ["{}"] * len(rows)}, METRE_SRID)
 
 
 def leads_frame(categories: pd.DataFrame, departments: list[int]) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from geo.errors import ConflictError
 from geo.grids import AREA_COLUMNS
 from geo.profiles import Profile, load_profile
 from geo.seal import net_hash
-from geo.store import derived
+from geo.store import derived, furnishing
 from geo.store.cases import rules
 from geo.tables import SRID, Base, Category, Cell, City, Level, Net, StationKind
 
@@ -266,6 +266,10 @@ class _Loader:
         self.progress("figures for maps", 0.0)
         derived.refresh(self.session, self.city_id, self.dataset.metre_srid)
         self.progress("figures for maps", 1.0)
+        self.filled.clear()
+        furnishing.furnish(self.session, self.city_id, self.dataset, self.paths, self.copy)
+        if self.filled:
+            self.session.execute(text("ANALYZE " + ", ".join(sorted(self.filled))))
 
     def copy(self, table: str, frame: pd.DataFrame) -> None:
         """COPY `frame` into `table`, geometry turned to EPSG:4326 vertex by vertex."""
@@ -351,6 +355,7 @@ class _Loader:
         if len(lives):
             together = rows.merge(lives, on="issue_id", how="left", validate="one_to_one")
             rows = gpd.GeoDataFrame(together, geometry="geometry", crs=issues.crs)
+        rows = furnishing.beside(self.dataset, rows)
         self.copy("issue", self._with_areas(rows, owner))
         self.copy("issue_event", self.dataset.issue_events)
 
