@@ -266,6 +266,9 @@ class IssueEvent(Base):
     __table_args__ = (
         refers_to("issue", "issue_id"),
         one_of("act", IssueAct),
+        Index(
+            "ix_issue_event_reason", "city_id", "at", postgresql_where=text("reason IS NOT NULL")
+        ),
     )
 
     city_id: Mapped[CityKey]

@@ -148,7 +148,7 @@ def test_an_older_backup_does_not_bring_it_back(
     tried = restore.restore(url, old.path, work=tmp_path, dry_run=True)
     assert tried.dry_run
     assert tried.erased == {"contacts": 1, "photos": 1, "words": 2, "seconds": 0,
-                            "messages": tried.erased["messages"]}  # fmt: skip
+                            "messages": tried.erased["messages"], "beside": 0}  # fmt: skip
     assert tried.replaced is None
 
     done = restore.restore(url, old.path, work=tmp_path, force=True)

@@ -369,6 +369,7 @@ def _postpone(case: _Case) -> None:
     case.details["before"] = row.deadline_at.isoformat() if row.deadline_at else None
     row.postpones += 1
     row.deadline_at = row.due_at = later
+    row.warned_at = None
 
 
 def _pause(case: _Case) -> None:
@@ -388,7 +389,7 @@ def _resume(case: _Case) -> None:
     row = case.row
     if row.remaining_s is not None:
         row.deadline_at = going_on(case.now, row.remaining_s, _unit(row), case.calendar)
-    row.suspended_at = row.remaining_s = row.review_on = None
+    row.suspended_at = row.remaining_s = row.review_on = row.warned_at = None
     row.due_at = row.deadline_at or NEVER
 
 
@@ -423,6 +424,8 @@ def _reopen(case: _Case) -> None:
     row.reopens += 1
     row.closed_at = row.handled_at = row.dispatched_at = row.deadline_at = None
     row.on_the_spot = False
+    row.warned_at = None  # a new life gets a warning of its own
+    row.set_aside = row.duplicate_of = None  # else it would lie on nobody's desk
     row.due_at = case.now
 
 

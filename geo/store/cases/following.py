@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from geo.errors import IssueActError, NotFoundError
 from geo.issues import transition
 from geo.store import audit
+from geo.store.cases import sending
 from geo.store.cases.reporting import LONGEST_WORDS, hash_of
 from geo.tables import Category
 from geo.terms import IssueAct, IssueState, Relation
@@ -103,6 +104,7 @@ def _said(
         raise IssueActError(
             "It is not closed any more.", act=what.value, state=row.state, reason="state"
         )
+    sending.tell(session, row.city_id, row.issue_id, what, IssueState(state))
     audit.append(session, row.city_id, f"issue.{what.value}", f"issue/{row.issue_id}",
                  {"state": state, "satisfied": satisfied})  # fmt: skip
     return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from geo.deadlines import Limit, deadline
@@ -16,9 +16,10 @@ from geo.tables import Issue
 from geo.terms import IssueAct, IssueState, LimitUnit
 
 AT_ONCE: Final = 500
-_IN_HAND: Final = tuple(
-    state.value for state in (IssueState.DISPATCHED, IssueState.REWORKED, IssueState.POSTPONED)
-)
+S = IssueState
+_IN_HAND: Final = (S.DISPATCHED.value, S.REWORKED.value, S.POSTPONED.value)
+_UNREGISTERED: Final = (S.REPORTED.value, S.ACCEPTED.value, S.VERIFIED.value)
+_OVER: Final = (S.CLOSED.value, S.VOID.value)
 
 
 def warn_and_escalate(
@@ -26,6 +27,9 @@ def warn_and_escalate(
 ) -> dict[str, int]:
     """Warn desks of passed deadlines; escalate what was warned of long enough ago; for the owner.
 
+    Late is what is not handled by its deadline, also while it waits to be dispatched anew, and what
+    is not registered in time. Each rung is warned before the next one gets the issue; above the
+    highest desk stands the category's lead, for what is registered and was sent to nobody.
     At most `AT_ONCE` of each in one call.
 
     Parameters
@@ -38,34 +42,56 @@ def warn_and_escalate(
     """
     rules = rules_of(session, city_id)
     grace = Limit(rules.profile.escalation.after_working_hours, LimitUnit.WORKING_HOURS)
-    late = (
-        select(Issue.issue_id, Issue.warned_at)
-        .where(
-            Issue.city_id == city_id,
-            Issue.set_aside.is_(None),
-            Issue.state.in_(_IN_HAND),
-            Issue.due_at < now,
-            Issue.deadline_at < now,
-        )
-        .order_by(Issue.due_at, Issue.issue_id)
+    late = select(Issue.issue_id, Issue.warned_at).where(
+        Issue.city_id == city_id,
+        Issue.set_aside.is_(None),
+        Issue.state.not_in(_OVER),
+        Issue.due_at < now,
+        _late(now),
     )
-    unwarned = session.execute(late.where(Issue.warned_at.is_(None)).limit(AT_ONCE)).all()
+    unwarned = session.execute(
+        late.where(Issue.warned_at.is_(None)).order_by(Issue.due_at, Issue.issue_id).limit(AT_ONCE)
+    ).all()
+    led = [kind.code for kind in rules.kinds.values() if kind.lead is not None]
+    rung = or_(
+        Issue.desk_level > 1,
+        and_(
+            Issue.desk_level == 1,
+            Issue.organisation_id.is_(None),
+            Issue.state.not_in(_UNREGISTERED),
+            Issue.category.in_(led),
+        ),
+    )
     warned = session.execute(
-        late.where(Issue.warned_at.is_not(None), Issue.desk_level > 1).limit(AT_ONCE)
+        late.where(Issue.warned_at.is_not(None), rung)
+        .order_by(Issue.warned_at, Issue.issue_id)
+        .limit(AT_ONCE)
     ).all()
     ripe = [one for one in warned if deadline(one.warned_at, grace, rules.calendar) <= now]
+    if dry_run:
+        return {"warned": len(unwarned), "escalated": len(ripe)}
     done = {"warned": 0, "escalated": 0}
-    for row in unwarned:
-        if not dry_run:
-            wish = ActWish("the deadline has passed")
-            act_as_system(session, city_id, row.issue_id, IssueAct.WARN, wish)
-        done["warned"] += 1
-    for row in ripe:
-        if not dry_run:
-            wish = ActWish("warned of, and still not handled")
+    for rows, act, why, name in (
+        (unwarned, IssueAct.WARN, "the deadline has passed", "warned"),
+        (ripe, IssueAct.ESCALATE, "warned of, and still not handled", "escalated"),
+    ):
+        for row in rows:
             try:
-                act_as_system(session, city_id, row.issue_id, IssueAct.ESCALATE, wish)
-            except IssueActError:  # nobody stands above
+                with session.begin_nested():
+                    act_as_system(session, city_id, row.issue_id, act, ActWish(why))
+            except IssueActError:  # somebody treated it meanwhile
                 continue
-        done["escalated"] += 1
+            done[name] += 1
     return done
+
+
+def _late(now: datetime) -> ColumnElement[bool]:
+    """Return the condition of issues of which a desk is warned."""
+    return or_(
+        and_(Issue.state.in_((*_IN_HAND, S.RETURNED.value)), Issue.deadline_at < now),
+        and_(
+            Issue.state.in_(_UNREGISTERED),
+            Issue.register_by < now,
+            Issue.registered_at.is_(None),
+        ),
+    )

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from geo.errors import InvalidInputError, NotFoundError
 from geo.store import audit
+from geo.store.together.forgetting import forget
 
 MOST_CONTACT_DAYS: Final = 365
 """Contacts are never kept longer than this after closing."""
@@ -28,7 +29,11 @@ class Keep:
     message_days: int = 90
 
 
-_CLOSED = "i.state IN ('closed', 'void') AND coalesce(i.closed_at, i.reported_at)"
+_CLOSED = (
+    "(i.state IN ('closed', 'void') OR i.set_aside IS NOT NULL)"
+    " AND coalesce(i.closed_at, i.reported_at)"
+)
+"""What is set aside lies on no desk, so nobody would ever close it."""
 _OVER = f"{_CLOSED} < :before"
 _CONTACTS = text(f"""
     WITH gone AS (
@@ -43,22 +48,30 @@ _CONTACTS = text(f"""
     RETURNING object_id
 """)  # noqa: S608
 _WORDS = text(f"""
-    WITH gone AS (
+    WITH own AS (
+        SELECT i.issue_id FROM issue AS i
+        WHERE i.city_id = :city
+          AND (CAST(:issue AS bigint) IS NULL AND {_OVER}
+               AND num_nonnulls(i.words, i.address, i.reporter_id) > 0 OR i.issue_id = :issue)
+        UNION
+        SELECT i.issue_id FROM issue_event AS e
+        JOIN issue AS i ON i.city_id = e.city_id AND i.issue_id = e.issue_id
+        WHERE CAST(:issue AS bigint) IS NULL AND e.city_id = :city AND e.reason IS NOT NULL
+          AND e.at < :before AND {_OVER}
+    ), gone AS (
         UPDATE issue AS i SET words = NULL, address = NULL, reporter_id = NULL,
             erased_at = statement_timestamp()
-        WHERE i.city_id = :city AND i.erased_at IS NULL
-          AND (CAST(:issue AS bigint) IS NULL AND {_OVER}
-               AND (i.words IS NOT NULL OR i.address IS NOT NULL) OR i.issue_id = :issue)
-        RETURNING i.issue_id
+        FROM own WHERE i.city_id = :city AND i.issue_id = own.issue_id
     ), reasons AS (
-        UPDATE issue_event AS e SET reason = NULL FROM gone AS g
-        WHERE e.city_id = :city AND e.issue_id = g.issue_id AND e.reason IS NOT NULL
+        UPDATE issue_event AS e SET reason = NULL FROM own
+        WHERE e.city_id = :city AND e.issue_id = own.issue_id AND e.reason IS NOT NULL
     )
     INSERT INTO tombstone (city_id, relation, object_id, reason)
-    SELECT :city, 'issue', issue_id, :reason FROM gone
+    SELECT :city, 'issue', issue_id, :reason FROM own
     ON CONFLICT (city_id, relation, object_id) DO UPDATE SET erased_at = statement_timestamp()
     RETURNING object_id
 """)  # noqa: S608
+"""Reasons are looked for by themselves: who opens an issue again may say more than at first."""
 _PHOTOS = text(f"""
     WITH gone AS (
         DELETE FROM photo AS p USING issue AS i
@@ -145,7 +158,7 @@ def erase(session: Session, city_id: int, issue: int) -> dict[str, int]:
     """Erase all that people gave to one issue, at the wish of its reporter; for the owner.
 
     Its photos go whether a desk released them or not, and so do the words of the issues that were
-    split off from it.
+    split off from it, and of the topic or the alarm that it came of.
 
     Raises
     ------
@@ -162,6 +175,7 @@ def erase(session: Session, city_id: int, issue: int) -> dict[str, int]:
     for one in session.scalars(_OFFSPRING, {"city": city_id, "issue": issue}).all():
         for name, number in _erased(session, city_id, {}, one, "wish", dry_run=False).items():
             done[name] = done.get(name, 0) + number
+    done["beside"] = forget(session, city_id)
     audit.append(session, city_id, "issue.erase", f"issue/{issue}", done)
     return done
 

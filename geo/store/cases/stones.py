@@ -11,7 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from geo.store import audit
+from geo.store.together.forgetting import forget
 
+BESIDE: Final = "beside"
 ERASED_AGAIN: Final = "issue.erased_again"
 """Action of the log's row of a city in which a restoring erased something again."""
 
@@ -70,7 +72,7 @@ _STEPS: Final = {
                 erased_at = e.erased_at
             FROM erasing AS e
             WHERE e.relation = 'issue' AND i.city_id = e.city_id AND i.issue_id = e.object_id
-              AND i.erased_at IS NULL
+              AND (i.erased_at IS NULL OR i.erased_at < e.erased_at)
               AND coalesce((SELECT min(v.at) FROM issue_event AS v
                             WHERE v.city_id = i.city_id AND v.issue_id = i.issue_id),
                            i.reported_at) <= e.erased_at
@@ -119,10 +121,11 @@ def erase_again(session: Session, found: Iterable[Stone]) -> dict[str, int]:
     Returns
     -------
     dict
-        How many contacts, photos, issues' words, notes of who saw the same and messages went.
+        How many contacts, photos, issues' words, notes of who saw the same and messages went, and
+        `beside` them words of topics and alarms.
     """
     listed = sorted(set(found))
-    done = dict.fromkeys(_STEPS, 0)
+    done = dict.fromkeys((*_STEPS, BESIDE), 0)
     if not listed:
         return done
     session.execute(
@@ -146,5 +149,7 @@ def erase_again(session: Session, found: Iterable[Stone]) -> dict[str, int]:
     session.execute(_KEPT)
     session.execute(text("DROP TABLE erasing"))
     for city_id, counts in sorted(of_city.items()):
+        counts[BESIDE] = forget(session, city_id)
+        done[BESIDE] += counts[BESIDE]
         audit.append(session, city_id, ERASED_AGAIN, "issues", counts)
     return done

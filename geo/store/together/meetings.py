@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
-from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import and_, func, insert, select, true, update
 from sqlalchemy.orm import Session
@@ -198,7 +197,6 @@ def raise_issue(
         reporting.Report(
             category, lon, lat, row.words, words.perhaps(address, "address", 200),
             channel="meeting",
-            client_id=str(uuid5(NAMESPACE_URL, f"wangge:{city_id}:meeting:{meeting}:{n}")),
         ),
     )  # fmt: skip
     topic = MeetingTopic
