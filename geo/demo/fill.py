@@ -564,10 +564,11 @@ def _mended(cells: Array, buildings: Array) -> Array:
     for cell in range(len(cells)):
         of_cell = np.flatnonzero(owner == cell)
         main[of_cell[int(np.argmax(built[of_cell]))]] = True
-    whole = parts[main].copy()
-    for scrap in parts[~main]:
-        border = shapely.area(shapely.intersection(shapely.buffer(scrap, 0.05), whole))
-        keeper = int(np.argmax(border))
-        merged = shapely.union(shapely.buffer(scrap, 0.002, join_style="mitre"), whole[keeper])
-        whole[keeper] = merged
+    whole, scraps = parts[main].copy(), list(parts[~main])
+    while scraps:  # the one with the longest border first: some lie behind other scraps
+        reach = shapely.buffer(np.array(scraps, dtype=object), 0.05)
+        border = shapely.area(shapely.intersection(reach[:, None], whole[None, :]))
+        first, keeper = np.unravel_index(int(np.argmax(border)), border.shape)
+        scrap = shapely.buffer(scraps.pop(int(first)), 0.002, join_style="mitre")
+        whole[keeper] = shapely.union(scrap, whole[keeper])
     return np.asarray(whole, dtype=object)
