@@ -17,7 +17,8 @@ import shapely
 from pyproj import CRS
 
 from geo.errors import DatasetError
-from geo.frames import FRAMES, OPTIONAL, Column, FrameShape, dtype_of, empty_frame, shaped
+from geo.frame_shapes import Column, FrameShape
+from geo.frames import FRAMES, OPTIONAL, dtype_of, empty_frame, shaped
 from geo.frames_office import OFFICE
 from geo.issues import about_persons
 from geo.terms import MAX_LEVELS

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy import select, text
@@ -14,6 +16,7 @@ from api.commands.opening import Opened, open_database
 from api.commands.terminal import Json, answer, progress, say
 from geo import service
 from geo.db import owner_transaction
+from geo.profiles import load_profile
 from geo.settings import Settings
 from geo.store import audit
 from geo.tables import City
@@ -40,6 +43,7 @@ class Wish:
     grids: int | None = None
     issues: int | None = None
     seed: int = 1
+    until: date | None = None
 
     @property
     def slug(self) -> str:
@@ -56,15 +60,28 @@ def demo(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Same seed, same city; default: 1.")
     ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="First day after its year of requests; default: today in the city.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a demo city and load it with an account of each role, unless it is there already."""
-    wish = Wish(size, grids, issues, 1 if seed is None else seed)
+    day = until.date() if until else None
+    wish = Wish(size, grids, issues, 1 if seed is None else seed, day)
     began_s = time.monotonic()
     with open_database(Settings(), say) as opened:
         loaded = load_demo_once(opened, wish)
         made_with = _made_with(opened, wish.slug)
-    asked = {"seed": seed, "issues": issues, **({"size": size.value} if made_with else {})}
+    asked = {
+        "seed": seed,
+        "issues": issues,
+        "until": day and day.isoformat(),
+        **({"size": size.value} if made_with else {}),
+    }
     unmet = {
         name: value
         for name, value in asked.items()
@@ -115,12 +132,14 @@ def _load(opened: Opened, wish: Wish) -> bool:
     with owner_transaction(opened.engine) as session:
         if session.scalar(select(City.city_id).where(City.slug == wish.slug)) is not None:
             return False
+    until = wish.until or datetime.now(ZoneInfo(load_profile("cn").timezone)).date()
     with progress() as step:
         dataset = generate(
             wish.seed,
             wish.size.value,
             grids=wish.grids,
             issues=wish.issues,
+            until=until,
             progress=lambda what, share: step(f"Making the demo city: {what}", share),
         )
         with owner_transaction(opened.engine) as session:
@@ -131,6 +150,7 @@ def _load(opened: Opened, wish: Wish) -> bool:
                 progress=lambda what, share: step(f"Loading it: {what}", share),
             )
             service.create_demo_accounts(session, dataset.slug)
-            made_with = {"size": wish.size.value, "seed": wish.seed, "issues": wish.issues}
+            made_with = {"size": wish.size.value, "seed": wish.seed, "issues": wish.issues,
+                         "until": until.isoformat()}  # fmt: skip
             audit.append(session, city_id, MADE, f"city/{dataset.slug}", made_with)
     return True

@@ -21,6 +21,7 @@ from geo.dataset import HOUSEHOLDS, CityDataset, shaped
 from geo.demo import lives, office, people, places, requests, stations
 from geo.demo.addresses import addresses_frame
 from geo.demo.cells import as_coverage, borders_of
+from geo.demo.days import UNTIL, Days
 from geo.demo.division import Pieces, divide, totals
 from geo.demo.fill import Block, Filled, fill_blocks, joined
 from geo.demo.ground import METRE_SRID, Ground, bend, stretched
@@ -37,8 +38,7 @@ Progress = Callable[[str, float], None]
 
 COUNTY_CODE: Final = "990101"
 EFFECTIVE_FROM: Final = date(2026, 1, 1)
-BASE_VINTAGE: Final = "2026"
-SEASON_VINTAGE: Final = "2026-S"
+COUNTED_ON: Final = (date(2026, 1, 1), date(2026, 7, 20))
 SUBDISTRICTS_PER_GRID: Final = 5 / 454
 COMMUNITIES_PER_GRID: Final = 39 / 454
 HOUSEHOLDS_PER_GRID: Final = 230_000 / 454
@@ -78,6 +78,7 @@ def generate(
     *,
     grids: int | None = None,
     issues: int | None = None,
+    until: date = UNTIL,
     progress: Progress | None = None,
     processes: int | None = None,
 ) -> CityDataset:
@@ -92,6 +93,8 @@ def generate(
         community of 12 grids with 3,500.
     grids, issues : int, optional
         Other counts; at least 12 grids.
+    until : date, default `geo.demo.days.UNTIL`
+        First day after the year of requests: all other days follow from it.
     progress : callable, optional
         Takes the name of a step and the share of it that is done, 0 to 1.
     processes : int, optional
@@ -103,7 +106,7 @@ def generate(
         In EPSG:4549, on open sea near 120.2 E, 38.6 N, county code 990101 (not assigned).
     """
     return generate_with_truth(
-        seed, size, grids=grids, issues=issues, progress=progress, processes=processes
+        seed, size, grids=grids, issues=issues, until=until, progress=progress, processes=processes
     )[0]
 
 
@@ -113,6 +116,7 @@ def generate_with_truth(
     *,
     grids: int | None = None,
     issues: int | None = None,
+    until: date = UNTIL,
     progress: Progress | None = None,
     processes: int | None = None,
 ) -> tuple[CityDataset, Truth]:
@@ -123,11 +127,13 @@ def generate_with_truth(
     land = _draw_land(wanted, seed)
     tell("ground", 1.0)
     with _pool(processes, len(land.blocks)) as pool:
-        city = _grow(seed, wanted, land, pool, tell)
+        city = _grow(seed, wanted, land, Days(until), pool, tell)
     return city.dataset()
 
 
-def _grow(seed: int, size: Size, land: _Land, pool: Executor | None, tell: Progress) -> _City:
+def _grow(
+    seed: int, size: Size, land: _Land, days: Days, pool: Executor | None, tell: Progress
+) -> _City:
     """Build on the land, make cells of its ground, and divide them into the net."""
     filled = _fill(land, seed, pool, tell)
     tell("cells", 0.0)
@@ -151,7 +157,7 @@ def _grow(seed: int, size: Size, land: _Land, pool: Executor | None, tell: Progr
         lambda jobs: _divide_all(jobs, pool, tell, *next(spans)),
     )
     tell("net", 1.0)
-    return _City(seed, size, land, filled, homes, in_cell, net, tell)
+    return _City(seed, size, land, days, filled, homes, in_cell, net, tell)
 
 
 def _size(size: str, grids: int | None, issues: int | None) -> Size:
@@ -288,6 +294,7 @@ class _City:
     seed: int
     size: Size
     land: _Land
+    days: Days
     filled: Filled
     homes: Ints
     in_cell: Floats
@@ -310,7 +317,7 @@ class _City:
         compound_row = self._row_of_compounds(compounds)
         made = people.found_organisations(self.size.name, net, labels, compounds, compound_row, rng)
         firms = people.firms_of(made, compounds, rng)
-        workers, posts = people.staff_the_net(net, rng)
+        workers, posts = people.staff_the_net(net, self.days, rng)
         cells = self._cell_frame()
         categories = requests.categories_frame(profile)
         tell("rows", 0.6)
@@ -322,6 +329,7 @@ class _City:
             net,
             categories,
             made.departments,
+            self.days,
             np.random.default_rng([self.seed, 4]),
         )
         life = np.random.default_rng([self.seed, 6])
@@ -333,15 +341,17 @@ class _City:
             timezone=profile.timezone,
             metre_srid=METRE_SRID,
             county_code=COUNTY_CODE,
-            effective_from=EFFECTIVE_FROM,
+            effective_from=self.days.on(EFFECTIVE_FROM),
             grids=self._grid_frame(labels),
             cells=cells,
             cell_values=self._cell_values(rng),
-            vintages=_vintages(),
+            vintages=_vintages(self.days),
             buildings=buildings,
             addresses=addresses_frame(buildings, streets),
             compounds=self._compound_frame(compounds),
-            compound_bodies=people.bodies_frame(made, firms, np.random.default_rng([self.seed, 5])),
+            compound_bodies=people.bodies_frame(
+                made, firms, self.days, np.random.default_rng([self.seed, 5])
+            ),
             streets=streets,
             barriers=places.barriers_frame(ground, self.land.uses, compounds.walls, rng),
             organisations=made.frame(),
@@ -351,9 +361,11 @@ class _City:
             stations=stations.stations_frame(net, labels, buildings, streets, made, rng),
             categories=categories,
             issues=issues,
-            **lives.frames(issues, truth.duplicate_of, categories, made.departments, profile, life),
+            **lives.frames(
+                issues, truth.duplicate_of, categories, made.departments, profile, self.days, life
+            ),
         )
-        dataset = office.furnish(dataset, self.seed, requests.LAST_DAY)
+        dataset = office.furnish(dataset, self.seed, self.days.last)
         tell("rows", 1.0)
         return dataset, truth
 
@@ -401,7 +413,7 @@ class _City:
             "cell_values",
             {
                 "cell_id": np.concatenate([cell, cell]),
-                "vintage": [BASE_VINTAGE] * count + [SEASON_VINTAGE] * count,
+                "vintage": [str(self.days.year)] * count + [f"{self.days.year}-S"] * count,
                 "measure": [HOUSEHOLDS] * (2 * count),
                 "value": np.concatenate([self.in_cell, np.where(by_sea, full, away)]),
             },
@@ -432,15 +444,16 @@ class _City:
         )
 
 
-def _vintages() -> pd.DataFrame:
+def _vintages(days: Days) -> pd.DataFrame:
+    year = days.year
     return shaped(
         "vintages",
         {
-            "vintage": [BASE_VINTAGE, SEASON_VINTAGE],
-            "taken_on": pd.to_datetime(["2026-01-01", "2026-07-20"]),
+            "vintage": [str(year), f"{year}-S"],
+            "taken_on": pd.to_datetime([days.on(day) for day in COUNTED_ON]),
             "seasonal": [False, True],
             "estimated": [False, True],
-            "name": ["2026 年常住", "2026 年旅游旺季"],
+            "name": [f"{year} 年常住", f"{year} 年旅游旺季"],
         },
         METRE_SRID,
     )

@@ -10,8 +10,9 @@ import pandas as pd
 from geo.dataset import shaped
 from geo.deadlines import deadlines, nearest
 from geo.demo import names
+from geo.demo.days import Days
 from geo.demo.ground import METRE_SRID
-from geo.demo.requests import LAST_DAY, UTC_OFFSET, Array, Floats, Rng
+from geo.demo.requests import UTC_OFFSET, Array, Floats, Rng
 from geo.profiles import Profile
 from geo.terms import IssueState, LimitUnit
 
@@ -41,19 +42,20 @@ def frames(
     categories: pd.DataFrame,
     departments: list[int],
     profile: Profile,
+    days: Days,
     rng: Rng,
 ) -> dict[str, pd.DataFrame]:
     """Return the frames `issue_lives`, `issue_events` and `category_leads` of a dataset."""
-    lives = lives_frame(issues, duplicate_of, profile, rng)
+    lives = lives_frame(issues, duplicate_of, profile, days, rng)
     return {
         "issue_lives": lives,
-        "issue_events": events_frame(issues, lives),
+        "issue_events": events_frame(issues, lives, days),
         "category_leads": leads_frame(categories, departments),
     }
 
 
 def lives_frame(
-    issues: pd.DataFrame, duplicate_of: pd.DataFrame, profile: Profile, rng: Rng
+    issues: pd.DataFrame, duplicate_of: pd.DataFrame, profile: Profile, days: Days, rng: Rng
 ) -> pd.DataFrame:
     """Give each issue its steps, so that they fit its state and its closing.
 
@@ -65,6 +67,8 @@ def lives_frame(
         issue_id, original_id.
     profile : Profile
         Its limits and its calendar.
+    days : Days
+        Whose year of requests is over.
     rng : numpy.random.Generator
 
     Returns
@@ -75,7 +79,7 @@ def lives_frame(
     count = len(issues)
     state = issues["state"].to_numpy().astype(str)
     reported, closed = _seconds(issues["reported_at"]), _seconds(issues["closed_at"])
-    end = float((LAST_DAY.astype("datetime64[s]") - UTC_OFFSET).astype(np.int64))
+    end = float((days.last.astype("datetime64[s]") - UTC_OFFSET).astype(np.int64))
     accepted, registered, dispatched, handled, spot = _steps(issues, state, end, rng)
     limits = _limits(issues["category"], profile)
     register_by = _until(reported, *limits["register"], profile)
@@ -83,6 +87,9 @@ def lives_frame(
     late = rng.random(count)
     later = np.isin(state, ("postponed", "parked")) | (~np.isnan(dispatched) & (late < 0.03))
     deadline = np.where(later, deadline + 3 * 86_400.0, deadline)
+    soon = end + rng.uniform(-1.0, 9.0, count) * 86_400.0
+    deadline = np.where(state == "postponed", np.maximum(deadline, soon), deadline)
+    review = days.last + rng.integers(4, 110, count).astype("timedelta64[D]")
     held = np.isin(state, ("suspended", "parked"))
     drawn = rng.random((count, 4))
     many = ~np.isnan(dispatched)
@@ -101,10 +108,9 @@ def lives_frame(
             "deadline_at": _moments(deadline),
             "suspended_at": _moments(np.where(held, dispatched + 1_800.0, np.nan)),
             "handled_at": _moments(handled),
-            "due_at": _moments(_due(state, register_by, deadline, handled, end)),
+            "due_at": _moments(_due(state, register_by, deadline, handled, review, end)),
             "review_on": pd.Series(
-                np.where(state == "parked", LAST_DAY + np.timedelta64(90, "D"),
-                         np.datetime64("NaT")).astype("datetime64[s]")
+                np.where(state == "parked", review, np.datetime64("NaT")).astype("datetime64[s]")
             ),
             "limit_amount": np.where(many, amount, np.nan),
             "limit_unit": pd.Series(unit, dtype="str").where(many),
@@ -187,7 +193,12 @@ def _until(begins: Floats, amounts: Floats, units: Array, profile: Profile) -> F
 
 
 def _due(
-    state: Array, register_by: Floats, deadline: Floats, handled: Floats, end: float
+    state: Array,
+    register_by: Floats,
+    deadline: Floats,
+    handled: Floats,
+    review: Array,
+    end: float,
 ) -> Floats:
     """Return what each desk waits for next."""
     due = np.full(len(state), FAR_S)
@@ -198,7 +209,8 @@ def _due(
     done = np.isin(state, ("handled", "checked"))
     due[done] = handled[done]
     due[state == "returned"] = end
-    due[state == "parked"] = end + 90 * 86_400.0
+    parked = state == "parked"
+    due[parked] = (review[parked].astype("datetime64[s]") - UTC_OFFSET).astype(np.float64)
     return due
 
 
@@ -211,10 +223,10 @@ def _satisfied(state: Array, late: Array, rng: Rng) -> Any:
     return content
 
 
-def events_frame(issues: pd.DataFrame, lives: pd.DataFrame) -> pd.DataFrame:
+def events_frame(issues: pd.DataFrame, lives: pd.DataFrame, days: Days) -> pd.DataFrame:
     """Return the histories of issues that are open, or of the last `HISTORY_DAYS` days."""
     together = issues.drop(columns="geometry").merge(lives, on="issue_id")
-    begin = pd.Timestamp(LAST_DAY - np.timedelta64(HISTORY_DAYS, "D"), tz="UTC")
+    begin = pd.Timestamp(days.last - np.timedelta64(HISTORY_DAYS, "D"), tz="UTC")
     over = together["state"].isin(["closed", "void"])
     told = together[~over | (together["reported_at"] >= begin)]
     parts = []

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geo.dataset import shaped
 from geo.demo import names
+from geo.demo.days import Days
 from geo.demo.division import shared_out
 from geo.demo.ground import METRE_SRID
 from geo.demo.hierarchy import Net
@@ -139,7 +140,9 @@ def firms_of(made: Organisations, compounds: Compounds, rng: Rng) -> list[int | 
     return [None if gone else int(firm) for firm, gone in zip(picked, none, strict=True)]
 
 
-def bodies_frame(made: Organisations, firms: list[int | None], rng: Rng) -> pd.DataFrame:
+def bodies_frame(
+    made: Organisations, firms: list[int | None], days: Days, rng: Rng
+) -> pd.DataFrame:
     """Return firms and owners' committees of the compounds, dated; a few firms began on `SWITCH`.
 
     Parameters
@@ -147,19 +150,21 @@ def bodies_frame(made: Organisations, firms: list[int | None], rng: Rng) -> pd.D
     made : Organisations
     firms : list of int or None
         Firm of each compound today.
+    days : Days
     rng : numpy.random.Generator
     """
     rows: list[tuple[int, str, int, date, date | None]] = []
+    first, switch = days.on(MANAGED_FROM), days.on(SWITCH)
     for i, firm in enumerate(firms):
-        since = MANAGED_FROM + timedelta(days=int(rng.integers(0, 2000)))
+        since = first + timedelta(days=int(rng.integers(0, 2000)))
         before = int(rng.choice(np.array(made.firms)))
         changed = rng.random() < CHANGED_FIRM
         if firm is not None and changed and before != firm:
-            rows.append((i + 1, CompoundRole.FIRM, before, since, SWITCH))
-            since = SWITCH
+            rows.append((i + 1, CompoundRole.FIRM, before, since, switch))
+            since = switch
         if firm is not None:
             rows.append((i + 1, CompoundRole.FIRM, firm, since, None))
-        elected = MANAGED_FROM + timedelta(days=int(rng.integers(0, 2000)))
+        elected = first + timedelta(days=int(rng.integers(0, 2000)))
         if i in made.committee_of:
             rows.append((i + 1, CompoundRole.COMMITTEE, made.committee_of[i], elected, None))
     names_of = ("compound_id", "role", "organisation_id", "valid_from", "valid_to")
@@ -175,6 +180,7 @@ class Staff:
     """Workers and posts as they are hired."""
 
     rng: Rng
+    days: Days
     workers: int = 0
     posts: list[tuple[int | None, int, str, date, date | None, bool]] = field(default_factory=list)
 
@@ -185,21 +191,22 @@ class Staff:
 
     def post(self, worker: int | None, row: int, role: str, *, part_time: bool = False) -> None:
         """Add a post in a grid; a few passed from a predecessor on `SWITCH`."""
-        start = HIRED_FROM + timedelta(days=int(self.rng.integers(0, 1000)))
+        switch = self.days.on(SWITCH)
+        start = self.days.on(HIRED_FROM) + timedelta(days=int(self.rng.integers(0, 1000)))
         if worker is not None and role == "worker" and self.rng.random() < 0.03:
-            self.posts.append((self.hire(), row + 1, role, start, SWITCH, part_time))
-            start = SWITCH
+            self.posts.append((self.hire(), row + 1, role, start, switch, part_time))
+            start = switch
         self.posts.append((worker, row + 1, role, start, None, part_time))
 
 
-def staff_the_net(net: Net, rng: Rng) -> tuple[pd.DataFrame, pd.DataFrame]:
+def staff_the_net(net: Net, days: Days, rng: Rng) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Hire workers and give them posts; return the frames of workers and posts.
 
     Every grid has a team: a head (one for several grids), a full-time worker (some have several
     grids, some posts are vacant), the community's police officer, and part-time assistants while
     the number of workers lasts (about `WORKERS_PER_GRID` for each grid). Units have heads.
     """
-    staff = Staff(rng)
+    staff = Staff(rng, days)
     grids = np.flatnonzero(net.level == 3)
     wanted = round(len(grids) * WORKERS_PER_GRID)
     for row in np.flatnonzero(net.level == 1):

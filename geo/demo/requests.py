@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geo.dataset import shaped
 from geo.demo import names
+from geo.demo.days import Days
 from geo.demo.ground import METRE_SRID
 from geo.demo.hierarchy import Net
 from geo.profiles import Profile
@@ -22,9 +23,7 @@ Ints = NDArray[np.int64]
 Array = NDArray[Any]
 Rng = np.random.Generator
 
-#: The year of the requests in the city's time (UTC + 8), first day included, last excluded.
-FIRST_DAY: Final = np.datetime64("2025-10-01")
-LAST_DAY: Final = np.datetime64("2026-10-01")
+#: The city's time is UTC + 8.
 UTC_OFFSET: Final = np.timedelta64(8, "h")
 DEFAULT_SHARE: Final = 0.025
 DUPLICATE_SHARE: Final = 0.016
@@ -54,8 +53,24 @@ OFTEN: Final = {
 #: Classes that occur at the edge of the ground, on the street.
 ON_STREET: Final = ("C02", "C0101", "C0102", "E0102", "E0402", "E0403", "E0404", "E0304", "E05")
 CHANNELS: Final = {"worker": 0.46, "hotline": 0.27, "report": 0.19, "station": 0.05, "office": 0.03}
-OPEN_STATES: Final = ("accepted", "verified", "registered", "dispatched", "handled", "checked")
-STUCK_STATES: Final = {"returned": 0.2, "reworked": 0.25, "postponed": 0.35, "suspended": 0.2}
+#: Where an issue stands on its way: the share of its time from which on it is so.
+OPEN_STATES: Final = {
+    "reported": 0.0, "accepted": 0.07, "verified": 0.15, "registered": 0.2, "dispatched": 0.3,
+    "handled": 0.86, "checked": 0.96,
+}  # fmt: skip
+NEW_STATES: Final = ("reported", "accepted", "verified")
+"""Nobody was sent yet."""
+STUCK_SHARE: Final = 0.055
+VOID_SHARE: Final = 0.018
+#: What halts issues: how often, and for how many days at most.
+STUCK_STATES: Final = {
+    "parked": (0.22, 33.0), "returned": (0.156, 6.0), "reworked": (0.195, 9.0),
+    "postponed": (0.273, 24.0), "suspended": (0.156, 33.0),
+}  # fmt: skip
+#: A few wait for longer, for a reason that lasts.
+OLD_SHARE: Final = 0.0007
+OLD_STATES: Final = {"parked": 0.5, "suspended": 0.35, "postponed": 0.15}
+LATE_DAYS: Final = 33.0
 BY_MONTH: Final = np.array([0.9, 0.75, 0.95, 1.0, 1.05, 1.1, 1.25, 1.25, 1.0, 0.95, 0.9, 0.9])
 BY_HOUR: Final = np.array(
     [2, 1, 1, 1, 1, 2, 6, 18, 40, 48, 42, 34, 24, 26, 38, 40, 36, 32, 26, 24, 20, 14, 8, 4]
@@ -106,6 +121,7 @@ def issues_frame(
     net: Net,
     categories: pd.DataFrame,
     departments: list[int],
+    days: Days,
     rng: Rng,
 ) -> tuple[gpd.GeoDataFrame, Truth]:
     """Draw `count` issues, oldest first.
@@ -122,6 +138,8 @@ def issues_frame(
     categories : DataFrame
     departments : list of int
         Organisations in the order of `names.DEPARTMENTS`.
+    days : Days
+        Whose year of requests it is.
     rng : numpy.random.Generator
 
     Returns
@@ -131,9 +149,9 @@ def issues_frame(
     """
     ground = cells.geometry.to_numpy()
     doubled, lost = int(count * DUPLICATE_SHARE), int(count * DEFAULT_SHARE)
-    planted, spots = _plant(count, ground, homes, net, rng)
+    planted, spots = _plant(count, ground, homes, net, days, rng)
     plain = count - doubled - lost - len(planted["cell"])
-    everyday = _everyday(plain + lost, homes, buildings, net, categories, rng)
+    everyday = _everyday(plain + lost, homes, buildings, net, categories, days, rng)
     drawn = {key: np.concatenate([everyday[key], planted[key]]) for key in everyday}
     x, y = _points(ground, drawn["cell"], drawn["category"], rng)
     hall, hall_point = _city_hall(buildings, ground)
@@ -143,7 +161,7 @@ def issues_frame(
     aside = np.full(len(x), None, dtype=object)
     aside[without_place] = "default_geocode"
     drawn |= {"x": x, "y": y, "aside": aside, "of": np.full(len(x), -1, dtype=np.int64)}
-    drawn = _with_duplicates(drawn, doubled, ground, rng)
+    drawn = _with_duplicates(drawn, doubled, ground, days, rng)
     order = np.lexsort((np.arange(len(drawn["at"])), drawn["at"]))
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
@@ -151,7 +169,7 @@ def issues_frame(
     duplicate_of = pd.DataFrame(
         {"issue_id": rank[twin] + 1, "original_id": rank[drawn["of"][twin]] + 1}
     )
-    frame = _frame({key: values[order] for key, values in drawn.items()}, departments, rng)
+    frame = _frame({key: values[order] for key, values in drawn.items()}, departments, days, rng)
     return frame, Truth(spots, duplicate_of.sort_values("issue_id", ignore_index=True), hall_point)
 
 
@@ -167,6 +185,7 @@ def _everyday(
     buildings: gpd.GeoDataFrame,
     net: Net,
     categories: pd.DataFrame,
+    days: Days,
     rng: Rng,
 ) -> dict[str, Array]:
     """Draw requests as they come: where people live and shop, more in some grids than in others."""
@@ -181,7 +200,7 @@ def _everyday(
     return {
         "cell": _draw(weight, count, rng),
         "category": codes[rng.choice(len(codes), count, p=often)],
-        "at": _moments(count, FIRST_DAY, LAST_DAY, rng),
+        "at": _moments(count, days.first, days.last, rng),
     }
 
 
@@ -206,14 +225,15 @@ def _moments(count: int, first: np.datetime64, last: np.datetime64, rng: Rng) ->
 
 
 def _plant(
-    count: int, ground: Array, homes: Floats, net: Net, rng: Rng
+    count: int, ground: Array, homes: Floats, net: Net, days: Days, rng: Rng
 ) -> tuple[dict[str, Array], pd.DataFrame]:
     """Plant hot spots of one class each, in different communities, with different histories."""
+    first, last = days.first, days.last
     histories = [
-        ("new", "E0403", 0.0030, LAST_DAY - np.timedelta64(28, "D"), LAST_DAY),
-        ("rising", "C0501", 0.0034, LAST_DAY - np.timedelta64(120, "D"), LAST_DAY),
-        ("lasting", "E0405", 0.0042, FIRST_DAY, LAST_DAY),
-        ("falling", "E0101", 0.0026, FIRST_DAY, FIRST_DAY + np.timedelta64(170, "D")),
+        ("new", "E0403", 0.0030, last - np.timedelta64(28, "D"), last),
+        ("rising", "C0501", 0.0034, last - np.timedelta64(120, "D"), last),
+        ("lasting", "E0405", 0.0042, first, last),
+        ("falling", "E0101", 0.0026, first, first + np.timedelta64(170, "D")),
     ]
     place = shapely.get_coordinates(shapely.centroid(ground))
     row = net.cell_leaf.copy()
@@ -293,11 +313,11 @@ def _city_hall(buildings: gpd.GeoDataFrame, ground: Array) -> tuple[int, tuple[f
 
 
 def _with_duplicates(
-    drawn: dict[str, Array], count: int, ground: Array, rng: Rng
+    drawn: dict[str, Array], count: int, ground: Array, days: Days, rng: Rng
 ) -> dict[str, Array]:
     """Repeat some requests within a day and a few metres, as neighbours do."""
     fit = np.flatnonzero(pd.isna(drawn["aside"]))
-    latest = (LAST_DAY.astype("datetime64[s]") - UTC_OFFSET) - np.timedelta64(86_400, "s")
+    latest = (days.last.astype("datetime64[s]") - UTC_OFFSET) - np.timedelta64(86_400, "s")
     fit = fit[drawn["at"][fit] < latest]
     original = np.sort(fit[rng.permutation(len(fit))[:count]])
     twin = {key: values[original].copy() for key, values in drawn.items()}
@@ -313,12 +333,14 @@ def _with_duplicates(
     return {key: np.concatenate([drawn[key], twin[key]]) for key in drawn}
 
 
-def _frame(drawn: dict[str, Array], departments: list[int], rng: Rng) -> gpd.GeoDataFrame:
+def _frame(
+    drawn: dict[str, Array], departments: list[int], days: Days, rng: Rng
+) -> gpd.GeoDataFrame:
     """Add channel, life and department, and shape the frame."""
     count = len(drawn["at"])
-    state, closed = _lives(drawn, rng)
+    state, closed = _lives(drawn, days, rng)
     channel = rng.choice(np.array(list(CHANNELS)), count, p=list(CHANNELS.values()))
-    taken = (rng.random(count) < TO_DEPARTMENT) & ~np.isin(state, ("accepted", "verified"))
+    taken = (rng.random(count) < TO_DEPARTMENT) & ~np.isin(state, NEW_STATES)
     organisation = pd.array(_departments(drawn["category"], departments), dtype="Int64")
     organisation[~taken] = pd.NA
     return shaped(
@@ -339,24 +361,33 @@ def _frame(drawn: dict[str, Array], departments: list[int], rng: Rng) -> gpd.Geo
     )
 
 
-def _lives(drawn: dict[str, Array], rng: Rng) -> tuple[Array, Array]:
-    """State and closing time of each issue at the end of the year."""
+def _lives(drawn: dict[str, Array], days: Days, rng: Rng) -> tuple[Array, Array]:
+    """State and closing time of each issue at the end of the year.
+
+    Nearly all are closed within days. What is open came in lately, halts for a reason that lasts
+    no longer than that reason does, or is one of the few old ones that were put off.
+    """
     count = len(drawn["at"])
     urgent = np.array(
         [str(code).startswith(("E05", "E0403", "E0402")) for code in drawn["category"]]
     )
-    days = np.exp(rng.normal(np.where(urgent, -0.9, 0.75), 0.9))
-    closed = drawn["at"] + (days * 86_400).astype("timedelta64[s]")
+    lasts = np.exp(rng.normal(np.where(urgent, -0.9, 0.75), 0.9))
+    closed = drawn["at"] + (lasts * 86_400).astype("timedelta64[s]")
+    end = days.last.astype("datetime64[s]") - UTC_OFFSET
+    age = (end - drawn["at"]) / np.timedelta64(86_400, "s")
     state = np.full(count, "closed", dtype=object)
     fate = rng.random(count)
-    state[fate < 0.055] = rng.choice(
-        np.array(list(STUCK_STATES)), int((fate < 0.055).sum()), p=list(STUCK_STATES.values())
-    )
-    state[fate < 0.012] = "parked"
-    state[(fate >= 0.055) & (fate < 0.073)] = "void"
-    end = LAST_DAY.astype("datetime64[s]") - UTC_OFFSET
+    halts, share, most = zip(*((k, *v) for k, v in STUCK_STATES.items()), strict=True)
+    halt = rng.choice(len(halts), count, p=np.array(share) / sum(share))
+    stuck = (fate < STUCK_SHARE) & (age < np.array(most)[halt]) & (age > 0.8)
+    state[stuck] = np.array(halts, dtype=object)[halt[stuck]]
+    state[(fate >= STUCK_SHARE) & (fate < STUCK_SHARE + VOID_SHARE)] = "void"
     late = (closed >= end) & (state == "closed")
-    state[late] = rng.choice(np.array(OPEN_STATES), int(late.sum()))
+    way = age / lasts * rng.uniform(0.85, 1.1, count)
+    steps = np.searchsorted(list(OPEN_STATES.values())[1:], way[late], side="right")
+    state[late] = np.array(list(OPEN_STATES), dtype=object)[steps]
+    old = (age >= LATE_DAYS) & ((rng.random(count) < OLD_SHARE) | late) & (state != "void")
+    state[old] = rng.choice(np.array(list(OLD_STATES)), int(old.sum()), p=list(OLD_STATES.values()))
     closed = closed.copy()
     closed[state != "closed"] = np.datetime64("NaT")
     return state, closed

@@ -119,7 +119,8 @@ class _Office:
         """Write those who signed; nobody can sign in as one of them. Return their numbers."""
         shut = signin.hash_password(secrets.token_urlsafe(32))
         numbers = {}
-        for row in self.dataset.accounts.itertuples():
+        rows: list[Any] = list(self.dataset.accounts.itertuples())
+        for row in rows:
             values = {
                 "city_id": self.city_id, "login": row.login, "display_name": row.display_name,
                 "role": row.role, "password_hash": shut, "disabled_at": func.statement_timestamp(),
@@ -251,6 +252,7 @@ class _Round:
         }  # fmt: skip
 
     def _evidence(self, rows: pd.DataFrame, facts: dict[int, list[dict[str, Any]]]) -> pd.DataFrame:
+        told: list[Any] = list(rows.itertuples())
         found = [
             {
                 "rating_id": row.rating_id, "n": n, "criterion": one["criterion"],
@@ -258,7 +260,7 @@ class _Round:
                 "inspection_id": one["inspection"], "happened_on": one["happened_on"],
                 "points": one["points"],
             }
-            for row in rows.itertuples()
+            for row in told
             for n, one in enumerate(facts[row.compound_id], start=1)
         ]  # fmt: skip
         names = ("rating_id", "n", "criterion", "what", "issue_id", "inspection_id",

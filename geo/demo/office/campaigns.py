@@ -92,8 +92,8 @@ def frames(town: Town, said: Said) -> dict[str, pd.DataFrame]:
         })  # fmt: skip
         lines += _lines(town, said, number, subject, grid, rng)
     ids = ("grid_id", "organisation_id", "created_by")
-    campaigns = {name: [row[name] for row in rows] for name in rows[0]}
-    items = {name: [row[name] for row in lines] for name in ITEM}
+    campaigns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
+    items: dict[str, Any] = {name: [row[name] for row in lines] for name in ITEM}
     for columns, names in (
         (campaigns, ids), (items, ("grid_id", "organisation_id", "issue_id", "of_n", "done_by"))
     ):  # fmt: skip
@@ -114,7 +114,7 @@ def _lines(
     within = None if grid is None else ("subdistrict", grid)
     since, until = town.moment(subject.begins - 10, 0), town.moment(last - 1, 0)
     found = town.found(subject.categories, since, until, rng, round(wanted * 0.7), within)
-    issues = list(found.sort_values("reported_at").itertuples())
+    issues: list[Any] = list(found.sort_values("reported_at").itertuples())
     made: list[dict[str, Any]] = []
     leads = town.leads()
     for turn in range(wanted):
@@ -146,7 +146,7 @@ def _lines(
 
 
 def _community(town: Town, grid: int | None, rng: Rng) -> int:
-    able = [int(one) for one in town.communities if grid is None or town.lines.loc[one, 1] == grid]
+    able = [int(one) for one in town.communities if grid is None or town.above(int(one), 1) == grid]
     return able[int(rng.integers(0, len(able)))]
 
 

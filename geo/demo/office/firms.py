@@ -24,7 +24,7 @@ MONTHS: Final = 6
 ANSWERING: Final = 8
 """So many of the poorest answer in each round, of a town of 454 grids."""
 _BAD: Final = [InspectionResult.TO_MEND.value, InspectionResult.STOPPED.value]
-_LINES: Final = (
+_LINES: Final[tuple[tuple[str, str, int, int, str, list[str]], ...]] = (
     ("service", "物业服务诉求", 1, 16, "reported", ["E0602"]),
     ("stairways", "楼道堆物和飞线充电", 1, 14, "reported", ["E0603", "E0604"]),
     ("overdue", "由物业处置的事项超期", 2, 20, "overdue", []),

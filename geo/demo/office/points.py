@@ -40,7 +40,7 @@ def frames(town: Town) -> dict[str, pd.DataFrame]:
     months: list[tuple[int, Any, int, int, int]] = []
     for number, (station, grid) in enumerate(zip(chosen.itertuples(), leaf, strict=True), start=1):
         title, offers, hours, busy = SORTS[(number - 1) % len(SORTS)]
-        community = int(town.lines.loc[grid, 2])
+        community = town.above(int(grid), 2)
         name = f"{town.names[community]}{title}"
         again = sum(row["name"].startswith(name) for row in rows)
         rows.append({

@@ -107,8 +107,7 @@ def _shops(town: Town, rng: Rng) -> pd.DataFrame:
 
 def _inspection(town: Town, kind: InspectionKind, rng: Rng) -> dict[str, Any]:
     before = int(rng.integers(1, BEFORE_DAYS))
-    results, share = zip(*RESULTS, strict=True)
-    result = results[int(rng.choice(len(results), p=share))]
+    result = RESULTS[int(rng.choice(len(RESULTS), p=[share for _, share in RESULTS]))][0]
     answer = ANSWERS[int(rng.integers(0, len(ANSWERS)))]
     said = result in (R.TO_MEND, R.STOPPED) and rng.random() < 0.6
     after = int(rng.integers(10, 30)) if result is R.TO_MEND else int(rng.integers(90, 200))

@@ -127,11 +127,13 @@ class Town:
         """Return a moment (UTC): days after the end (negative: before), hour in the city's zone."""
         day = self.end + int(np.floor(days)) * DAY
         second = np.timedelta64(hour * 3600 + minute * 60, "s")
-        return day.astype("datetime64[s]") + second - UTC_OFFSET
+        moment: np.datetime64 = day.astype("datetime64[s]") + second - UTC_OFFSET
+        return moment
 
     def day(self, days: float) -> np.datetime64:
         """Return the day so many days after the end."""
-        return (self.end + int(np.floor(days)) * DAY).astype("datetime64[s]")
+        day: np.datetime64 = (self.end + int(np.floor(days)) * DAY).astype("datetime64[s]")
+        return day
 
     @property
     def now(self) -> np.datetime64:
@@ -170,7 +172,8 @@ class Town:
         leaf = cells["grid_id"].to_numpy()
         for name, level in (("subdistrict", 1), ("community", 2)):
             frame[name] = self.lines.loc[leaf, level].to_numpy()
-        return frame.loc[inside].reset_index(drop=True)
+        held: pd.DataFrame = frame.loc[inside].reset_index(drop=True)
+        return held
 
     @cached_property
     def address_of(self) -> dict[int, str]:
@@ -202,7 +205,11 @@ class Town:
 
     def desk(self, grid: int) -> tuple[int, int]:
         """Return the two desks of the sub-district that a grid lies in."""
-        return self.accounts.desks[int(self.lines.loc[grid, 1])]
+        return self.accounts.desks[self.above(grid, 1)]
+
+    def above(self, grid: int, level: int) -> int:
+        """Return the grid of a level that a grid lies in."""
+        return int(self.lines[level].to_numpy()[self.lines.index.get_loc(grid)])
 
     def found(
         self,
