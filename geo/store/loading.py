@@ -394,10 +394,14 @@ class DemoPlace:
     grid: int | None = None
     community: int | None = None
     department: int | None = None
+    firm: int | None = None
 
 
 def demo_place(session: Session, city_id: int) -> DemoPlace:
-    """Return a full-time worker of one grid, the grid above it, and a department with cases."""
+    """Return a full-time worker of one grid, the grid above it, and bodies with cases.
+
+    The department has most cases; the property firm has most ratings near the worker.
+    """
     row = session.execute(
         text(
             "SELECT min(p.worker_id) AS worker_id, p.grid_id, g.parent_id FROM post AS p"
@@ -415,14 +419,23 @@ def demo_place(session: Session, city_id: int) -> DemoPlace:
     department = session.scalar(
         text(
             "SELECT organisation_id FROM issue WHERE city_id = :city"
-            " AND organisation_id IS NOT NULL GROUP BY organisation_id"
+            " AND organisation_id IN (SELECT o.organisation_id FROM organisation AS o"
+            " WHERE o.city_id = :city AND o.kind <> 'property_firm') GROUP BY organisation_id"
             " ORDER BY count(*) DESC, organisation_id LIMIT 1"
         ),
         {"city": city_id},
     )
+    firm = session.scalar(
+        text(
+            "SELECT organisation_id FROM firm_rating WHERE city_id = :city"
+            " GROUP BY organisation_id"
+            " ORDER BY count(*) FILTER (WHERE area_2 = :near) DESC, count(*) DESC, 1 LIMIT 1"
+        ),
+        {"city": city_id, "near": row.parent_id if row else None},
+    )
     if row is None:
-        return DemoPlace(department=department)
-    return DemoPlace(row.worker_id, row.grid_id, row.parent_id, department)
+        return DemoPlace(department=department, firm=firm)
+    return DemoPlace(row.worker_id, row.grid_id, row.parent_id, department, firm)
 
 
 def lock(session: Session, slug: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from math import ceil
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -263,12 +263,15 @@ DEMO_NAMES = {
     Role.LEADER: "演示领导",
     Role.ADMINISTRATOR: "演示管理员",
 }
+DEMO_FIRM: Final = "firm"
+"""Login of the property firm's account."""
 
 
 def create_demo_accounts(session: Session, slug: str) -> list[dict[str, str]]:
     """Give a demo city one account of each role; return login, role, password and place of each.
 
-    The worker is a full-time worker of one grid, the community the one above it. For the owner;
+    The worker is a full-time worker of one grid, the community the one above it; where property
+    firms are rated, one of them has an account as well, in the role of a department. For the owner;
     the program refuses to serve beyond this machine while such accounts are enabled.
 
     Raises
@@ -281,17 +284,22 @@ def create_demo_accounts(session: Session, slug: str) -> list[dict[str, str]]:
         raise CityNotFoundError(f"There is no city '{slug}'.", city=slug)
     place = loading.demo_place(session, city.city_id)
     made: list[dict[str, str]] = []
-    for role, display_name in DEMO_NAMES.items():
+    wanted = [(role, role.value, name) for role, name in DEMO_NAMES.items()]
+    if place.firm:
+        wanted.append((Role.DEPARTMENT, DEMO_FIRM, "演示物业公司"))
+    for role, named, display_name in wanted:
         needs: dict[str, Any] = {}
         if role is Role.WORKER and place.grid:
             needs = {"grid_ids": [place.grid], "worker_id": place.worker}
         elif role is Role.COMMUNITY and place.community:
             needs = {"grid_ids": [place.community]}
+        elif named == DEMO_FIRM:
+            needs = {"organisation_id": place.firm}
         elif role is Role.DEPARTMENT and place.department:
             needs = {"organisation_id": place.department}
         if not needs and role in (Role.WORKER, Role.COMMUNITY, Role.DEPARTMENT):
             continue
-        login = role.value if not accounts.account_by_login(session, role) else f"{role}.{slug}"
+        login = named if not accounts.account_by_login(session, named) else f"{named}.{slug}"
         create_account(
             session,
             city.city_id,
