@@ -147,6 +147,11 @@ KINDS: Mapping[type[errors.WanggeError], Kind] = {
         marked("This contradicts what is stored"),
         marked("Load the page again and look at what changed."),
     ),
+    errors.IssueActError: Kind(
+        409,
+        marked("This cannot be done to the issue now"),
+        marked("Load it again and look what was done meanwhile."),
+    ),
     errors.RebaseNeededError: Kind(
         409,
         marked("A later net was published meanwhile"),

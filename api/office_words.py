@@ -14,6 +14,7 @@ REASONS: Mapping[str, str] = {
     "no_grid": marked(
         "Your area has no grid “%(value)s” today. Copy the code from the table of grids."
     ),
+    "rule_taken": marked("Another rule has the place %(value)s. Choose one that is free."),
     "several_grids": marked("Several grids are called “%(value)s”. Give the code instead."),
     "no_worker": marked(
         "Nobody in your area is “%(value)s”. Choose from the list, or enter the worker first."
@@ -77,6 +78,21 @@ REASONS: Mapping[str, str] = {
     ),
     "closed": marked("The campaign is closed. Open it again first."),
     "no_problem": marked("A measure is against a problem of the same campaign."),
+    "is_off": marked("The meeting is off. Say that it takes place first."),
+    "to_come": marked("It cannot have been held before its day. Change the day first."),
+    "grid_ended": marked("The net has no such grid any more. Say the place."),
+    "put_off": marked("Say why it is put off."),
+    "outside_campaign": marked("This grid lies outside the campaign's territory."),
+    "sent_already": marked("This form was sent before with other words. Load the page again."),
+    "no_table": marked("This is no readable table. Save it as XLSX or CSV and choose it again."),
+    "no_list": marked(
+        "Which list is it for? Call the sheet “Problems” or “Measures”, or fill in the column “list”."
+    ),
+    "no_line": marked(
+        "The list has no line %(value)s. Leave the number empty to put a new line on it."
+    ),
+    "no_body": marked("The city has no body called “%(value)s”. Write its name in full."),
+    "several_organisations": marked("Several bodies are called “%(value)s”. Rename one first."),
     "issue_already": marked("The topic is an issue already."),
     "state": marked("It has another state by now. Load the page again."),
     "elsewhere": marked("This place lies outside your area."),

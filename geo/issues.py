@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from geo.errors import IssueActError
+from geo.saying import phrase
 from geo.terms import IssueAct, IssueState, Relation, Role
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "rung_above",
     "start_level",
     "transition",
+    "way_to",
 ]
 
 A, S, R = IssueAct, IssueState, Relation
@@ -208,19 +210,19 @@ def transition(
     fits = [row for row in TRANSITIONS if row.act is act and state in row.begins]
     if not fits:
         raise IssueActError(
-            f"An issue that is {state.value} cannot be treated so: {act.value}.",
+            phrase("It stands at another step by now: load it again and look what was done."),
             act=act.value, state=state.value, reason="state",
         )  # fmt: skip
     for row in fits:
         if row.who & set(who):
             if row.reason and not (reason or "").strip():
                 raise IssueActError(
-                    f"Say why: {act.value} needs a reason.",
+                    phrase("Say why: this is not done without a reason."),
                     act=act.value, state=state.value, reason="why",
                 )  # fmt: skip
             return row
     raise IssueActError(
-        f"This is for others to do here: {act.value}.",
+        phrase("This step is for others to do."),
         act=act.value, state=state.value, reason="who",
     )  # fmt: skip
 
@@ -229,6 +231,36 @@ def acts_for(state: IssueState, who: Collection[Relation]) -> tuple[IssueAct, ..
     """Return what somebody may do to an issue in a state, in the order of the table."""
     found = (row.act for row in TRANSITIONS if state in row.begins and row.who & set(who))
     return tuple(dict.fromkeys(found))
+
+
+_BEFORE: Final = {
+    A.DISPATCH: (A.ACCEPT, A.REGISTER),
+    A.JOIN: (A.ACCEPT, A.REGISTER),
+    A.CLOSE: (A.CHECK,),
+}
+"""Steps that ask nothing and may be done in one go with the one that they lead to."""
+
+
+def way_to(act: IssueAct, state: IssueState, who: Collection[Relation]) -> tuple[IssueAct, ...]:
+    """Return the steps that lead to an act, itself last; none where they may not do all of them.
+
+    Examples
+    --------
+    >>> desk = {Relation.COMMUNITY}
+    >>> [step.value for step in way_to(IssueAct.DISPATCH, IssueState.REPORTED, desk)]
+    ['accept', 'register', 'dispatch']
+    >>> way_to(IssueAct.DISPATCH, IssueState.CLOSED, desk)
+    ()
+    """
+    found: list[IssueAct] = []
+    for step in (*_BEFORE.get(act, ()), act):
+        rows = [row for row in TRANSITIONS if row.act is step and state in row.begins]
+        if any(row.who & set(who) for row in rows):
+            found.append(step)
+            state = rows[0].ends or state
+        elif step is act:
+            return ()
+    return tuple(found)
 
 
 def start_level(levels: Collection[str], depth: int) -> int:

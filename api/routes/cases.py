@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
@@ -11,8 +11,8 @@ from pydantic import Field
 from api import i18n
 from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, GridQuery, TurnDep, Word
 from api.deps import SessionDep, StaffDep
-from api.desk_asking import DeskDep, Held, check_days
-from api.errors import responses_for
+from api.desk_asking import DeskDep, check_days
+from api.errors import responses_for, told_later
 from api.formats import LISTED, Format, json_answer, listing
 from api.routes.office import PROTECTED, Line, Number, Wish
 from api.schemas import AsOf, Form, GridStep
@@ -58,6 +58,7 @@ class DeskItem(Form):
     organisation_name: str | None
     assisting: list[int] | None
     desk_level: int
+    desk_name: str | None
     grid: int
     grid_name: str | None
     returns: int
@@ -98,7 +99,7 @@ def show_desk(
     narrow: DeskDep,
     f: Format = "json",
 ) -> Response:
-    """List the open issues on one's desk, what falls due first first.
+    """List the open issues on one's desk, what falls due first first; a file is a row of the log.
 
     Raises
     ------
@@ -109,6 +110,8 @@ def show_desk(
     """
     at = asked.moment(session)
     page = service.cases.desk(session, viewer, at, narrow, limit=turn.limit, after=turn.after)
+    if f != "json":
+        service.cases.note_file(session, at, f, len(page.items), narrow)
     period = (narrow.since, narrow.until) if narrow.since or narrow.until else None
     dates = AsOf.of(at, period)
     return listing(request, DeskItem, page.items, page.next, dates, key="issue", f=f)
@@ -116,18 +119,35 @@ def show_desk(
 
 @router.get("/desk/counts", responses=responses_for(*PROTECTED, NetNotFoundError))
 def count_desk(
-    session: SessionDep, viewer: StaffDep, asked: AskedDep, held: Held = None
+    session: SessionDep, viewer: StaffDep, asked: AskedDep, narrow: DeskDep
 ) -> DeskCounts:
-    """Count the issues in each box of one's desk."""
-    found = service.cases.desk_counts(session, viewer, asked.moment(session), held)
+    """Count the issues in each box of one's desk, narrowed as its list is; `box` does not count."""
+    found = service.cases.desk_counts(session, viewer, asked.moment(session), narrow)
     return DeskCounts.model_validate(found)
 
 
 # ---- one issue -----------------------------------------------------------------------------------
 
 
+class Foreseen(Form):
+    """What an act would make of an issue: who gets it, until when (null: no limit runs)."""
+
+    state: IssueState
+    due_at: datetime | None
+    organisation: int | None
+    organisation_name: str | None
+    assisting: list[int] | None
+    desk: str | None = Field(description="Name of the grid whose desk gets it.")
+    rule: str | None = Field(description="By which rule it would be routed.")
+    through: list[IssueAct] = Field(description="Steps that are done before it.")
+
+
 class CaseCard(Form):
-    """All that staff may know of an issue; `acts` is what one may do to it now."""
+    """All that staff may know of an issue; `acts` is what one may do to it now.
+
+    `ways` are acts that can be done with the steps before them (`through`); `foreseen` says of acts
+    that need nothing else what they would make of it.
+    """
 
     issue: int
     code: str | None
@@ -171,6 +191,8 @@ class CaseCard(Form):
     path: list[GridStep]
     relations: list[str]
     acts: list[IssueAct]
+    ways: dict[IssueAct, list[IssueAct]]
+    foreseen: dict[IssueAct, Foreseen]
     as_of: AsOf
 
 
@@ -205,7 +227,9 @@ class ContactCard(Form):
     response_model=CaseCard,
     responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError),
 )
-def show_case(session: SessionDep, viewer: StaffDep, asked: AskedDep, issue: IssuePath) -> Response:
+def show_case(
+    request: Request, session: SessionDep, viewer: StaffDep, asked: AskedDep, issue: IssuePath
+) -> Response:
     """Show all of an issue that one may see, and what one may do to it now.
 
     Raises
@@ -214,12 +238,14 @@ def show_case(session: SessionDep, viewer: StaffDep, asked: AskedDep, issue: Iss
         If there is none, or it belongs to others: 404.
     """
     at = asked.moment(session)
-    found = service.cases.show(session, viewer, at, issue)
+    found = i18n.told(service.cases.show(session, viewer, at, issue), i18n.get_language(request))
     return json_answer(CaseCard.model_validate({**found, "as_of": AsOf.of(at)}))
 
 
 @router.get("/issues/{issue}/history", responses=responses_for(*PROTECTED, NotFoundError))
-def show_history(session: SessionDep, viewer: StaffDep, issue: IssuePath) -> History:
+def show_history(
+    request: Request, session: SessionDep, viewer: StaffDep, issue: IssuePath
+) -> History:
     """Show the history of an issue.
 
     Raises
@@ -227,7 +253,11 @@ def show_history(session: SessionDep, viewer: StaffDep, issue: IssuePath) -> His
     NotFoundError
         If there is none, or it belongs to others: 404.
     """
+    word = i18n.translations(i18n.get_language(request)).gettext
     rows = service.cases.history(session, viewer, issue)
+    for row in rows:
+        if row["details"].get("rule") in service.cases.NOT_OWN_RULES:
+            row["details"] = {**row["details"], "rule": word(row["details"]["rule"])}
     return History(items=[HistoryLine.model_validate(row) for row in rows])
 
 
@@ -267,13 +297,16 @@ class ActOn(Wish):
     into: Number | None = None
     parts: Annotated[list[Part], Field(default_factory=list, max_length=20)]
     aside: SetAside | None = None
+    through: bool = Field(
+        False, description="Do the steps before it as well: accept, register; check."
+    )
     version: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
         None, description="Of the issue that was looked at: a newer one answers 412."
     )
 
     def wish(self) -> service.cases.ActWish:
         """Return it as the service takes it."""
-        told = self.model_dump(exclude={"act", "parts", "assisting"})
+        told = self.model_dump(exclude={"act", "parts", "assisting", "issues"})
         parts = tuple(one.model_dump() for one in self.parts)
         return service.cases.ActWish(**told, parts=parts, assisting=tuple(self.assisting))
 
@@ -282,6 +315,10 @@ class ActOnMany(ActOn):
     """The same done to many issues."""
 
     issues: Annotated[list[Number], Field(min_length=1, max_length=500)]
+    versions: Annotated[
+        dict[Number, Annotated[int, Field(ge=0, le=2**31 - 1)]],
+        Field(max_length=500, description="Of those looked at: newer ones are left as they are."),
+    ] = Field(default_factory=dict)
 
 
 class Acted(Form):
@@ -300,7 +337,11 @@ class DoneOfMany(Form):
     ok: bool
     state: IssueState | None = None
     code: str | None = None
+    reason: str | None = None
     message: str | None = None
+
+
+Outcome = TypeVar("Outcome", bound=DoneOfMany)
 
 
 class DoneToMany(Form):
@@ -329,11 +370,46 @@ def act_on_issue(session: SessionDep, viewer: StaffDep, issue: IssuePath, wish: 
 
 
 @router.post("/issues/acts", responses=responses_for(*PROTECTED))
-def act_on_issues(session: SessionDep, viewer: StaffDep, wish: ActOnMany) -> DoneToMany:
+def act_on_issues(
+    request: Request, session: SessionDep, viewer: StaffDep, wish: ActOnMany
+) -> DoneToMany:
     """Do the same to up to 500 issues; each succeeds or fails by itself."""
-    more = ActOn.model_validate(wish.model_dump(exclude={"issues"})).wish()
-    done = service.cases.bulk(session, viewer, wish.issues, wish.act, more)
-    return DoneToMany(items=[DoneOfMany.model_validate(one) for one in done])
+    done = service.cases.bulk(session, viewer, wish.issues, wish.act, wish.wish())
+    return DoneToMany(items=[_one_of_many(request, DoneOfMany, one) for one in done])
+
+
+class ForeseenOfMany(DoneOfMany):
+    """What would become of one of many."""
+
+    due_at: datetime | None = None
+    organisation: int | None = None
+    organisation_name: str | None = None
+    desk: str | None = None
+    rule: str | None = None
+    through: Annotated[list[IssueAct], Field(default_factory=list)]
+
+
+class ForeseenMany(Form):
+    """What would become of each, in the order asked for."""
+
+    items: list[ForeseenOfMany]
+
+
+@router.post("/issues/foreseen", responses=responses_for(*PROTECTED, NetNotFoundError))
+def foresee_act(
+    request: Request, session: SessionDep, viewer: StaffDep, asked: AskedDep, wish: ActOnMany
+) -> ForeseenMany:
+    """Say who would get each of up to 500 issues by an act, until when; nothing is changed."""
+    at = asked.moment(session)
+    done = service.cases.foresee(session, viewer, at, wish.issues, wish.act, wish.wish())
+    return ForeseenMany(items=[_one_of_many(request, ForeseenOfMany, one) for one in done])
+
+
+def _one_of_many(request: Request, form: type[Outcome], one: dict[str, Any]) -> Outcome:
+    """Return what became of one of many in the reader's language."""
+    language = i18n.get_language(request)
+    said = i18n.told(one, language) if one["ok"] else told_later(one, language) or {}
+    return form.model_validate({key: said[key] for key in form.model_fields if key in said})
 
 
 # ---- rules and rates -----------------------------------------------------------------------------

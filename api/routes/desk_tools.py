@@ -194,10 +194,12 @@ def export_issues(
     narrow: DeskDep,
     name: SheetPath,
     f: Annotated[Literal["csv", "xlsx"], Query(description="Format of the file.")] = "xlsx",
+    as_listed: Annotated[bool, Query(description="The list as it is narrowed.")] = False,
 ) -> Response:
     """Return the desk's issues in another platform's columns; a row of the log.
 
-    With `from` and `to` everything reported in the period, else what is open.
+    With `from` and `to` everything reported in the period, closed or not, unless `as_listed`; else
+    what is open.
 
     Raises
     ------
@@ -205,7 +207,7 @@ def export_issues(
         If there is no such mapping: 404.
     """
     at = asked.moment(session)
-    made = service.cases.export(session, viewer, at, name, narrow)
+    made = service.cases.export(session, viewer, at, name, narrow, as_listed=as_listed)
     file = f"{at.slug}-{name}-{at.day}"
     if f == "csv":
         return csv_file(plain_sheet(made.header, made.rows), file)

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Response
 
 from api import desk_asking, i18n, rendering
+from api.i18n import marked
 from api.routes.pages import SightDep, Word
 from api.routes.pages_figures import require_staff
-from api.routes.pages_issues import BOXES, FURTHER
-from api.routes.pages_report import ACTS, CHANNELS, STATES
+from api.routes.pages_issues import BOXES, CHANNELS, FURTHER, REASONS, organisations
+from api.routes.pages_report import ACTS, STATES
 from geo import service
 from geo.terms import IssueAct, IssueState
 
@@ -38,6 +39,9 @@ def print_issue(sight: SightDep, issue: Annotated[int, Query(ge=1, le=2**63 - 1)
         card=_local(card, at.timezone),
         row=row,
         lines=[_local(line, at.timezone) for line in lines],
+        place=service.cases.drawing(
+            session, at, card["lon"], card["lat"], card["path"][-1]["grid"] if card["path"] else 0
+        ),
         words=_words(sight),
     )
 
@@ -49,6 +53,13 @@ def print_issues(sight: SightDep, narrow: desk_asking.DeskDep, grid_name: Word =
     session, viewer = sight.access.session, sight.access.viewer
     at = sight.asked.moment(session)
     found = service.cases.desk(session, viewer, at, narrow, limit=MOST_ROWS)
+    service.cases.note_file(session, at, "print", len(found.items), narrow)
+    lang = i18n.get_language(sight.request)
+    kinds = {
+        row["category"]: (lang == "en" and row["name_en"]) or row["name"]
+        for row in service.kinds.categories(session, at.city_id)
+    }
+    bodies = {row["organisation"]: row["name"] for row in organisations(sight)}
     return sight.page(
         "print_issues.html",
         rows=[_local(one, at.timezone) for one in found.items],
@@ -56,6 +67,8 @@ def print_issues(sight: SightDep, narrow: desk_asking.DeskDep, grid_name: Word =
         narrow=narrow,
         box=BOXES[narrow.box],
         grid_name=grid_name or narrow.grid,
+        kind=kinds.get(narrow.category or "", narrow.category),
+        body=bodies.get(narrow.organisation or 0),
         words=_words(sight),
     )
 
@@ -78,5 +91,7 @@ def _words(sight: Any) -> dict[str, dict[str, str]]:
         "acts": {act.value: word(text) for act, text in acts.items()},
         "states": {state.value: word(text) for state, text in states.items()},
         "channels": {channel: word(text) for channel, text in CHANNELS.items()},
-        "roles": {role.value: word(text) for role, text in rendering.ROLES.items()},
+        "roles": {role.value: word(text) for role, text in rendering.ROLES.items()}
+        | {"system": word(marked("by itself"))},
+        "reasons": {text: word(text) for text in REASONS},
     }

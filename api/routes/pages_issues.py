@@ -13,6 +13,8 @@ from api.i18n import marked
 from api.routes.pages import Blank, Number, SightDep, Word
 from api.routes.pages_figures import require_staff
 from api.routes.pages_report import ACTS, STATES
+from api.routes.pages_report import CHANNELS as STAFF_CHANNELS
+from api.routes.pages_rules import STEPS
 from geo import service
 from geo.terms import IssueAct, Role, SetAside
 from maps.views import net_frame, net_page
@@ -75,6 +77,18 @@ ASIDE: Final[Mapping[SetAside, str]] = {
     SetAside.DUPLICATE: marked("duplicate"),
     SetAside.IMPOSSIBLE_TIME: marked("impossible time"),
 }
+REASONS: Final = (
+    marked("the deadline has passed"),
+    marked("warned of, and still not handled"),
+)
+"""Reasons that the house itself writes into a history."""
+CHANNELS: Final[Mapping[str, str]] = {
+    "report": marked("residents' report"),
+    **STAFF_CHANNELS,
+    "device": marked("alarm of a device"),
+    "import": marked("another platform"),
+}
+"""How something comes in."""
 MOST_BODIES: Final = 1000
 DEPARTMENT: Final = "department"
 Box = Annotated[desk_asking.Box | None, Blank, Query()]
@@ -93,6 +107,7 @@ def show_issues(
     held: Word = None,
     state: Word = None,
     organisation: Number = None,
+    channel: Word = None,
     since: Annotated[Day, Query(alias="from")] = None,
     until: Annotated[Day, Query(alias="to")] = None,
 ) -> Response:
@@ -115,15 +130,16 @@ def show_issues(
         "csrf": auth.csrf_token(token) if token else "",
         "city": sight.city["slug"],
         "zone": at.timezone,
+        "user": viewer.user_id,
         "mayKeepTexts": viewer.role is Role.ADMINISTRATOR,
         "places": service.cases.PLACES,
         "tabs": _tabs(sight, at),
         "mayRelease": viewer.role in service.photos.DESKS,
         "mayContact": viewer.role is Role.COMMUNITY,
         "kinds": [{"category": one["category"], "name": one["name"]} for one in kinds],
-        "organisations": _organisations(sight),
+        "organisations": organisations(sight),
         "boxes": [[name, word(text)] for name, text in BOXES.items()],
-        "words": _words(sight),
+        "words": _words(sight) | {"levels": _levels(sight, at)},
     }
     return sight.page(
         "issues.html",
@@ -135,6 +151,7 @@ def show_issues(
             "category": category,
             "state": state,
             "organisation": organisation,
+            "channel": channel,
             "since": since,
             "until": until,
         },
@@ -173,11 +190,23 @@ def _words(sight: Any) -> dict[str, dict[str, str]]:
         "done": {act.value: word(text) for act, text in {**ACTS, **FURTHER}.items()},
         "states": {state.value: word(text) for state, text in STATES.items()},
         "aside": {one.value: word(text) for one, text in ASIDE.items()},
-        "roles": {role.value: word(text) for role, text in rendering.ROLES.items()},
+        "roles": {role.value: word(text) for role, text in rendering.ROLES.items()}
+        | {"system": word(marked("by itself"))},
+        "channels": {channel: word(text) for channel, text in CHANNELS.items()},
+        "steps": {step: word(text) for step, text in STEPS.items()},
+        "reasons": {text: word(text) for text in REASONS},
     }
 
 
-def _organisations(sight: Any) -> list[dict[str, Any]]:
+def _levels(sight: Any, at: service.Moment) -> dict[int, str]:
+    """Return what the desks are called by level; 0 is a department."""
+    lang = i18n.get_language(sight.request)
+    rows = service.cases.desk_levels(sight.access.session, at)
+    own = {level: (lang == "en" and row["name_en"]) or row["name"] for level, row in rows.items()}
+    return {**own, 0: i18n.translations(lang).gettext("Departments")}
+
+
+def organisations(sight: Any) -> list[dict[str, Any]]:
     """Return the bodies that may be sent to: departments first, then what lies nearer."""
     narrow, turn = service.PlaceFilter(), service.Turn(MOST_BODIES, None)
     _, found = service.list_organisations(sight.access.session, sight.asked, narrow, turn)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import time
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
@@ -139,10 +140,17 @@ def _tried(desk: Desk, kind: str, code: str) -> tuple[dict[str, Any] | None, str
         route = service.rulebook.try_route(
             desk.access.session, desk.access.viewer, desk.at, kind, grid
         )
-    except InvalidInputError:
+    except InvalidInputError as error:
+        language = i18n.get_language(desk.request)
+        if error.data.get("field") == "grid":
+            return None, str(i18n.told(error.message, language))
         return None, desk.word(marked("There is no such kind or grid."))
     told: dict[str, Any] = i18n.told(route.row(), i18n.get_language(desk.request))
-    return told, ""
+    zone = ZoneInfo(desk.at.timezone)
+    by = service.rulebook.due(desk.access.session, desk.at, kind)
+    return told | {
+        "by": {step: f"{until.astimezone(zone):%Y-%m-%d %H:%M}" for step, until in by.items()}
+    }, ""
 
 
 def _bodies(desk: Desk) -> list[dict[str, Any]]:
@@ -203,9 +211,10 @@ def _put_routing(desk: Desk, sent: Sent) -> None:
         _number(sent, "organisation"), _numbers(sent, "assisting") or None,
         _number(sent, "desk_level"),
     )  # fmt: skip
-    service.rulebook.put_route(
-        desk.access.session, desk.access.viewer, desk.at, sent.number("n"), told
-    )
+    service.rulebook.place_route(
+        desk.access.session, desk.access.viewer, desk.at, sent.number("n"), told,
+        _number(sent, "was"),
+    )  # fmt: skip
 
 
 def _time(sent: Sent, name: str) -> time | None:

@@ -61,6 +61,7 @@ class RoutingItem(Form):
     name: str
     grid: int | None
     grid_name: str | None
+    grid_code: str | None
     category: str | None
     category_name: str | None
     weekdays: list[int] | None

@@ -123,6 +123,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"DELETE {API}/addresses/{{address}}": Right(OFFICE, {}),
     f"POST {API}/issues/{{issue}}/acts": Right(STAFF, _json(act="note", reason="-"), "path"),
     f"POST {API}/issues/acts": Right(STAFF, _json(act="note", reason="-", issues=[999_999])),
+    f"POST {API}/issues/foreseen": Right(STAFF, _json(act="note", reason="-", issues=[999_999])),
     f"POST {API}/issues/{{issue}}/photos": Right(
         STAFF, {"params": {"name": "m1"}, "content": b"no photo"}, "path"
     ),
@@ -150,7 +151,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"PATCH {API}/meetings/{{meeting}}": Right(TELLING, _json(version=0), "path"),
     f"POST {API}/meetings/{{meeting}}/topics": Right(TELLING, _json(words="井盖"), "path"),
     f"PATCH {API}/meetings/{{meeting}}/topics/{{n}}": Right(
-        TELLING, _json(outcome="已答复"), "path"
+        TELLING, _json(version=0, outcome="已答复"), "path"
     ),
     f"POST {API}/meetings/{{meeting}}/topics/{{n}}/issue": Right(
         TELLING, _json(category="C0102"), "path"
@@ -163,9 +164,13 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"PATCH {API}/campaigns/{{campaign}}/lines/{{n}}": Right(
         TELLING | {Role.DEPARTMENT}, _json(version=0, state="done")
     ),
+    f"POST {API}/campaigns/{{campaign}}/lists": Right(
+        TELLING, {"files": {"file": ("a.csv", "清单,内容\n问题清单,飞线".encode())}}
+    ),
     f"POST {API}/projects": Right(
         TELLING, _json(name="充电棚", words="东侧", lon=0, lat=0, budget="100")
     ),
+    f"PATCH {API}/projects/{{project}}": Right(TELLING, _json(version=0, name="车棚"), "path"),
     f"POST {API}/projects/{{project}}/acts": Right(STAFF, _json(version=0, act="agree"), "path"),
     "POST /meetings": Right(TELLING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
     "POST /campaigns": Right(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -140,3 +142,32 @@ def test_the_page_is_read_by_staff_and_changed_by_the_administrator(
         found = keeper.get("/issues/rules", params={**PAGE, "tab": tab, "n": "new", "kind": KIND})
         assert found.status_code == 200, tab
         assert 'name="do"' in found.text
+
+
+def _posted(keeper: httpx.Client, **fields: Any) -> httpx.Response:
+    page = keeper.get("/issues/rules", params={**PAGE, "tab": "routing", "n": "new"}).text
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert token
+    sent = {"csrf_token": token[1], "do": "routing.put", "name": "夜间", **fields}
+    address = "/issues/rules?" + urlencode({**PAGE, "tab": "routing"})
+    return keeper.post(address, data=sent, follow_redirects=False)
+
+
+def test_a_rule_is_moved_and_never_takes_anothers_place_unseen(keeper: httpx.Client) -> None:
+    assert _posted(keeper, n="701", category="C01").status_code == 303
+    assert _posted(keeper, n="702", name="白天").status_code == 303
+    refused = _posted(keeper, n="702", name="第三条")
+    assert refused.status_code == 422
+    assert "第 702 位已有规则" in refused.text
+    assert _posted(keeper, n="702", was="701", name="夜间").status_code == 422
+    assert _posted(keeper, n="703", was="701", name="夜间改").status_code == 303
+    named = {one["n"]: one["name"] for one in _book(keeper)["routing"]}
+    assert (named.get(701), named[702], named[703]) == (None, "白天", "夜间改")
+    for n in (702, 703):
+        assert keeper.delete(f"{API}/rules/routing/{n}").status_code == 204
+
+
+def test_who_tries_the_rules_is_told_until_when(worker: httpx.Client) -> None:
+    asked = {**PAGE, "tab": "routing", "try": KIND, "grid": "海棠社区"}
+    page = worker.get("/issues/rules", params=asked).text
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d 前", page), page[-2000:]

@@ -163,10 +163,124 @@ def test_files_and_paper(
     expect(page.locator("#card-print")).to_be_visible()
     page.keyboard.press("p")
     expect(page.locator("blockquote")).to_have_text("<b>要打印的</b>")
+    expect(page.locator(".issue-place .place-grid.is-own")).to_be_visible()
     expect(page.locator(".issue-blanks")).to_contain_text("核查结果")
     page.goto(f"/print/issues?city=tiny&lang=zh&q={code}")
     expect(page.locator(".issue-table tbody tr")).to_have_count(1)
     expect(page.locator(".issue-table")).to_contain_text("<b>要打印的</b>")
+
+
+def test_the_commonest_acts_are_one_key_and_the_next_issue_opens(
+    new_page: Callable[..., Page], live_server: str, database: MigratedDatabase
+) -> None:
+    for words in ("按键一", "按键二"):
+        report(live_server, database, words)
+    page = new_page()
+    sign_in(page, "community")
+    at_desk(page, "&box=new&q=按键")
+    page.keyboard.press("j")
+    card = page.locator("#panel-body")
+    expect(card.locator("blockquote")).to_have_text("按键一")
+    button = card.locator('[data-act="dispatch_by_rule"]')
+    expect(button).to_contain_text(re.compile("→ .+ 前 · 含受理、立案"))
+    promised = re.search("→ ([^·]+) ·", button.inner_text())
+    page.keyboard.press("d")
+    expect(card.locator("blockquote")).to_have_text("按键二")
+    expect(card.locator("#act-said")).to_contain_text("已派遣")
+    expect(page.locator(".issue-rows li")).to_have_count(1)
+    page.keyboard.press("f")
+    card.locator(".issue-act-form [name=reason]").fill("当场清了")
+    page.keyboard.press("Control+Enter")
+    expect(card).to_contain_text("此列表已办完")
+    expect(page.locator("body")).to_contain_text("没有符合筛选条件的事件")
+    page.goto("/issues?city=tiny&lang=zh&q=按键一")
+    assert promised
+    expect(page.locator(".issue-who")).to_have_text(promised[1].strip())
+
+
+def test_what_was_written_is_kept_when_somebody_was_quicker(
+    new_page: Callable[..., Page], live_server: str, database: MigratedDatabase
+) -> None:
+    code = report(live_server, database, "两人同办")
+    page, other = new_page(), new_page()
+    for one, who in ((page, "community"), (other, "administrator")):
+        sign_in(one, who)
+        at_desk(one, f"&q={code}")
+        one.locator(".issue-row").click()
+    page.locator('[data-act="note"]').click()
+    words = page.locator('.issue-act-form [name="reason"]')
+    words.fill("已与物业联系，明早清运")
+    other.locator('[data-act="accept"]').click()
+    expect(other.locator(".issue-history")).to_contain_text("已受理")
+    page.locator(".issue-act-form").get_by_role("button", name="确定").click()
+    expect(page.locator("#act-said")).to_contain_text("请")
+    expect(page.locator(".issue-history")).to_contain_text("已受理")
+    expect(words).to_have_value("已与物业联系，明早清运")
+    page.visit.errors.clear()  # type: ignore[attr-defined]  # the browser notes each 412
+    page.locator(".issue-act-form").get_by_role("button", name="确定").click()
+    expect(page.locator(".issue-history")).to_contain_text("明早清运")
+
+
+def test_many_are_treated_with_a_look_ahead_that_news_do_not_disturb(
+    new_page: Callable[..., Page], live_server: str, database: MigratedDatabase
+) -> None:
+    for number in range(3):
+        report(live_server, database, f"成批 {number}")
+    page = new_page()
+    sign_in(page, "community")
+    at_desk(page, "&q=成批")
+    page.keyboard.press("*")
+    expect(page.locator("#bulk")).to_contain_text("已选 3 件")
+    page.keyboard.press("d")
+    groups = page.locator("#bulk .issue-groups li")
+    expect(groups).to_have_count(1)
+    expect(groups).to_contain_text(re.compile("3 → .+ 前"))
+    page.keyboard.press("Escape")
+    page.locator('#bulk [data-act="void"]').click()
+    words = page.locator('#bulk [name="reason"]')
+    words.fill("演练数据")
+    report(live_server, database, "成批 又来一件")
+    expect(page.locator(".issue-rows li")).to_have_count(4, timeout=15_000)
+    expect(words).to_have_value("演练数据")
+    words.press("Control+Enter")
+    expect(page.locator("#bulk .notice")).to_contain_text("已办 3 件")
+    expect(page.locator(".issue-rows li")).to_have_count(1)
+
+
+def test_a_deadline_is_one_of_the_city_wherever_the_desk_stands(
+    new_page: Callable[..., Page], live_server: str, database: MigratedDatabase
+) -> None:
+    code = report(live_server, database, "时区")
+    page = new_page(timezone_id="America/New_York")
+    sign_in(page, "community")
+    at_desk(page, f"&q={code}")
+    page.locator(".issue-row").click()
+    page.locator('[data-act="dispatch_by_rule"]').click()
+    page.locator('[data-act="postpone"]').click()
+    form = page.locator(".issue-act-form")
+    form.locator("[name=deadline]").fill("2031-03-05T17:30")
+    form.locator("[name=reason]").fill("等材料")
+    form.get_by_role("button", name="确定").click()
+    expect(page.locator(".issue-facts")).to_contain_text("2031年3月5日 17:30")
+
+
+def test_a_desk_that_lost_its_news_says_so_and_finds_them_again(
+    new_page: Callable[..., Page], live_server: str, database: MigratedDatabase
+) -> None:
+    page = new_page()
+    sign_in(page, "community")
+    refused = {"on": True}
+    page.route(
+        "**/desk/events",
+        lambda route: route.fulfill(status=503) if refused["on"] else route.continue_(),
+    )
+    at_desk(page, "&box=new&q=断线")
+    expect(page.locator("#heard")).to_be_visible()
+    refused["on"] = False
+    expect(page.locator("#heard")).to_be_hidden(timeout=15_000)
+    report(live_server, database, "断线之后")
+    expect(page.locator(".issue-rows")).to_contain_text("断线之后", timeout=15_000)
+    page.visit.errors.clear()  # type: ignore[attr-defined]  # the 503 that was made
 
 
 @pytest.mark.parametrize("who", ["worker", "department", "leader"])

@@ -7,6 +7,8 @@ The contract for pages, API and commands (``service.cases``):
   same id is `ReportTwiceError`. Anybody may report, an account is not needed.
 - `act(session, viewer, issue, act, ActWish(...))` -> `Acted(issue, state, version, new)`; the table
   of `geo.issues` decides; `bulk` does it to many, each by itself, and says what became of each.
+- `foresee(session, viewer, at, issues, act, ActWish(...))` -> who would get each and until when, by
+  the code that does it; nothing is written.
 - `desk(session, viewer, at, DeskFilter(...), turn)` -> page of issues on the viewer's desk, what
   falls due first first; `desk_counts` -> new, due_today, overdue, to_check, supervised.
 - `texts`, `put_text`, `drop_text`, `texts_for_issue`: answer texts with places to fill;
@@ -40,19 +42,22 @@ from geo.store.cases.desk import (
     own_level,
     show,
 )
-from geo.store.cases.exporting import Exported, drop_sheet, export, put_sheet, sheets
+from geo.store.cases.drawing import drawing
+from geo.store.cases.exporting import Exported, drop_sheet, export, note_file, put_sheet, sheets
 from geo.store.cases.following import answer, follow, near, reopen
+from geo.store.cases.foreseeing import foresee
 from geo.store.cases.handing import hand_over
 from geo.store.cases.lapsing import warn_and_escalate
 from geo.store.cases.rates import RateFilter, counts, rates
 from geo.store.cases.reporting import Contact, Report, Reported, report
 from geo.store.cases.retaining import Keep, erase, retain
-from geo.store.cases.routing import Route, explain, explain_at
+from geo.store.cases.routing import NOT_OWN_RULES, Route, explain, explain_at
 from geo.store.cases.rules import Rules, rules_of
 from geo.store.cases.sending import send
 from geo.store.cases.wording import Wording, drop_text, put_text, texts, texts_for_issue
 
 __all__ = [
+    "NOT_OWN_RULES",
     "PLACES",
     "ActWish",
     "Acted",
@@ -75,6 +80,7 @@ __all__ = [
     "desk_counts",
     "desk_levels",
     "do_chores",
+    "drawing",
     "drop_sheet",
     "drop_text",
     "erase",
@@ -82,9 +88,11 @@ __all__ = [
     "explain_at",
     "export",
     "follow",
+    "foresee",
     "hand_over",
     "history",
     "near",
+    "note_file",
     "own_level",
     "put_sheet",
     "put_text",

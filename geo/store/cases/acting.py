@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, Final
@@ -21,7 +21,8 @@ from geo.errors import (
     WanggeError,
 )
 from geo.grids import AREA_COLUMNS
-from geo.issues import DEPARTMENT, Transition, Who, relations, rung_above, transition
+from geo.issues import DEPARTMENT, Transition, Who, relations, rung_above, transition, way_to
+from geo.saying import phrase
 from geo.store import audit, rights
 from geo.store.cases import sending
 from geo.store.cases.routing import Route, route
@@ -65,8 +66,12 @@ class ActWish:
         `category` and `words` of each new issue (split).
     aside : SetAside, optional
         Why it does not count (set aside).
+    through : bool
+        Do the steps that lead to it as well (`geo.issues.way_to`), each with its line.
     version : int, optional
         Of the issue that was looked at; a newer one refuses the act.
+    versions : mapping of int to int
+        The same of each of many.
     """
 
     reason: str | None = None
@@ -80,7 +85,9 @@ class ActWish:
     into: int | None = None
     parts: tuple[dict[str, Any], ...] = ()
     aside: SetAside | None = None
+    through: bool = False
     version: int | None = None
+    versions: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class Acted:
 
 
 @dataclass
-class _Case:
+class Trial:
     """An act under way: the locked row, the rules, the moment, what the history will say."""
 
     session: Session
@@ -153,13 +160,19 @@ def act(
     wish = wish or ActWish()
     if viewer.city_id is None or not viewer.staff:
         raise ForbiddenError("This is for staff of the city.")
+    if what is A.MERGE and wish.into is not None:
+        _lock_both(session, viewer, issue, wish.into)
     row = _locked(session, viewer, issue)
-    if wish.version is not None and wish.version != row.version:
+    if wish.versions.get(issue, wish.version or row.version) != row.version:
         raise StaleEditError(
-            "Somebody has changed this issue meanwhile.",
+            phrase("Somebody has changed it meanwhile: look at it again, then decide."),
             issue=issue, version=row.version, state=row.state,
         )  # fmt: skip
-    found = transition(what, IssueState(row.state), relations_of(row, viewer), wish.reason)
+    are = relations_of(row, viewer)
+    if wish.through:
+        for step in way_to(what, IssueState(row.state), are)[:-1]:
+            _done(session, viewer, row, transition(step, IssueState(row.state), are), ActWish())
+    found = transition(what, IssueState(row.state), are, wish.reason)
     return _done(session, viewer, row, found, wish)
 
 
@@ -188,22 +201,35 @@ def bulk(
     InvalidInputError
         If there are too many.
     """
-    if len(set(issues)) > MOST_AT_ONCE:
-        raise InvalidInputError(
-            f"At most {MOST_AT_ONCE} issues at once.", field="issues", reason="too_many",
-            most=MOST_AT_ONCE,
-        )  # fmt: skip
+    demand_few(issues)
     said: list[dict[str, Any]] = []
     for issue in sorted(set(issues)):
         try:
             with session.begin_nested():
                 done = act(session, viewer, issue, what, wish)
         except WanggeError as error:
-            said.append({"issue": issue, "ok": False, "code": error.code,
+            said.append({"issue": issue, "ok": False, **error.data, "code": error.code,
                          "message": error.message})  # fmt: skip
         else:
             said.append({"issue": issue, "ok": True, "state": done.state})
     return said
+
+
+def demand_few(issues: Sequence[int]) -> None:
+    """Refuse more issues than are treated at once."""
+    if len(set(issues)) > MOST_AT_ONCE:
+        told = phrase("At most %(most)s issues at once.", most=MOST_AT_ONCE)
+        raise InvalidInputError(told, field="issues", reason="too_many", most=MOST_AT_ONCE)
+
+
+def _lock_both(session: Session, viewer: Viewer, one: int, other: int) -> None:
+    """Lock two issues in the order of their numbers: two merges across each other make no ring."""
+    session.execute(
+        select(Issue.issue_id)
+        .where(rights.issues_seen(viewer), Issue.issue_id.in_((one, other)))
+        .order_by(Issue.issue_id)
+        .with_for_update()
+    )
 
 
 def _locked(session: Session, viewer: Viewer, issue: int) -> Any:
@@ -229,7 +255,7 @@ def _done(
     now = session.scalar(select(func.clock_timestamp()))
     rules = rules_of(session, row.city_id)
     state = found.ends or IssueState(row.state)
-    case = _Case(session, viewer, rules, row, found.act, wish, now or NEVER, state)
+    case = Trial(session, viewer, rules, row, found.act, wish, now or NEVER, state)
     effect = EFFECTS.get(found.act)
     if effect is not None:
         effect(case)
@@ -267,16 +293,16 @@ def note(
 # ---- what each act does to the row ---------------------------------------------------------------
 
 
-def _accept(case: _Case) -> None:
+def _accept(case: Trial) -> None:
     case.row.accepted_at = case.row.accepted_at or case.now
 
 
-def _register(case: _Case) -> None:
+def _register(case: Trial) -> None:
     _accept(case)
     case.row.registered_at = case.now
 
 
-def _start_clock(case: _Case) -> None:
+def _start_clock(case: Trial) -> None:
     """Begin to count, once: the deadline is frozen, whatever is returned later."""
     row = case.row
     if row.dispatched_at is None:
@@ -289,11 +315,11 @@ def _start_clock(case: _Case) -> None:
     row.due_at = row.deadline_at or NEVER
 
 
-def _route(case: _Case) -> Route:
+def _route(case: Trial) -> Route:
     return route(case.rules, case.row.category, case.line, case.now)
 
 
-def _organisations(case: _Case, wanted: set[int]) -> None:
+def _organisations(case: Trial, wanted: set[int]) -> None:
     known = set(
         case.session.scalars(
             select(Organisation.organisation_id).where(
@@ -308,7 +334,7 @@ def _organisations(case: _Case, wanted: set[int]) -> None:
         )  # fmt: skip
 
 
-def _dispatch(case: _Case) -> None:
+def _dispatch(case: Trial) -> None:
     wish, row = case.wish, case.row
     if wish.organisation is None and not wish.itself:
         sent = _route(case)
@@ -323,47 +349,47 @@ def _dispatch(case: _Case) -> None:
     _start_clock(case)
 
 
-def _join(case: _Case) -> None:
+def _join(case: Trial) -> None:
     wish = case.wish
     if wish.organisation is None or not set(wish.assisting) - {wish.organisation}:
         raise InvalidInputError(
-            "A joint dispatch names one that leads and others that assist.",
+            phrase("A joint dispatch names one that leads and others that assist."),
             field="assisting", reason="joint",
         )  # fmt: skip
     _dispatch(case)
 
 
-def _return(case: _Case) -> None:
+def _return(case: Trial) -> None:
     case.row.returns += 1
     case.row.due_at = case.now
 
 
-def _handle(case: _Case) -> None:
+def _handle(case: Trial) -> None:
     case.row.handled_at = case.now
     case.row.due_at = case.now
 
 
-def _rework(case: _Case) -> None:
+def _rework(case: Trial) -> None:
     case.row.reworks += 1
     case.row.handled_at = None
     case.row.due_at = case.row.deadline_at or NEVER
 
 
-def _close(case: _Case) -> None:
+def _close(case: Trial) -> None:
     case.row.closed_at = case.now
     case.row.due_at = NEVER
 
 
-def _postpone(case: _Case) -> None:
+def _postpone(case: Trial) -> None:
     row, later = case.row, case.wish.deadline
     if row.postpones:
         raise IssueActError(
-            "It was postponed before; what still cannot be solved is parked.",
+            phrase("It was postponed before; what still cannot be solved is parked."),
             act=case.act.value, state=row.state, reason="state",
         )  # fmt: skip
     if later is None or later.tzinfo is None or later <= max(row.deadline_at or case.now, case.now):
         raise InvalidInputError(
-            "Say a deadline that is later than the present one.", field="deadline",
+            phrase("Say a deadline that is later than the present one."), field="deadline",
             reason="deadline",
         )  # fmt: skip
     case.details["before"] = row.deadline_at.isoformat() if row.deadline_at else None
@@ -372,7 +398,7 @@ def _postpone(case: _Case) -> None:
     row.warned_at = None
 
 
-def _pause(case: _Case) -> None:
+def _pause(case: Trial) -> None:
     row = case.row
     if row.suspended_at is None:
         row.suspended_at = case.now
@@ -385,7 +411,7 @@ def _unit(row: Any) -> LimitUnit:
     return LimitUnit(row.limit_unit or LimitUnit.CLOCK_HOURS)
 
 
-def _resume(case: _Case) -> None:
+def _resume(case: Trial) -> None:
     row = case.row
     if row.remaining_s is not None:
         row.deadline_at = going_on(case.now, row.remaining_s, _unit(row), case.calendar)
@@ -393,33 +419,33 @@ def _resume(case: _Case) -> None:
     row.due_at = row.deadline_at or NEVER
 
 
-def _park(case: _Case) -> None:
+def _park(case: Trial) -> None:
     day = _until(case)
     _pause(case)
     case.row.review_on = day
     case.row.due_at = datetime.combine(day, time(), case.rules.zone)
 
 
-def _until(case: _Case) -> date:
+def _until(case: Trial) -> date:
     day = case.wish.until
     if day is None or not case.now.astimezone(case.rules.zone).date() <= day <= date(2999, 1, 1):
-        raise InvalidInputError("Say a day to come.", field="until", reason="no_date")
+        raise InvalidInputError(phrase("Say a day to come."), field="until", reason="no_date")
     case.details["until"] = day.isoformat()
     return day
 
 
-def _void(case: _Case) -> None:
+def _void(case: Trial) -> None:
     case.row.due_at = NEVER
 
 
-def _solve(case: _Case) -> None:
+def _solve(case: Trial) -> None:
     _accept(case)
     _handle(case)
     _close(case)
     case.row.on_the_spot = True
 
 
-def _reopen(case: _Case) -> None:
+def _reopen(case: Trial) -> None:
     row = case.row
     row.reopens += 1
     row.closed_at = row.handled_at = row.dispatched_at = row.deadline_at = None
@@ -429,7 +455,7 @@ def _reopen(case: _Case) -> None:
     row.due_at = case.now
 
 
-def _escalate(case: _Case) -> None:
+def _escalate(case: Trial) -> None:
     row, level = case.row, rung_above(case.row.desk_level)
     if level != DEPARTMENT:
         case.details |= {"from": row.desk_level, "to": level}
@@ -438,7 +464,7 @@ def _escalate(case: _Case) -> None:
     lead = case.wish.organisation or case.rules.kind(row.category).lead
     if lead is None or row.organisation_id is not None:
         raise IssueActError(
-            "There is no rung above.", act=case.act.value, state=row.state, reason="state"
+            phrase("There is no rung above."), act=case.act.value, state=row.state, reason="state"
         )
     _organisations(case, {lead})
     case.details |= {"from": row.desk_level, "to": DEPARTMENT, "organisation": lead}
@@ -449,7 +475,7 @@ def _escalate(case: _Case) -> None:
         case.state = S.DISPATCHED
 
 
-def _supervise(case: _Case) -> None:
+def _supervise(case: Trial) -> None:
     owner = case.wish.owner or (case.viewer.user_id if case.viewer else None)
     known = owner is not None and case.session.scalar(
         text(
@@ -465,24 +491,28 @@ def _supervise(case: _Case) -> None:
     case.details["owner"] = owner
 
 
-def _release(case: _Case) -> None:
+def _release(case: Trial) -> None:
     case.row.supervisor_id = case.row.supervised_until = None
 
 
-def _reclassify(case: _Case) -> None:
+def _reclassify(case: Trial) -> None:
     kind = case.rules.kind(case.wish.category or "")
     case.details |= {"from": case.row.category, "to": kind.code}
     case.row.category = kind.code
 
 
-def _merge(case: _Case) -> None:
+def _merge(case: Trial) -> None:
     into = case.wish.into
     seen = rights.issues_seen(case.viewer) if case.viewer else Issue.city_id == case.row.city_id
     other = case.session.scalars(select(Issue).where(seen, Issue.issue_id == into)).one_or_none()
-    if other is None or into == case.row.issue_id or other.duplicate_of is not None:
-        raise InvalidInputError(
-            "Say another issue that is no repeat itself.", field="into", reason="no_issue"
-        )
+    if (
+        other is None
+        or into == case.row.issue_id
+        or other.duplicate_of is not None
+        or other.state == S.VOID.value
+    ):
+        told = phrase("Say another issue that is neither void nor a repeat itself.")
+        raise InvalidInputError(told, field="into", reason="no_issue")
     case.row.duplicate_of = into
     case.row.set_aside = SetAside.DUPLICATE.value
     case.row.due_at = NEVER
@@ -493,7 +523,7 @@ def _merge(case: _Case) -> None:
     )  # fmt: skip
 
 
-def _split(case: _Case) -> None:
+def _split(case: Trial) -> None:
     from geo.store.cases.reporting import LONGEST_WORDS, new_id  # it acts on none of these
 
     parts = case.wish.parts
@@ -523,22 +553,22 @@ def _split(case: _Case) -> None:
     case.details["new"] = list(case.new)
 
 
-def _set_aside(case: _Case) -> None:
+def _set_aside(case: Trial) -> None:
     if case.wish.aside is None:
         raise InvalidInputError("Say what it is.", field="aside", reason="aside")
     case.row.set_aside = case.wish.aside.value
     case.details["aside"] = case.wish.aside.value
 
 
-def _put_back(case: _Case) -> None:
+def _put_back(case: Trial) -> None:
     case.row.set_aside = case.row.duplicate_of = None
 
 
-def _warn(case: _Case) -> None:
+def _warn(case: Trial) -> None:
     case.row.warned_at = case.now
 
 
-EFFECTS: Final[dict[IssueAct, Callable[[_Case], None]]] = {
+EFFECTS: Final[dict[IssueAct, Callable[[Trial], None]]] = {
     A.ACCEPT: _accept,
     A.VERIFY: _accept,
     A.REGISTER: _register,

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, and_, false, func, or_, select, true
+from sqlalchemy import BigInteger, ColumnElement, and_, case, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
 from geo.errors import ForbiddenError, InvalidInputError, NotFoundError
+from geo.grids import AREA_COLUMNS
 from geo.issues import DEPARTMENT, OPEN, acts_for, start_level
 from geo.store import audit, rights
 from geo.store.cases.acting import line_of, relations_of
+from geo.store.cases.foreseeing import foreseen, ways
 from geo.store.grids import cells_within, names
 from geo.store.nets import Moment
 from geo.store.paging import Key, Order, Page, Statement
-from geo.store.shapes import Box, intersects
+from geo.store.shapes import Box, contains_text, intersects
 from geo.tables import (
     Category,
     Grid,
@@ -30,7 +33,7 @@ from geo.tables import (
     NetGrid,
     Organisation,
 )
-from geo.terms import FOREVER, IssueState, Role
+from geo.terms import FOREVER, IssueAct, IssueState, Role
 
 S = IssueState
 _NEW: Final = (S.REPORTED, S.ACCEPTED, S.VERIFIED, S.REGISTERED, S.RETURNED)
@@ -43,6 +46,14 @@ ANYWHERE: Final = "closed"
 """The one box of issues that are on no desk any more: those reported last first."""
 SECRETS: Final = frozenset({"geom", "secret_hash", "client_key", "content_hash", "city_id"})
 """Columns that no card tells."""
+
+
+_AT_DESK: Final = case(
+    *((Issue.desk_level == level, getattr(Issue, name))
+      for level, name in enumerate(AREA_COLUMNS, start=1)),
+    else_=Issue.owner_grid,
+)  # fmt: skip
+"""The grid whose desk is in charge."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,8 @@ class DeskFilter:
     due_before : datetime
     channel : str
     q : str
-        A number, a short code or another platform's number, whole.
+        A number, a short code or another platform's number, whole; anything else is sought in the
+        words and addresses of what is open.
     held : int
         At whose desk: of the level with this number, or 0 for a department.
     bbox : tuple of float
@@ -83,6 +95,29 @@ class DeskFilter:
     q: str | None = None
     held: int | None = None
     bbox: Box | None = None
+
+
+_NUMBER: Final = re.compile(r"(?=.*\d)[A-Za-z0-9_./-]+")
+
+
+_CODE: Final = re.compile(r"[A-Za-z]{8}")
+"""A short code may have letters alone, and so may a word."""
+
+
+def _sought(q: str) -> ColumnElement[bool]:
+    """Return the condition of what somebody asks for: one issue anywhere, or words on the desk."""
+    asked = q.strip()
+    number = int(asked) if asked.isdecimal() and len(asked) < 18 else -1
+    one = or_(Issue.code == asked.upper(), Issue.external == asked, Issue.issue_id == number)
+    if _NUMBER.fullmatch(asked):
+        return one
+    words = or_(*(contains_text(column, asked) for column in (Issue.words, Issue.address)))
+    return or_(one, and_(_on_desk(), words)) if _CODE.fullmatch(asked) else words
+
+
+def _anywhere(q: str) -> bool:
+    """Say whether what is asked for is found although it is over."""
+    return bool(_NUMBER.fullmatch(q.strip()) or _CODE.fullmatch(q.strip()))
 
 
 def _on_desk() -> ColumnElement[bool]:
@@ -194,11 +229,7 @@ def narrowed(at: Moment, narrow: DeskFilter, now: datetime) -> list[ColumnElemen
     if narrow.held is not None:
         found.append(_held(narrow.held))
     if narrow.q is not None:
-        asked = narrow.q.strip()
-        number = int(asked) if asked.isdecimal() and len(asked) < 18 else -1
-        found.append(
-            or_(Issue.code == asked.upper(), Issue.external == asked, Issue.issue_id == number)
-        )
+        found.append(_sought(narrow.q))
     if narrow.bbox is not None:
         found.append(intersects(Issue.geom, narrow.bbox))
     return found
@@ -234,6 +265,7 @@ def _listed() -> Statement:
             Issue.supervised_until,
             Issue.warned_at,
             Issue.version,
+            _AT_DESK.label("desk_grid"),
             func.ST_X(Issue.geom).label("lon"),
             func.ST_Y(Issue.geom).label("lat"),
         )
@@ -285,22 +317,31 @@ def desk(
     now: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
     statement = _listed().where(reach(session, viewer), *narrowed(at, narrow, now))
     closed = narrow.box == ANYWHERE
-    if not closed and narrow.q is None:
+    if not closed and (narrow.q is None or not _anywhere(narrow.q)):
         statement = statement.where(_on_desk())
     first = Key(Issue.reported_at, datetime, True) if closed else Key(Issue.due_at, datetime)
     order = Order(
         (first, Key(Issue.issue_id, int, closed)),
         {"list": "desk", "city": at.city_id, "seq": at.seq, **asdict(narrow)},
     )
-    return order.fetch(session, statement, limit=limit, after=after)
+    page = order.fetch(session, statement, limit=limit, after=after)
+    desks = names(session, at, {row["desk_grid"] for row in page.items if row["desk_grid"]})
+    for row in page.items:
+        row["desk_name"] = desks.get(row.pop("desk_grid"), {}).get("name")
+    return page
 
 
 def desk_counts(
-    session: Session, viewer: Viewer, at: Moment, held: int | None = None
+    session: Session, viewer: Viewer, at: Moment, narrow: DeskFilter | None = None
 ) -> dict[str, int]:
-    """Return how many issues lie in each box of the viewer's desk, of a level's or of all.
+    """Return how many issues lie in each box of the viewer's desk, narrowed as its list is.
 
     `stamp` changes whenever an issue on the desk does.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer does not work for the city.
     """
     if not viewer.staff or viewer.city_id != at.city_id:
         raise ForbiddenError("Desks are for staff of the city.")
@@ -308,14 +349,18 @@ def desk_counts(
     boxes = {name: holds for name, holds in _boxes(at, now).items() if name != ANYWHERE}
     columns = [func.count().filter(condition).label(name) for name, condition in boxes.items()]
     stamp = func.coalesce(func.sum(Issue.version), 0).cast(BigInteger).label("stamp")
-    statement = select(*columns, stamp).where(reach(session, viewer), _on_desk())
-    if held is not None:
-        statement = statement.where(_held(held))
+    asked = replace(narrow or DeskFilter(), box="all")
+    statement = select(*columns, stamp).where(
+        reach(session, viewer), _on_desk(), *narrowed(at, asked, now)
+    )
     return dict(session.execute(statement).one()._mapping)
 
 
 def show(session: Session, viewer: Viewer, at: Moment, issue: int) -> dict[str, Any]:
     """Return all that staff may know of an issue, and what the viewer may do to it now.
+
+    `ways` are acts that can be done with the steps before them in one go; `foreseen` says for each
+    act that needs nothing else who would get the issue and until when.
 
     Raises
     ------
@@ -335,6 +380,7 @@ def show(session: Session, viewer: Viewer, at: Moment, issue: int) -> dict[str, 
     line = line_of(row)
     named = names(session, at, line)
     are = relations_of(row, viewer)
+    acts, further = acts_for(IssueState(row.state), are), ways(row, are)
     columns = {
         column.name: getattr(row, column.name)
         for column in Issue.__table__.columns
@@ -347,7 +393,9 @@ def show(session: Session, viewer: Viewer, at: Moment, issue: int) -> dict[str, 
         "lat": place[1],
         "path": [named[grid] for grid in line if grid in named],
         "relations": sorted(one.value for one in are),
-        "acts": [one.value for one in acts_for(IssueState(row.state), are)],
+        "acts": [one.value for one in acts],
+        "ways": further,
+        "foreseen": foreseen(session, viewer, at, row, [*acts, *map(IssueAct, further)]),
     }
 
 

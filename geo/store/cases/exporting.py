@@ -17,9 +17,10 @@ from geo.datums import from_wgs84
 from geo.db import Viewer
 from geo.errors import ForbiddenError, InvalidInputError, NotFoundError
 from geo.exports import Column, columns_of, preset, presets, rows_of
+from geo.saying import phrase
 from geo.sheets import Sheet, write
 from geo.store import audit, office, rights
-from geo.store.cases.desk import DeskFilter, narrowed, reach
+from geo.store.cases.desk import ANYWHERE, DeskFilter, narrowed, reach
 from geo.store.nets import Moment
 from geo.store.paging import Statement
 from geo.tables import Category, ExportSheet, Issue, IssueEvent, NetGrid, Organisation
@@ -125,11 +126,20 @@ def drop_sheet(session: Session, viewer: Viewer, name: str) -> None:
     audit.append(session, city_id, "export_sheet.dropped", f"export_sheet/{name}", {})
 
 
-def export(session: Session, viewer: Viewer, at: Moment, name: str, narrow: DeskFilter) -> Exported:
+def export(
+    session: Session,
+    viewer: Viewer,
+    at: Moment,
+    name: str,
+    narrow: DeskFilter,
+    *,
+    as_listed: bool = False,
+) -> Exported:
     """Return the issues that are asked for in another platform's columns and words.
 
-    Without days of reporting: what is open on the desk. With both of them: everything that was
-    reported in the period, closed or not. Nothing that is set aside, and never a contact.
+    Without days of reporting, and with `as_listed`: what is on the desk, as its list is narrowed.
+    With both of them: everything that was reported in the period, closed or not. Nothing that is
+    set aside, and never a contact.
 
     Raises
     ------
@@ -144,38 +154,49 @@ def export(session: Session, viewer: Viewer, at: Moment, name: str, narrow: Desk
     if found is None or viewer.city_id != at.city_id:
         raise NotFoundError(f"There is no mapping '{name}'.", name=name)
     columns = columns_of(found["columns"])
-    rows = _rows(session, viewer, at, columns, narrow)
+    rows = _rows(session, viewer, at, columns, narrow, as_listed)
+    note_file(session, at, name, len(rows), narrow)
+    cells = rows_of(columns, rows, ZoneInfo(at.timezone))
+    return Exported(found["title"], [one.title for one in columns], cells)
+
+
+def note_file(session: Session, at: Moment, sheet: str, rows: int, narrow: DeskFilter) -> None:
+    """Write into the log that a list of issues left the house: how many, by which columns."""
     asked = {
         key: value.isoformat() if isinstance(value, (date, datetime)) else value
         for key, value in asdict(narrow).items()
         if value is not None and key != "q"
     }
-    told = {"sheet": name, "rows": len(rows), "asked": asked}
+    told = {"sheet": sheet, "rows": rows, "asked": asked}
     audit.append(session, at.city_id, "issue.export", "issues", told)
-    cells = rows_of(columns, rows, ZoneInfo(at.timezone))
-    return Exported(found["title"], [one.title for one in columns], cells)
 
 
 def _rows(
-    session: Session, viewer: Viewer, at: Moment, columns: tuple[Column, ...], narrow: DeskFilter
+    session: Session,
+    viewer: Viewer,
+    at: Moment,
+    columns: tuple[Column, ...],
+    narrow: DeskFilter,
+    as_listed: bool,
 ) -> list[dict[str, Any]]:
     now: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
     statement = _statement({one.source for one in columns if one.source}).where(
         reach(session, viewer), Issue.set_aside.is_(None), *narrowed(at, narrow, now)
     )
-    if narrow.since is None or narrow.until is None:
-        statement = statement.where(Issue.state.not_in(("closed", "void")))
+    if as_listed or narrow.since is None or narrow.until is None:
+        if narrow.box != ANYWHERE:
+            statement = statement.where(Issue.state.not_in(("closed", "void")))
     elif not 0 <= (narrow.until - narrow.since).days <= LONGEST_PERIOD_DAYS:
         raise InvalidInputError(
-            f"A period of at most {LONGEST_PERIOD_DAYS} days.", field="to", reason="too_long",
-            most=LONGEST_PERIOD_DAYS,
+            phrase("A period of at most %(most)s days.", most=LONGEST_PERIOD_DAYS), field="to",
+            reason="too_long", most=LONGEST_PERIOD_DAYS,
         )  # fmt: skip
     order = statement.order_by(Issue.reported_at, Issue.issue_id).limit(MOST_ROWS + 1)
     rows = [dict(row._mapping) for row in session.execute(order)]
     if len(rows) > MOST_ROWS:
         raise InvalidInputError(
-            f"More than {MOST_ROWS} issues: choose a shorter period.", field="from",
-            reason="too_many", most=MOST_ROWS,
+            phrase("More than %(most)s issues: choose fewer, or a shorter period.", most=MOST_ROWS),
+            field="from", reason="too_many", most=MOST_ROWS,
         )  # fmt: skip
     if rows and {"lon_gcj02", "lat_gcj02"} & {one.source for one in columns}:
         places = from_wgs84(np.array([(row["lon"], row["lat"]) for row in rows]), "gcj02")

@@ -54,6 +54,8 @@ class Route:
 
 TERRITORY = phrase("territory")
 LEAD = phrase("lead of the category")
+NOT_OWN_RULES = (TERRITORY, LEAD)
+"""What decides where no rule of the city does."""
 
 
 def explain(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import func, or_, select, update
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from geo.db import Viewer
 from geo.deadlines import Limit
 from geo.errors import ForbiddenError, InvalidInputError, NotFoundError
+from geo.saying import phrase
 from geo.store import audit, office, rights
 from geo.store.cases import ruling
 from geo.store.cases.routing import Route, route
@@ -26,6 +27,7 @@ AHEAD: Final = timedelta(days=120)
 """So far the working days of the country are listed."""
 Routing = ruling.Route
 """What a rule of who takes what says."""
+_NOW: Final = select(func.clock_timestamp())
 EVERY: Final = ""
 """Category of a limit that holds for all."""
 
@@ -82,9 +84,18 @@ def grid_called(session: Session, at: Moment, word: str) -> int:
     ).all()
     if len(found) == 1:
         return int(found[0])
-    reason = "several_grids" if found else "no_grid"
-    told = f"'{wanted}' names {'several grids' if found else 'no grid'}."
-    raise InvalidInputError(told, field="grid", reason=reason, value=wanted)
+    if found:
+        told = phrase("Several grids are called %(name)s: write the code.", name=wanted)
+        raise InvalidInputError(told, field="grid", reason="several_grids", value=wanted)
+    told = phrase("No grid is called %(name)s.", name=wanted)
+    raise InvalidInputError(told, field="grid", reason="no_grid", value=wanted)
+
+
+def due(session: Session, at: Moment, category: str) -> dict[str, datetime]:
+    """Return until when each main step would have to be done that began now."""
+    rules, now = rules_of(session, at.city_id), session.execute(_NOW).scalar_one()
+    found = {step: rules.by(category, step, now) for step in MAIN_STEPS}
+    return {step: until for step, until in found.items() if until is not None}
 
 
 def try_route(session: Session, viewer: Viewer, at: Moment, category: str, grid: int) -> Route:
@@ -106,7 +117,7 @@ def try_route(session: Session, viewer: Viewer, at: Moment, category: str, grid:
     if row is None:
         raise InvalidInputError("There is no such grid.", field="grid", reason="no_grid")
     line = tuple(one for one in row if one is not None)
-    now = session.execute(select(func.clock_timestamp())).scalar_one()
+    now = session.execute(_NOW).scalar_one()
     return route(rules_of(session, at.city_id), category, line, now)
 
 
@@ -155,6 +166,30 @@ def put_route(session: Session, viewer: Viewer, at: Moment, n: int, told: Routin
     """
     rights.demand(viewer, rights.ADMINISTRATORS)
     ruling.put_route(session, at, n, told)
+
+
+def place_route(
+    session: Session, viewer: Viewer, at: Moment, n: int, wish: Routing, was: int | None
+) -> None:
+    """Write a rule at a place of the order, one that stood elsewhere or a new one (`was` None).
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer is no administrator.
+    InvalidInputError
+        If another rule stands there, or as `put_route`.
+    NotFoundError
+        If the one that is moved is gone.
+    """
+    city_id = rights.demand(viewer, rights.ADMINISTRATORS)
+    here = (RoutingRule.city_id == city_id, RoutingRule.n == n)
+    if was != n and session.scalar(select(RoutingRule.name).where(*here)) is not None:
+        told = f"Another rule has the place {n}."
+        raise InvalidInputError(told, field="n", reason="rule_taken", value=str(n))
+    if was is not None and was != n:
+        drop_route(session, viewer, was)
+    put_route(session, viewer, at, n, wish)
 
 
 def put_kind(
@@ -294,7 +329,8 @@ def _routing(row: Mapping[str, Any], names: Mapping[str, Mapping[Any, str]]) -> 
     helping = row["assisting"] or []
     return {
         "n": row["n"], "name": row["name"], "grid": row["grid_id"],
-        "grid_name": names["grids"].get(row["grid_id"]), "category": row["category"],
+        "grid_name": names["grids"].get(row["grid_id"]),
+        "grid_code": names["codes"].get(row["grid_id"]), "category": row["category"],
         "category_name": kinds.get(row["category"]), "weekdays": row["weekdays"],
         "from_time": row["from_time"], "to_time": row["to_time"],
         "organisation": row["organisation_id"],
@@ -310,10 +346,10 @@ def _names(session: Session, at: Moment, rules: Rules) -> dict[str, dict[Any, st
     for row in rules.routing:
         bodies |= {row.organisation_id, *(row.assisting or ())}
     grids = session.execute(
-        select(NetGrid.grid_id, NetGrid.name).where(
+        select(NetGrid.grid_id, NetGrid.name, NetGrid.code).where(
             of_net(NetGrid, at), NetGrid.grid_id.in_(wanted)
         )
-    )
+    ).all()
     named = session.execute(
         select(Organisation.organisation_id, Organisation.name).where(
             Organisation.city_id == at.city_id, Organisation.organisation_id.in_(bodies - {None})
@@ -321,6 +357,7 @@ def _names(session: Session, at: Moment, rules: Rules) -> dict[str, dict[Any, st
     )
     return {
         "grids": {row.grid_id: row.name for row in grids},
+        "codes": {row.grid_id: row.code for row in grids if row.code},
         "bodies": {row.organisation_id: row.name for row in named},
         "kinds": {code: kind.name for code, kind in rules.kinds.items()},
     }

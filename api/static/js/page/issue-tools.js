@@ -1,9 +1,12 @@
 // What stands beside the list of a desk: answer texts, files for another platform, live events.
 
 import { h, t } from "./dom.js";
+import { dayOf } from "./issue-time.js";
 import { ask } from "./reports.js";
 
 const AGAIN_MS = 60_000;
+const SOON_MS = 2_000;
+const OWN_LISTS = new Set(["list", "list_en"]);
 
 const option = (value, text, more = {}) => h("option", { value, ...more }, text);
 
@@ -86,56 +89,100 @@ export async function textsDialog(dialog, page) {
 // The dialog that hands out files: our own table, or the columns of another platform.
 export async function filesDialog(dialog, page, query) {
   const { items } = await ask(page, "/exports").catch(() => ({ items: [] }));
-  const today = new Date().toISOString().slice(0, 10);
+  const today = dayOf(Date.now());
+  const own = page.lang === "en" ? "list_en" : "list";
+  const others = items.filter((one) => one.own || !OWN_LISTS.has(one.name));
   const form = h("form", { class: "issue-act-form" },
-    named(t("Columns"), h("select", { name: "name" }, option("", t("our own, the list as it stands")), items.map((one) => option(one.name, `${one.title} (${one.name})`)))),
+    named(t("Columns"), h("select", { name: "name" }, option(own, t("our own, the list as it stands")), others.map((one) => option(one.name, `${one.title} (${one.name})`)))),
     named(t("Format"), h("select", { name: "f" }, option("xlsx", "XLSX"), option("csv", "CSV"))),
     h("fieldset", { class: "issue-period" }, h("legend", {}, t("Which issues")),
-      h("label", { class: "field is-check" }, h("input", { type: "radio", name: "which", value: "open", checked: true }), t("what is open, with the filters of the list")),
+      h("label", { class: "field is-check" }, h("input", { type: "radio", name: "which", value: "open", checked: true }), t("the list as it stands, with its box and filters")),
       h("label", { class: "field is-check" }, h("input", { type: "radio", name: "which", value: "period" }), t("all that was reported in a period")),
       named(t("From"), h("input", { name: "from", type: "date", value: `${today.slice(0, 8)}01` })), named(t("To"), h("input", { name: "to", type: "date", value: today }))),
     h("div", { class: "card-actions" }, h("button", { class: "button is-main", type: "submit" }, t("Download"))),
+    h("p", { class: "notice is-bad", role: "alert", hidden: true }),
     h("p", { class: "quiet small" }, t("The number of the other platform is kept. Contacts are in no file; each file is a row of the log.")));
   const follow = () => {
-    const own = !form.elements.name.value;
-    form.elements.f.disabled = own;
-    for (const one of form.elements.which) one.disabled = own;
-    const period = !own && form.elements.which.value === "period";
-    form.elements.from.disabled = form.elements.to.disabled = !period;
+    form.elements.from.disabled = form.elements.to.disabled = form.elements.which.value !== "period";
   };
   form.addEventListener("change", follow);
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const name = form.elements.name.value;
-    const search = query({ f: name ? form.elements.f.value : "csv" });
-    if (name) for (const one of ["limit", "after"]) search.delete(one);
-    if (name && form.elements.which.value === "period") {
+    const said = form.querySelector("[role=alert]");
+    const search = query({ f: form.elements.f.value });
+    for (const one of ["limit", "after"]) search.delete(one);
+    if (form.elements.which.value === "period") {
       search.delete("box");
       search.set("from", form.elements.from.value);
       search.set("to", form.elements.to.value);
+    } else search.set("as_listed", "true");
+    form.setAttribute("aria-busy", "true");
+    said.hidden = true;
+    try {
+      await download(`${page.api}/exports/${form.elements.name.value}?${search}`);
+      dialog.close();
+    } catch (error) {
+      said.hidden = false;
+      said.textContent = error.message;
     }
-    location.assign(`${page.api}${name ? `/exports/${name}` : "/desk"}?${search}`);
-    dialog.close();
+    form.removeAttribute("aria-busy");
   });
   follow();
   dialog.replaceChildren(h("h2", {}, t("Download issues")), form, h("form", { method: "dialog" }, h("button", { class: "button" }, t("Close"))));
   dialog.showModal();
 }
 
-// Calls back with the counts whenever something on the desk has changed; asks now and again where events do not come through.
-export function live(page, told, asked) {
+// A file is fetched first, so that a refusal is said here and not in place of the page.
+async function download(address) {
+  const answer = await fetch(address).catch(() => null);
+  if (!answer) throw new Error(t("The server cannot be reached. Check the connection and try again."));
+  if (!answer.ok) {
+    const told = await answer.json().catch(() => ({}));
+    throw new Error(told.detail || told.title || t("The server could not answer. Try again."));
+  }
+  const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "issues";
+  const blob = URL.createObjectURL(await answer.blob());
+  const link = h("a", { href: blob, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(blob), AGAIN_MS);
+}
+
+// Calls back with the counts whenever something on the desk has changed. A browser gives up a stream that was refused once:
+// it is asked for again, each time a little later, and the list is asked for now and again meanwhile.
+export function live(page, told, asked, heard) {
+  let source = null;
+  let pause = SOON_MS;
   let open = false;
-  const source = new EventSource(`${page.api}/desk/events`);
-  source.addEventListener("open", () => {
-    open = true;
-  });
-  source.addEventListener("desk", (event) => told(JSON.parse(event.data)));
-  source.addEventListener("over", () => source.close());
-  source.addEventListener("error", () => {
-    open = false;
-  });
+  let over = false;
+  function connect() {
+    source = new EventSource(`${page.api}/desk/events`);
+    source.addEventListener("open", () => {
+      open = true;
+      pause = SOON_MS;
+      heard("open");
+    });
+    source.addEventListener("desk", (event) => told(JSON.parse(event.data)));
+    source.addEventListener("over", () => {
+      over = true;
+      open = false;
+      source.close();
+      heard("over");
+    });
+    source.addEventListener("error", () => {
+      open = false;
+      if (over) return;
+      heard("away");
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(connect, pause);
+      pause = Math.min(2 * pause, AGAIN_MS);
+    });
+  }
+  connect();
   addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => {
+    if (event.persisted && !over) connect();
+  });
   setInterval(() => {
-    if (!open && document.visibilityState === "visible") asked();
+    if (!open && !over && document.visibilityState === "visible") asked();
   }, AGAIN_MS);
 }

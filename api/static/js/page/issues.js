@@ -4,17 +4,20 @@ import { frame } from "../map/frame.js";
 import { token } from "../map/options.js";
 import { read, write } from "./address.js";
 import { h, number, say, t } from "./dom.js";
-import { BULK, actButtons } from "./issue-acts.js";
-import { due, issueCard } from "./issue-card.js";
+import { ACT_KEYS, BULK, actButtons } from "./issue-acts.js";
+import { issueCard } from "./issue-card.js";
+import { due } from "./issue-time.js";
 import { helpDialog, keyboard } from "./keys.js";
 import { filesDialog, live, textsDialog } from "./issue-tools.js";
 import { ready } from "./ready.js";
 import { ask } from "./reports.js";
 
 const LIMIT = 100;
-const KEPT = ["held", "q", "category", "grid", "state", "organisation", "from", "to"];
-const FIELDS = ["q", "category", "state", "organisation", "from", "to"];
+const KEPT = ["held", "q", "category", "grid", "state", "organisation", "channel", "from", "to"];
+const FIELDS = ["q", "category", "state", "organisation", "channel", "from", "to"];
+const SHOWN_FAILURES = 8;
 const CLOSE_ZOOM = 17;
+const SENT = new Set(["dispatched", "reworked", "postponed", "suspended", "parked"]);
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(document.body.dataset.page);
 const { map } = await frame;
@@ -26,6 +29,10 @@ let open = null;
 let turn = 0;
 let stamp = null;
 let shownVersion = null;
+let counted = null;
+let buttons = null;
+let bulkButtons = null;
+let last = null;
 
 const box = () => read("box") ?? "all";
 
@@ -51,6 +58,7 @@ async function load({ more = false } = {}) {
     if (mine !== turn) return;
     rows = more ? [...rows, ...answer.items] : answer.items;
     next = answer.next ?? null;
+    fresh(false);
     draw();
   } catch (error) {
     if (mine === turn) fail(error);
@@ -60,13 +68,17 @@ async function load({ more = false } = {}) {
   byId("print-list").href = `/print/issues?${new URLSearchParams({ city: page.city })}&${search}`;
 }
 
+// How many lie in each box, narrowed as the list is.
 async function count() {
-  const held = read("held");
-  const counts = await ask(page, held === null ? "/desk/counts" : `/desk/counts?held=${held}`).catch(() => null);
+  const asked = query();
+  for (const name of ["limit", "box"]) asked.delete(name);
+  const counts = await ask(page, `/desk/counts?${asked}`).catch(() => null);
   if (counts) drawBoxes(counts);
 }
 
 function drawBoxes(counts) {
+  counted = counts;
+  drawShown();
   byId("boxes").replaceChildren(...page.boxes.map(([name, word]) => h("button", {
     type: "button", role: "tab", "aria-selected": String(name === box()), class: name === "overdue" && counts[name] ? "is-bad" : "",
     onclick: () => choose(name),
@@ -80,6 +92,7 @@ function drawTabs() {
       write({ held: held || null });
       chosen.clear();
       drawTabs();
+      drawBulk();
       load();
       count();
     },
@@ -91,18 +104,20 @@ function drawGrid() {
   const grid = read("grid");
   byId("only-grid").hidden = !grid;
   byId("only-grid-name").textContent = grid ? read("grid_name") ?? grid : "";
-  byId("more-filters").open ||= ["state", "organisation", "from", "to"].some((name) => read(name));
+  byId("more-filters").open ||= ["state", "organisation", "channel", "from", "to"].some((name) => read(name));
 }
 
 function only(step) {
   write({ grid: step ? String(step.grid) : null, grid_name: step?.name ?? null });
   drawGrid();
   load();
+  count();
 }
 
 function choose(name) {
   write({ box: name === "all" ? null : name });
   chosen.clear();
+  drawBulk();
   for (const tab of byId("boxes").children) tab.setAttribute("aria-selected", "false");
   load();
   count();
@@ -110,22 +125,50 @@ function choose(name) {
 
 const kindOf = (one) => (page.lang === "en" ? one.category_name_en : one.category_name) || one.category;
 
+// Who has it now: the body that it was sent to, else the desk of the grid.
+const holderOf = (one) => (one.organisation && SENT.has(one.state) ? one.organisation_name : one.desk_name ?? one.grid_name);
+
 function rowOf(one) {
   const state = due(one);
-  const tick = h("label", { class: "issue-tick" }, h("input", { type: "checkbox", "aria-label": t("Tick or untick"), checked: chosen.has(one.issue), onchange: () => toggle(one.issue) }));
+  const tick = h("label", { class: "issue-tick" }, h("input", { type: "checkbox", "aria-label": t("Tick or untick"), checked: chosen.has(one.issue), onclick: (event) => tickTo(one.issue, event) }));
   return h("li", { class: open === one.issue ? "is-open" : "", "data-issue": one.issue }, tick,
     h("button", { type: "button", class: "issue-row", onclick: () => show(one.issue) },
       h("span", { class: "issue-top" }, h("b", {}, kindOf(one)), h("span", { class: `chip ${state.tone}` }, state.text)),
       one.words || one.address ? h("span", { class: "issue-words" }, one.words || one.address) : null,
-      h("small", { class: "quiet" }, [page.words.states[one.state], one.grid_name, one.organisation_name, `#${one.issue}`].filter(Boolean).join(" · "))));
+      h("small", { class: "quiet" }, h("b", { class: "issue-who" }, holderOf(one)), " · ", [page.words.states[one.state], one.grid_name === holderOf(one) ? null : one.grid_name, one.supervised_until ? t("supervised") : null, `#${one.issue}`].filter(Boolean).join(" · "))));
 }
 
 function draw() {
-  byId("rows").replaceChildren(...(rows.length ? rows.map(rowOf) : [h("li", { class: "issue-empty quiet" }, t("None on this list. New reports stand here as soon as they come in."))]));
-  byId("shown").textContent = rows.length ? t("%(n)s issues shown", { n: number(rows.length) }) : "";
+  const focused = byId("rows").contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.issue : null;
+  const ticking = document.activeElement?.type === "checkbox";
+  byId("rows").replaceChildren(...(rows.length ? rows.map(rowOf) : [emptyRow()]));
+  if (focused) byId("rows").querySelector(`[data-issue="${focused}"] ${ticking ? "input" : ".issue-row"}`)?.focus({ preventScroll: true });
+  drawShown();
   byId("more").hidden = !next;
+  byId("choose-all").hidden = !rows.length;
   drawMarks();
   drawBulk();
+}
+
+function emptyRow() {
+  const narrowed = KEPT.some((name) => name !== "held" && read(name)) || byId("here").checked;
+  return h("li", { class: "issue-empty quiet" }, narrowed ? [t("Nothing on this list fits the filters."), " ", h("button", { class: "link", type: "button", onclick: widen }, t("Take the filters away"))]
+    : t("None on this list. New reports stand here as soon as they come in."));
+}
+
+function widen() {
+  write(Object.fromEntries(KEPT.filter((name) => name !== "held").map((name) => [name, null])));
+  write({ grid_name: null });
+  for (const name of FIELDS) byId(name).value = "";
+  byId("here").checked = false;
+  drawGrid();
+  load();
+  count();
+}
+
+function drawShown() {
+  const all = counted?.[box()];
+  byId("shown").textContent = !rows.length ? "" : all > rows.length ? t("%(n)s of %(all)s issues shown", { n: number(rows.length), all: number(all) }) : t("%(n)s issues shown", { n: number(rows.length) });
 }
 
 function drawMarks() {
@@ -144,33 +187,88 @@ function drawMarks() {
 function toggle(issue) {
   if (chosen.has(issue)) chosen.delete(issue);
   else chosen.add(issue);
+  last = issue;
   drawBulk();
 }
 
+// With the shift key everything between this one and the one before is ticked as well.
+function tickTo(issue, event) {
+  const [from, to] = [last, issue].map((one) => rows.findIndex((row) => row.issue === one));
+  if (event.shiftKey && from >= 0) {
+    for (const row of rows.slice(Math.min(from, to), Math.max(from, to) + 1)) chosen.add(row.issue);
+    last = issue;
+    draw();
+  } else toggle(issue);
+}
+
+// All that are shown, or none of them.
+function chooseAll() {
+  const all = rows.every((one) => chosen.has(one.issue));
+  for (const one of rows) {
+    if (all) chosen.delete(one.issue);
+    else chosen.add(one.issue);
+  }
+  draw();
+}
+
+// Built once for what is chosen: a form that is being filled in stays when the list changes under it.
 function drawBulk() {
-  byId("bulk").hidden = !chosen.size;
-  if (!chosen.size) return;
-  byId("bulk").replaceChildren(h("b", {}, t("%(n)s chosen", { n: number(chosen.size) })), actButtons(BULK, page, runMany, { near: () => rows.filter((one) => chosen.has(one.issue)) }));
+  const bar = byId("bulk");
+  for (const one of byId("rows").querySelectorAll(".issue-tick input")) one.checked = chosen.has(Number(one.closest("li").dataset.issue));
+  byId("choose-all").textContent = rows.length && rows.every((one) => chosen.has(one.issue)) ? t("Choose none") : t("Choose all");
+  bar.hidden = !chosen.size && !bar.querySelector(".notice");
+  if (!chosen.size) {
+    bulkButtons?.remove();
+    bulkButtons = null;
+    bar.querySelector("b")?.remove();
+    return;
+  }
+  if (!bulkButtons) {
+    bulkButtons = actButtons(BULK, page, runMany, { near: () => rows.filter((one) => chosen.has(one.issue)), foresee: foreseeMany });
+    bar.replaceChildren(h("b", { role: "status" }), bulkButtons);
+  }
+  bar.querySelector("b").textContent = t("%(n)s chosen", { n: number(chosen.size) });
+  bulkButtons.querySelector("form")?.dispatchEvent(new Event("input"));
+}
+
+// The versions of those that were looked at: what somebody changed since is left as it is.
+function many(wish) {
+  const issues = [...chosen].filter((one) => one !== wish.into);
+  const versions = Object.fromEntries(rows.filter((one) => issues.includes(one.issue)).map((one) => [one.issue, one.version]));
+  return { ...wish, issues, versions };
+}
+
+const foreseeMany = async (wish) => (chosen.size ? (await ask(page, "/issues/foreseen", { method: "POST", content: many(wish) })).items : []);
+
+function bulkSaid(tone, ...content) {
+  const bar = byId("bulk");
+  bar.hidden = false;
+  bar.querySelector(".notice")?.remove();
+  bar.prepend(h("div", { class: `notice ${tone}`, role: tone === "is-bad" ? "alert" : "status" }, content, h("button", { class: "link", type: "button", "aria-label": t("Close"), onclick: () => {
+    bar.querySelector(".notice").remove();
+    drawBulk();
+  } }, "✕")));
 }
 
 async function runMany(wish) {
   try {
-    const issues = [...chosen].filter((one) => one !== wish.into);
-    const { items } = await ask(page, "/issues/acts", { method: "POST", content: { ...wish, issues } });
+    const { items } = await ask(page, "/issues/acts", { method: "POST", content: many(wish) });
     const failed = items.filter((one) => !one.ok);
-    const words = [t("%(n)s done", { n: items.length - failed.length })];
-    if (failed.length) words.push(t("%(n)s not done: %(why)s", { n: failed.length, why: [...new Set(failed.map((one) => one.message))].slice(0, 3).join("; ") }));
     chosen.clear();
-    for (const one of failed) chosen.add(one.issue);
+    drawBulk();
     await Promise.all([load(), count()]);
-    byId("bulk").hidden = false;
-    byId("bulk").prepend(h("p", { class: failed.length ? "notice is-watch" : "notice is-good", role: "status" }, words.join(" · ")));
+    for (const one of failed) if (rows.some((row) => row.issue === one.issue)) chosen.add(one.issue);
+    draw();
+    const why = failed.slice(0, SHOWN_FAILURES).map((one) => h("li", {}, h("button", { class: "link figure", type: "button", onclick: () => show(one.issue) }, `#${one.issue}`), ` ${one.message}`));
+    bulkSaid(failed.length ? "is-watch" : "is-good", h("p", {}, t("%(n)s done", { n: number(items.length - failed.length) }), failed.length ? ` · ${t("%(n)s not done, they stay chosen:", { n: number(failed.length) })}` : ""),
+      why.length ? h("ul", {}, why, failed.length > SHOWN_FAILURES ? h("li", {}, "…") : null) : null);
+    say(t("%(n)s done", { n: items.length - failed.length }));
   } catch (error) {
-    byId("bulk").prepend(h("p", { class: "notice is-bad", role: "alert" }, error.message));
+    bulkSaid("is-bad", error.message);
   }
 }
 
-async function show(issue, { focus = true, said = null } = {}) {
+async function show(issue, { focus = true, said = null, bad = true, written = null } = {}) {
   open = issue;
   write({ issue: String(issue) });
   const path = `/issues/${issue}`;
@@ -178,11 +276,15 @@ async function show(issue, { focus = true, said = null } = {}) {
     const [one, history, photos, links] = await Promise.all(["case", "history", "photos", "links"].map((part) => ask(page, `${path}/${part}`)));
     if (open !== issue) return;
     byId("panel-body").replaceChildren(...issueCard(one, { history: history.items, photos: photos.items, seconds: photos.seconds, links }, page, {
-      close, run: (wish) => run(one, wish), near: nearOf, only, again: () => show(issue, { focus: false }), contact: () => contact(issue), changePhoto: (photo, change) => changePhoto(issue, photo, change),
+      close, run: (wish, typed) => run(one, wish, typed), near: nearOf, show, keep: (made) => {
+        buttons = made;
+        return made;
+      }, foresee: async (wish) => (await ask(page, "/issues/foreseen", { method: "POST", content: { ...wish, issues: [issue] } })).items, only, again: () => show(issue, { focus: false }), contact: () => contact(issue), changePhoto: (photo, change) => changePhoto(issue, photo, change),
     }).filter(Boolean));
     document.body.classList.add("has-issue");
     shownVersion = one.version;
-    if (said) tell(said);
+    if (said) tell(said, bad);
+    if (written) giveBack(one, written);
     if (focus) byId("panel-body").querySelector("h2").focus();
     const here = [one.lat, one.lon];
     if (!map.getBounds().pad(-0.1).contains(here)) map.setView(here, Math.max(map.getZoom(), CLOSE_ZOOM));
@@ -199,37 +301,75 @@ function nearOf(one) {
   return rows.filter((other) => other.issue !== one.issue && other.category === one.category).sort((a, b) => away(a) - away(b));
 }
 
-// Something on the desk changed: the list follows, what is being written in the card stays.
+// Something on the desk changed: the list follows, what is being written stays, and so does where one reads.
 async function changed(counts) {
   const first = stamp === null;
   const same = stamp === `${counts.all}/${counts.stamp}`;
   stamp = `${counts.all}/${counts.stamp}`;
-  if (read("held") === null) drawBoxes(counts);
-  else count();
   if (first || same) return;
+  if (KEPT.some((name) => read(name)) || byId("here").checked) count();
+  else drawBoxes(counts);
   const place = byId("rows").scrollTop;
-  if (rows.length <= LIMIT) await load();
+  if (rows.length > LIMIT) {
+    fresh(true);
+    return;
+  }
+  await load();
   byId("rows").scrollTop = place;
   const one = rows.find((other) => other.issue === open);
   const stale = byId("card-stale");
   if (stale) stale.hidden = !one || one.version === shownVersion;
 }
 
-function tell(text) {
+// A long list that was paged through is not thrown away under the reader: it says that there is news.
+function fresh(there) {
+  byId("fresh").hidden = !there;
+}
+
+// Whether news come by themselves, said only when they do not.
+function heard(state) {
+  const told = byId("heard");
+  told.hidden = state === "open";
+  told.textContent = state === "over" ? t("You are signed out here. Sign in again; what you wrote stays until then.") : t("No live news at the moment: the list is asked for every minute.");
+}
+
+function tell(text, bad = true) {
   const place = byId("act-said");
   if (!place) return;
   place.hidden = false;
+  place.className = `notice ${bad ? "is-bad" : "is-good"}`;
   place.textContent = text;
   place.scrollIntoView({ block: "nearest" });
 }
 
-async function run(one, wish) {
+// Somebody was quicker: what was written is put back into its form, or stands where it can be copied.
+function giveBack(one, { act, values }) {
+  const typed = Object.values(values).filter((value) => typeof value === "string" && value.trim().length > 3).join("\n");
+  if (buttons && [...one.acts, ...Object.keys(one.ways)].includes(act)) buttons.start(act, values);
+  else if (typed) byId("act-said").append(h("p", {}, t("You had written:"), " ", h("q", {}, typed)));
+}
+
+// After an act the next one of the list opens, unless this one still stands on it.
+async function onward(issue, text) {
+  const place = rows.findIndex((one) => one.issue === issue);
+  await Promise.all([load(), count()]);
+  const gone = place >= 0 && !rows.some((one) => one.issue === issue);
+  const after = gone ? rows[Math.min(place, rows.length - 1)] : null;
+  if (gone && !after) {
+    close();
+    byId("panel-body").prepend(h("p", { class: "notice is-good", role: "status" }, text, " ", t("This list is done.")));
+  } else await show(after ? after.issue : issue, { said: after ? text : null, bad: false, focus: !after });
+  if (after) byId("rows").querySelector(`[data-issue="${after.issue}"]`)?.scrollIntoView({ block: "nearest" });
+}
+
+async function run(one, wish, typed = null) {
   try {
     await ask(page, `/issues/${one.issue}/acts`, { method: "POST", content: { ...wish, version: one.version } });
-    say(page.words.done[wish.act] ?? wish.act);
-    await Promise.all([show(one.issue), load(), count()]);
+    const text = `#${one.issue} ${page.words.done[wish.act] ?? wish.act}`;
+    say(text);
+    await onward(one.issue, text);
   } catch (error) {
-    if (error.status === 412) await show(one.issue, { said: t("Somebody changed it meanwhile. It was loaded again: look, then decide.") });
+    if (error.status === 412 || error.code === "issue_act") await show(one.issue, { said: error.status === 412 ? t("Somebody changed it meanwhile. It was loaded again: look, then decide.") : error.message, written: typed });
     else tell(error.message);
   }
 }
@@ -254,6 +394,7 @@ async function changePhoto(issue, photo, change) {
 
 function close() {
   open = null;
+  buttons = null;
   write({ issue: null });
   document.body.classList.remove("has-issue");
   byId("panel-body").replaceChildren(h("p", { class: "quiet" }, t("Choose an issue from the list or on the map.")));
@@ -269,28 +410,45 @@ function step(by) {
   byId("rows").querySelector(`[data-issue="${to.issue}"]`)?.scrollIntoView({ block: "nearest" });
 }
 
+// Arrows move along the list where they do not move something else.
+function arrow(by) {
+  const target = document.activeElement;
+  if (target !== document.body && !byId("rows").contains(target)) return false;
+  step(by);
+  return true;
+}
+
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", () => {
   write(Object.fromEntries(FIELDS.map((name) => [name, byId(name).value.trim() || null])));
   load();
+  count();
 });
+byId("choose-all").addEventListener("click", chooseAll);
+byId("fresh").addEventListener("click", () => load());
 byId("only-grid").addEventListener("click", () => only(null));
 byId("files").addEventListener("click", () => filesDialog(byId("files-dialog"), page, query));
 byId("texts")?.addEventListener("click", () => textsDialog(byId("texts-dialog"), page));
 byId("more").addEventListener("click", () => load({ more: true }));
 byId("city-choice").addEventListener("change", (event) => event.target.form.submit());
 map.on("moveend", () => {
-  if (byId("here").checked) load();
+  if (!byId("here").checked) return;
+  load();
+  count();
 });
-const openHelp = helpDialog(byId("help"), [["j", t("Next issue")], ["k", t("Previous issue")], ["x", t("Tick or untick")], ["/", t("Search")], ["1-9", t("Boxes from left to right")], ["P", t("Print")], ["Esc", t("Close")]]);
+const act = (key) => (chosen.size ? bulkButtons : buttons)?.press(key) ?? false;
+const openHelp = helpDialog(byId("help"), [
+  ["j ↓", t("Next issue")], ["k ↑", t("Previous issue")], ["x", t("Tick or untick")], ["*", t("Choose all")], ["/", t("Search")], ["1-9", t("Boxes from left to right")],
+  ["D", t("Dispatch by the rules")], ["A R H C E …", t("Acts, by the letter on their button")], ["Ctrl+↵", t("Do it")], ["P", t("Print")], ["Esc", t("Close")],
+]);
 keyboard({
+  ...Object.fromEntries(ACT_KEYS.map((key) => [key, () => act(key)])),
   ...Object.fromEntries(page.boxes.map(([name], place) => [String(place + 1), () => choose(name)])),
   p: () => location.assign((byId("card-print") ?? byId("print-list")).href),
-  j: () => step(1), k: () => step(-1), "/": () => byId("q").focus(), "?": openHelp, Escape: close,
+  j: () => step(1), k: () => step(-1), ArrowDown: () => arrow(1), ArrowUp: () => arrow(-1), "/": () => byId("q").focus(), "?": openHelp, Escape: close, "*": chooseAll,
   x: () => {
     if (open === null) return;
     toggle(open);
-    draw();
   },
 });
 drawTabs();
@@ -300,5 +458,5 @@ close();
 await Promise.all([load(), count()]);
 if (rows.length && !read("lat")) map.fitBounds(rows.map((one) => [one.lat, one.lon]), { padding: [24, 24], maxZoom: CLOSE_ZOOM });
 if (wanted) await show(wanted, { focus: false });
-live(page, changed, () => Promise.all([load(), count()]));
+live(page, changed, () => (rows.length > LIMIT ? fresh(true) : Promise.all([load(), count()])), heard);
 ready();

@@ -2,7 +2,8 @@
 
 import { h, icon, t } from "./dom.js";
 
-const isTyping = (target) => target.closest("input, textarea, select, [contenteditable], dialog[open]");
+// A tick is no typing: its letters still belong to the page.
+const isTyping = (target) => target.closest('input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable], dialog[open]');
 
 export function tools(rail, list) {
   const buttons = {};
