@@ -197,6 +197,11 @@ class Desk:
         return self.moment
 
     @property
+    def lang(self) -> str:
+        """The reader's language, ``zh`` or ``en``."""
+        return i18n.get_language(self.request)
+
+    @property
     def word(self) -> Callable[[str], str]:
         """What translates into the reader's language."""
         return i18n.translations(i18n.get_language(self.request)).gettext

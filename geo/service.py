@@ -103,7 +103,8 @@ from geo.store.signing import (
     refuse_sign_in,
     set_password,
 )
-from geo.store.together import bulletins, campaigns, devices, links, meetings, projects
+from geo.store.together import bulletins, campaigns, devices, links, lists, meetings, projects
+from geo.store.together.rows import Made
 from geo.tables import Audit, City, Issue, IssueSquare, Net, NetGrid, Plan, UserAccount, Worker
 from geo.terms import Role
 
@@ -115,6 +116,7 @@ __all__ = [
     "GridFilter",
     "IssueFilter",
     "Kept",
+    "Made",
     "Moment",
     "PlaceFilter",
     "PostFilter",
@@ -157,6 +159,7 @@ __all__ = [
     "list_organisations",
     "list_stations",
     "list_streets",
+    "lists",
     "locating",
     "meetings",
     "net_topology",

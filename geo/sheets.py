@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import IO, Any, Final
@@ -29,6 +29,7 @@ MOST_RATIO: Final = 200
 MOST_ROWS: Final = 10_000
 MOST_COLUMNS: Final = 60
 MOST_CHARACTERS: Final = 500
+MOST_SHEETS: Final = 10
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _DECLARES = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
@@ -99,34 +100,103 @@ def read(content: bytes) -> list[list[Any]]:
         If it is no workbook, has macros, declares entities, or is larger than it may be; `reason`
         says which.
     """
+    return next(iter(read_all(content, most=1).values()), [])
+
+
+def read_all(content: bytes, *, most: int = MOST_SHEETS) -> dict[str, list[list[Any]]]:
+    """Return the rows of a workbook's first sheets by title, as `read` does.
+
+    Raises
+    ------
+    InvalidInputError
+        As `read`.
+    """
     demand_harmless(io.BytesIO(content))
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-        page = book.worksheets[0]
-        page.reset_dimensions()
-        rows: list[list[Any]] = []
-        for row in page.iter_rows(max_col=MOST_COLUMNS, values_only=True):
-            if len(rows) > MOST_ROWS:
-                raise _refused("too_many_rows", f"At most {MOST_ROWS} rows are taken.")
-            rows.append([_value(value) for value in row])
+        return {page.title: _rows(page) for page in book.worksheets[:most]}
     except InvalidInputError:
         raise
     except Exception as error:
         raise _refused("no_workbook", "The file is no readable workbook (XLSX).") from error
+
+
+def _rows(page: Any) -> list[list[Any]]:
+    page.reset_dimensions()
+    rows: list[list[Any]] = []
+    for row in page.iter_rows(max_col=MOST_COLUMNS, values_only=True):
+        if len(rows) > MOST_ROWS:
+            raise _refused("too_many_rows", f"At most {MOST_ROWS} rows are taken.")
+        rows.append([_value(value) for value in row])
     while rows and not any(value not in (None, "") for value in rows[-1]):
         rows.pop()
     return rows
+
+
+def columns(
+    header: Sequence[Any], known: Mapping[str, tuple[str, str]], needed: Sequence[str]
+) -> tuple[dict[str, int], list[str]]:
+    """Return the place of each known column in a header, and the names of those that are left out.
+
+    Parameters
+    ----------
+    header : sequence
+    known : mapping
+        Code of a column: its Chinese and its English name; any of the three may stand there.
+    needed : sequence of str
+        Codes without which the table says nothing.
+
+    Raises
+    ------
+    InvalidInputError
+        If a needed one is not there; `reason` is "missing_columns", `value` names them.
+
+    Examples
+    --------
+    >>> columns(["事项", "序号"], {"words": ("事项", "item")}, ["words"])
+    ({'words': 0}, ['序号'])
+    """
+    codes = {name.casefold(): code for code, names in known.items() for name in (*names, code)}
+    places: dict[str, int] = {}
+    left_out: list[str] = []
+    for place, name in enumerate(header):
+        word = str(name if name is not None else "").strip()
+        code = codes.get(word.casefold())
+        if code is not None and code not in places:
+            places[code] = place
+        elif word:
+            left_out.append(word[:40])
+    missing = [code for code in needed if code not in places]
+    if missing:
+        raise InvalidInputError(
+            f"The table lacks the columns {missing}.",
+            field="file",
+            reason="missing_columns",
+            value="、".join(known[code][0] for code in missing),
+        )
+    return places, left_out
 
 
 def _value(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.date() if value.time() == datetime.min.time() else value
     if isinstance(value, str):
-        text = value.strip()[:MOST_CHARACTERS]
-        return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
+        return plain(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def plain(text: str) -> str:
+    """Return a cell's text without blanks around it and the mark before what looks like a formula.
+
+    Examples
+    --------
+    >>> plain(" '=SUM(A1) "), plain("'s-Hertogenbosch")
+    ('=SUM(A1)', "'s-Hertogenbosch")
+    """
+    text = text.strip()[:MOST_CHARACTERS]
+    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
 
 
 def demand_harmless(file: IO[bytes], *, most_bytes: int = MOST_BYTES) -> None:

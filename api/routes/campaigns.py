@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request, Response, UploadFile
 from pydantic import Field
 
+from api import i18n, office_words
 from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep
 from api.deps import KeepersDep, SessionDep, StaffDep, check_day
+from api.entering import Changed, ClientId, Version, number_of, said_of
 from api.errors import responses_for
-from api.routes.office import PROTECTED, Line, Number, Wish
+from api.formats import csv_file, plain_sheet
+from api.routes.office import PROTECTED, XLSX, Line, Number, Wish
+from api.routes.projects import ProjectItem
 from api.schemas import Form
 from geo import service
 from geo.errors import (
     ConflictError,
     NetNotFoundError,
     NotFoundError,
-    OutsideCityError,
     StaleEditError,
 )
 from geo.terms import (
@@ -28,21 +31,16 @@ from geo.terms import (
     ItemList,
     ItemState,
     Period,
-    ProjectAct,
-    ProjectState,
 )
 
 router = APIRouter(prefix="/api/v1/cities/{city}", tags=["issues"], dependencies=[KNOWN_FIELDS])
 
 IssuePath = Annotated[int, Path(ge=1, le=MOST_ID)]
 CampaignPath = Annotated[int, Path(ge=1, le=MOST_ID)]
-ProjectPath = Annotated[int, Path(ge=1, le=MOST_ID)]
 LinePath = Annotated[int, Path(ge=1, le=9_999, description="Number of a line.")]
 Words = Annotated[str, Field(max_length=1000)]
-Version = Annotated[int, Field(ge=0, description="The one that was read.")]
-Money = Annotated[Decimal, Field(ge=0, le=Decimal("9999999999.99"), decimal_places=2)]
 READING = responses_for(*PROTECTED, NetNotFoundError, NotFoundError)
-WRITES = (*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError)
+WRITES = (*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError, ConflictError)
 WRITING = responses_for(*WRITES)
 
 
@@ -84,6 +82,7 @@ class LineItem(Form):
     organisation_name: str | None
     grid: int | None
     grid_name: str | None
+    grid_code: str | None
     issue: int | None
     issue_state: IssueState | None
     due_on: date | None
@@ -127,13 +126,19 @@ class NewCampaign(Wish):
     ends_on: date | None = None
     grid: Number | None = None
     organisation: Number | None = None
+    client_id: ClientId = None
 
 
 class CampaignChange(Wish):
-    """Whether a campaign runs or is closed."""
+    """What is to be another; whether a campaign runs or is closed."""
 
     version: Version
-    state: CampaignState
+    name: Line = ""
+    goal: Words = ""
+    starts_on: date | None = None
+    ends_on: date | None = None
+    organisation: Number | None = None
+    state: CampaignState = CampaignState.OPEN
 
 
 class NewLine(Wish):
@@ -146,14 +151,19 @@ class NewLine(Wish):
     due_on: date | None = None
     of: Annotated[int, Field(ge=1, le=9_999)] | None = None
     issue: Number | None = None
+    client_id: ClientId = None
 
 
 class LineChange(Wish):
-    """Ticked off, dropped with a reason, or open again."""
+    """Ticked off, dropped with a reason, or open again; put off with a reason; corrected."""
 
     version: Version
-    state: ItemState
+    state: ItemState = ItemState.OPEN
     note: Annotated[str, Field(max_length=300)] | None = None
+    words: Annotated[str, Field(max_length=300)] = ""
+    organisation: Number | None = None
+    due_on: date | None = None
+    issue: Number | None = None
 
 
 class MadeCampaign(Form):
@@ -168,12 +178,6 @@ class MadeLine(Form):
     n: int
 
 
-class Changed(Form):
-    """The version after a change."""
-
-    version: int
-
-
 class Figures(Form):
     """Lines found and done in the period, and in all at its end."""
 
@@ -186,9 +190,11 @@ class Figures(Form):
 
 
 class NamedFigures(Figures):
-    """Figures of an owner or a grid; null has none."""
+    """Figures of an owner or a grid, with its number, and a grid's code; null has none."""
 
+    id: int | None
     name: str | None
+    code: str | None
 
 
 class BulletinLine(LineItem):
@@ -196,33 +202,6 @@ class BulletinLine(LineItem):
 
     found_on: date
     done_on: date | None
-
-
-class ProjectItem(Form):
-    """A small project at its place, degrees; sums in the city's currency."""
-
-    project: int
-    campaign: int | None
-    name: str
-    words: str
-    grid: int
-    grid_name: str | None
-    organisation: int | None
-    organisation_name: str | None
-    lon: float
-    lat: float
-    budget: Decimal
-    funding: str | None
-    spent: Decimal | None
-    state: ProjectState
-    created_at: datetime
-    version: int
-
-
-class Projects(Form):
-    """Small projects, the latest first."""
-
-    items: list[ProjectItem]
 
 
 class BulletinOf(Form):
@@ -244,58 +223,26 @@ class BulletinOf(Form):
     spent: Decimal
 
 
-class ProjectStepItem(Form):
-    """A step of a project, with the sum at that time."""
+class RejectedRow(Form):
+    """A row that cannot be taken: its number in the file, the column, why in words."""
 
-    at: datetime
-    act: ProjectAct
-    state: ProjectState
-    actor: str | None
-    actor_role: str
-    reason: str | None
-    budget: Decimal
+    row: int
+    column: str
+    reason: str
+    value: str
+    message: str
 
 
-class ProjectCard(ProjectItem):
-    """A project with its steps, and what one may do now."""
+class ListReport(Form):
+    """What was understood of a file; nothing is written unless `taken`."""
 
-    steps: list[ProjectStepItem]
-    acts: list[ProjectAct]
-
-
-class NewProject(Wish):
-    """What is to be done where, degrees, for how much."""
-
-    name: Line
-    words: Words
-    lon: Annotated[float, Field(ge=-180, le=180)]
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    budget: Money
-    funding: Line | None = None
-    organisation: Number | None = None
-    campaign: Number | None = None
-
-
-class ProjectWish(Wish):
-    """A step; `amount` is what is approved, or what was spent when it is finished."""
-
-    version: Version
-    act: ProjectAct
-    reason: Annotated[str, Field(max_length=300)] | None = None
-    amount: Money | None = None
-
-
-class MadeProject(Form):
-    """Number of a new project."""
-
-    project: int
-
-
-class ProjectDone(Form):
-    """What a project has become."""
-
-    state: ProjectState
-    version: int
+    rows: int
+    added: int
+    changed: int
+    unchanged: int
+    left_out: list[str]
+    rejected: list[RejectedRow]
+    taken: bool
 
 
 class DeviceLink(Form):
@@ -359,20 +306,27 @@ def list_campaigns(session: SessionDep, viewer: StaffDep, asked: AskedDep) -> Ca
 
 @router.post("/campaigns", status_code=201, responses=WRITING)
 def create_campaign(
-    session: SessionDep, viewer: KeepersDep, asked: AskedDep, wish: NewCampaign
+    session: SessionDep,
+    viewer: KeepersDep,
+    asked: AskedDep,
+    wish: NewCampaign,
+    response: Response,
 ) -> MadeCampaign:
-    """Begin a campaign.
+    """Begin a campaign; 200 when it came in under this id before.
 
     Raises
     ------
     InvalidInputError
         If its grid lies elsewhere or a value cannot be used: 422.
+    ConflictError
+        If something else came in under this id: 409.
     """
     check_day(wish.starts_on)
     check_day(wish.ends_on)
-    plan = service.campaigns.Plan(**wish.model_dump())
-    made = service.campaigns.create(session, viewer, asked.moment(session), plan)
-    return MadeCampaign(campaign=made)
+    plan = service.campaigns.Plan(**wish.model_dump(exclude={"client_id"}))
+    at = asked.moment(session)
+    made = service.campaigns.create(session, viewer, at, plan, wish.client_id)
+    return MadeCampaign(campaign=number_of(made, response))
 
 
 @router.get("/campaigns/{campaign}", responses=READING)
@@ -394,14 +348,18 @@ def show_campaign(
 def change_campaign(
     session: SessionDep, viewer: KeepersDep, campaign: CampaignPath, wish: CampaignChange
 ) -> Changed:
-    """Close a campaign, or open it again.
+    """Change a campaign, close it, or open it again.
 
     Raises
     ------
     StaleEditError
         If it was changed since: 412.
+    InvalidInputError
+        If a value cannot be used: 422.
     """
-    made = service.campaigns.change(session, viewer, campaign, wish.version, state=wish.state)
+    check_day(wish.starts_on)
+    check_day(wish.ends_on)
+    made = service.campaigns.change(session, viewer, campaign, wish.version, said_of(wish))
     return Changed(version=made)
 
 
@@ -412,25 +370,29 @@ def add_line(
     asked: AskedDep,
     campaign: CampaignPath,
     wish: NewLine,
+    response: Response,
 ) -> MadeLine:
-    """Put a line on a list.
+    """Put a line on a list; 200 when it came in under this id before.
 
     Raises
     ------
     InvalidInputError
         If it lies elsewhere, is about persons, or the campaign is closed: 422.
+    ConflictError
+        If something else came in under this id: 409.
     """
     check_day(wish.due_on)
-    line = service.campaigns.Line(**wish.model_dump())
-    made = service.campaigns.add_line(session, viewer, asked.moment(session), campaign, line)
-    return MadeLine(n=made)
+    line = service.campaigns.Line(**wish.model_dump(exclude={"client_id"}))
+    at = asked.moment(session)
+    made = service.campaigns.add_line(session, viewer, at, campaign, line, wish.client_id)
+    return MadeLine(n=number_of(made, response))
 
 
 @router.patch("/campaigns/{campaign}/lines/{n}", responses=WRITING)
-def tick_line(
+def change_line(
     session: SessionDep, viewer: StaffDep, campaign: CampaignPath, n: LinePath, wish: LineChange
 ) -> Changed:
-    """Tick a line off, drop it, or open it again.
+    """Tick a line off, drop it, open it again, put it off, or correct it.
 
     Raises
     ------
@@ -438,11 +400,74 @@ def tick_line(
         If it is neither one's own nor of one's own territory: 403.
     StaleEditError
         If it was changed since: 412.
+    InvalidInputError
+        If the campaign is closed, or a reason is missing: 422.
     """
-    made = service.campaigns.tick(
-        session, viewer, campaign, n, wish.version, state=wish.state, note=wish.note
-    )
+    check_day(wish.due_on)
+    said = said_of(wish)
+    made = service.campaigns.change_line(session, viewer, campaign, n, wish.version, said)
     return Changed(version=made)
+
+
+@router.get(
+    "/campaigns/{campaign}/lists",
+    response_class=Response,
+    responses={
+        **responses_for(*PROTECTED, NetNotFoundError, NotFoundError),
+        200: {"content": {XLSX: {}, "text/csv": {}}},
+    },
+)
+def export_lists(
+    request: Request,
+    session: SessionDep,
+    viewer: StaffDep,
+    asked: AskedDep,
+    campaign: CampaignPath,
+    f: Annotated[Literal["csv", "xlsx"], Query(description="Format of the file.")] = "xlsx",
+) -> Response:
+    """Return both lists as far as one sees them, as a workbook or CSV; a row of the log.
+
+    Raises
+    ------
+    NotFoundError
+        If the city has no such campaign: 404.
+    """
+    at, lang = asked.moment(session), i18n.get_language(request)
+    tables = service.lists.export(session, viewer, at, campaign, lang)
+    name = f"{at.slug}-campaign-{campaign}-{at.day}"
+    if f == "csv":
+        return csv_file(plain_sheet(*service.lists.in_one(tables, lang)), name)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.xlsx"'}
+    return Response(service.lists.workbook(tables), media_type=XLSX, headers=headers)
+
+
+@router.post("/campaigns/{campaign}/lists", responses=WRITING)
+def import_lists(
+    request: Request,
+    session: SessionDep,
+    viewer: KeepersDep,
+    asked: AskedDep,
+    campaign: CampaignPath,
+    file: UploadFile,
+    write: bool = False,
+) -> ListReport:
+    """Read lists (XLSX or CSV); with `write` take them over if every row can be taken.
+
+    Raises
+    ------
+    NotFoundError
+        If the city has no such campaign: 404.
+    InvalidInputError
+        If the file is no table or lacks a column: 422.
+    """
+    at, content = asked.moment(session), file.file.read()
+    report = service.lists.take(session, viewer, at, campaign, content, write=write)
+    word = i18n.translations(i18n.get_language(request)).gettext
+    rejected = [
+        {**vars(row), "message": office_words.sentence(word, row.reason, row.value)}
+        for row in report.rejected[: service.lists.MOST_TOLD]
+    ]
+    return ListReport.model_validate({**vars(report), "rejected": rejected})
 
 
 @router.get("/campaigns/{campaign}/bulletin", responses=READING)
@@ -465,81 +490,3 @@ def show_bulletin(
     at = asked.moment(session)
     found = service.bulletins.bulletin(session, viewer, at, campaign, period, day or at.day)
     return BulletinOf.model_validate(found)
-
-
-@router.get("/projects", responses=responses_for(*PROTECTED, NetNotFoundError))
-def list_projects(
-    session: SessionDep,
-    viewer: StaffDep,
-    asked: AskedDep,
-    campaign: Annotated[int | None, Query(ge=1, le=MOST_ID)] = None,
-    state: ProjectState | None = None,
-) -> Projects:
-    """List small projects of one's own areas and work, the latest first.
-
-    Raises
-    ------
-    ForbiddenError
-        If the account does not belong to the city: 403.
-    """
-    at = asked.moment(session)
-    found = service.projects.listed(session, viewer, at, campaign=campaign, state=state)
-    return Projects(items=[ProjectItem.model_validate(row) for row in found])
-
-
-@router.post(
-    "/projects",
-    status_code=201,
-    responses=responses_for(*WRITES, OutsideCityError),
-)
-def propose_project(
-    session: SessionDep, viewer: KeepersDep, asked: AskedDep, wish: NewProject
-) -> MadeProject:
-    """Propose a small project.
-
-    Raises
-    ------
-    OutsideCityError
-        If its place lies outside the city: 404.
-    InvalidInputError
-        If it lies elsewhere or a value cannot be used: 422.
-    """
-    plan = service.projects.Plan(**wish.model_dump())
-    made = service.projects.propose(session, viewer, asked.moment(session), plan)
-    return MadeProject(project=made)
-
-
-@router.get("/projects/{project}", responses=READING)
-def show_project(
-    session: SessionDep, viewer: StaffDep, asked: AskedDep, project: ProjectPath
-) -> ProjectCard:
-    """Tell a project with its steps.
-
-    Raises
-    ------
-    NotFoundError
-        If one may see no such project: 404.
-    """
-    found = service.projects.show(session, viewer, asked.moment(session), project)
-    return ProjectCard.model_validate(found)
-
-
-@router.post("/projects/{project}/acts", responses=responses_for(*WRITES, ConflictError))
-def act_on_project(
-    session: SessionDep, viewer: StaffDep, project: ProjectPath, wish: ProjectWish
-) -> ProjectDone:
-    """Agree to a project, approve it, send it back, reject, begin or finish it.
-
-    Raises
-    ------
-    ForbiddenError
-        If the role does no such step, or somebody else has to: 403.
-    ConflictError
-        If its state allows no such step: 409.
-    StaleEditError
-        If it was changed since: 412.
-    """
-    state, version = service.projects.act(
-        session, viewer, project, wish.version, wish.act, reason=wish.reason, amount=wish.amount
-    )
-    return ProjectDone(state=state, version=version)

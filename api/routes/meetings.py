@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep
 from api.deps import KeepersDep, SessionDep, StaffDep, check_day
+from api.entering import Changed, ClientId, Version, number_of, said_of
 from api.errors import responses_for
 from api.routes.office import PROTECTED, Line, Number, Wish
 from api.schemas import Form
@@ -31,7 +32,7 @@ Words = Annotated[str, Field(max_length=1000)]
 
 
 class MeetingItem(Form):
-    """A meeting of one's own areas."""
+    """A meeting of one's own areas; `past` of one to come whose time is over."""
 
     meeting: int
     kind: MeetingKind
@@ -44,6 +45,8 @@ class MeetingItem(Form):
     topics: int
     issues: int
     closed: int
+    unsettled: int
+    past: bool
 
 
 class Meetings(Form):
@@ -60,6 +63,7 @@ class TopicItem(Form):
     outcome: str | None
     issue: int | None
     issue_state: IssueState | None
+    version: int
 
 
 class MeetingCard(Form):
@@ -79,33 +83,41 @@ class MeetingCard(Form):
 
 
 class NewMeeting(Wish):
-    """Where and when people come together, about what."""
+    """Where and when people come together, about what; an id of your own makes it come in once."""
 
     kind: MeetingKind
     title: Line
     place: Line
     held_at: datetime
     grid: Number
+    client_id: ClientId = None
 
 
 class MeetingChange(Wish):
-    """What was decided; `version` is the one that was read."""
+    """What is to be another, or what was decided; `version` is the one that was read."""
 
-    version: Annotated[int, Field(ge=0)]
-    state: MeetingState | None = None
+    version: Version
+    kind: MeetingKind = MeetingKind.TALK
+    title: Line = ""
+    place: Line = ""
+    held_at: datetime | None = None
+    state: MeetingState = MeetingState.PLANNED
     outcome: Words | None = None
 
 
 class NewTopic(Wish):
-    """What was spoken of; nobody is named."""
+    """What was spoken of; nobody is named. An id of your own makes it come in once."""
 
     words: Words
+    client_id: ClientId = None
 
 
 class TopicChange(Wish):
-    """What came of a topic at once."""
+    """What came of a topic at once, or other words while it is no issue."""
 
-    outcome: Words
+    version: Version
+    outcome: Words | None = None
+    words: Words = ""
 
 
 class TopicIssue(Wish):
@@ -135,13 +147,7 @@ class MadeIssue(Form):
     issue: int
 
 
-class Version(Form):
-    """The version after a change."""
-
-    version: int
-
-
-WRITES = (*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError)
+WRITES = (*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError, ConflictError)
 WRITING = responses_for(*WRITES)
 
 
@@ -153,6 +159,7 @@ def list_meetings(
     since: Annotated[date | None, Query(alias="from")] = None,
     until: Annotated[date | None, Query(alias="to")] = None,
     kind: MeetingKind | None = None,
+    state: MeetingState | None = None,
 ) -> Meetings:
     """List the meetings of one's own areas, the latest first.
 
@@ -164,24 +171,33 @@ def list_meetings(
     check_day(since)
     check_day(until)
     at = asked.moment(session)
-    found = service.meetings.listed(session, viewer, at, since=since, until=until, kind=kind)
+    found = service.meetings.listed(
+        session, viewer, at, since=since, until=until, kind=kind, state=state
+    )
     return Meetings(items=[MeetingItem.model_validate(row) for row in found])
 
 
 @router.post("/meetings", status_code=201, responses=WRITING)
 def create_meeting(
-    session: SessionDep, viewer: KeepersDep, asked: AskedDep, wish: NewMeeting
+    session: SessionDep,
+    viewer: KeepersDep,
+    asked: AskedDep,
+    wish: NewMeeting,
+    response: Response,
 ) -> MadeMeeting:
-    """Enter a meeting.
+    """Enter a meeting; 200 when it came in under this id before.
 
     Raises
     ------
     InvalidInputError
         If its grid lies elsewhere or a value cannot be used: 422.
+    ConflictError
+        If something else came in under this id: 409.
     """
-    plan = service.meetings.Plan(**wish.model_dump())
-    made = service.meetings.create(session, viewer, asked.moment(session), plan)
-    return MadeMeeting(meeting=made)
+    plan = service.meetings.Plan(**wish.model_dump(exclude={"client_id"}))
+    at = asked.moment(session)
+    made = service.meetings.create(session, viewer, at, plan, wish.client_id)
+    return MadeMeeting(meeting=number_of(made, response))
 
 
 @router.get("/meetings/{meeting}", responses=responses_for(*PROTECTED, NotFoundError))
@@ -201,57 +217,74 @@ def show_meeting(
 
 @router.patch("/meetings/{meeting}", responses=WRITING)
 def change_meeting(
-    session: SessionDep, viewer: KeepersDep, meeting: MeetingPath, wish: MeetingChange
-) -> Version:
-    """Say that a meeting was held or is off, and what came of it.
+    session: SessionDep,
+    viewer: KeepersDep,
+    asked: AskedDep,
+    meeting: MeetingPath,
+    wish: MeetingChange,
+) -> Changed:
+    """Change a meeting; say that it was held or is off, and what came of it.
 
     Raises
     ------
     StaleEditError
         If it was changed since: 412.
+    InvalidInputError
+        If it is held before its day, or a value cannot be used: 422.
     """
-    made = service.meetings.change(
-        session, viewer, meeting, wish.version, state=wish.state, outcome=wish.outcome
-    )
-    return Version(version=made)
+    at = asked.moment(session)
+    made = service.meetings.change(session, viewer, at, meeting, wish.version, said_of(wish))
+    return Changed(version=made)
 
 
 @router.post("/meetings/{meeting}/topics", status_code=201, responses=WRITING)
 def add_topic(
-    session: SessionDep, viewer: KeepersDep, meeting: MeetingPath, wish: NewTopic
+    session: SessionDep,
+    viewer: KeepersDep,
+    meeting: MeetingPath,
+    wish: NewTopic,
+    response: Response,
 ) -> MadeTopic:
-    """Write down a topic.
+    """Write down a topic; 200 when it came in under this id before.
 
     Raises
     ------
     InvalidInputError
         If its words hold a telephone number, a mail address or an identity number: 422.
+    ConflictError
+        If something else came in under this id: 409.
     """
-    return MadeTopic(n=service.meetings.add_topic(session, viewer, meeting, wish.words))
+    made = service.meetings.add_topic(session, viewer, meeting, wish.words, wish.client_id)
+    return MadeTopic(n=number_of(made, response))
 
 
-@router.patch("/meetings/{meeting}/topics/{n}", status_code=204, responses=WRITING)
-def settle_topic(
+@router.patch("/meetings/{meeting}/topics/{n}", responses=WRITING)
+def change_topic(
     session: SessionDep,
     viewer: KeepersDep,
     meeting: MeetingPath,
     n: TopicPath,
     wish: TopicChange,
-) -> None:
-    """Say what came of a topic at once.
+) -> Changed:
+    """Say what came of a topic at once, or correct its words.
 
     Raises
     ------
     NotFoundError
         If there is no such topic: 404.
+    StaleEditError
+        If it was changed since: 412.
+    ConflictError
+        If its words are those of an issue: 409.
     """
-    service.meetings.settle(session, viewer, meeting, n, wish.outcome)
+    made = service.meetings.change_topic(session, viewer, meeting, n, wish.version, said_of(wish))
+    return Changed(version=made)
 
 
 @router.post(
     "/meetings/{meeting}/topics/{n}/issue",
     status_code=201,
-    responses=responses_for(*WRITES, ConflictError, OutsideCityError),
+    responses=responses_for(*WRITES, OutsideCityError),
 )
 def raise_issue(
     session: SessionDep,

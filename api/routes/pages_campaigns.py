@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from functools import partial
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from fastapi.responses import RedirectResponse
 
+from api import office_words
 from api.deps import check_day
 from api.i18n import marked
-from api.office_desk import MOST_ID, REFUSALS, Desk, Failed, Sent, SentDep, desk_for
+from api.office_desk import MOST_ID, REFUSALS, Desk, Failed, Sent, SentDep
 from api.routes.pages import Blank
 from api.routes.pages_report import STATES
+from api.routes.pages_together import (
+    KEEPERS,
+    DeskDep,
+    Number,
+    Orders,
+    TickerDep,
+    Words,
+    address,
+    bodies,
+    card_of,
+    carry_out,
+    client_id,
+    fresh_id,
+    mapped,
+    mark,
+    optional_grid,
+    optional_number,
+)
 from geo import service
-from geo.errors import ForbiddenError, InvalidInputError, StaleEditError
-from geo.terms import STAFF, CampaignState, ItemList, ItemState, Period, ProjectState, Role
+from geo.errors import ForbiddenError, InvalidInputError
+from geo.terms import CampaignState, ItemList, ItemState, Period, ProjectState, Role
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,36 +67,49 @@ DONE: Final[Mapping[str, str]] = {
     "campaign.create": marked("The campaign has begun; put the problems on its list."),
     "campaign.change": marked("The campaign is kept."),
     "line.add": marked("The line is on the list."),
+    "campaign.plan": marked("The campaign is kept."),
     "line.tick": marked("The line is kept."),
+    "line.word": marked("The line is kept."),
 }
-KEEPERS: Final = frozenset({Role.ADMINISTRATOR, Role.COMMUNITY})
-TICKING: Final = KEEPERS | {Role.DEPARTMENT}
-Number = Annotated[str, Query(max_length=18, pattern=r"^(\d*|new)$")]
-Words = Annotated[str, Query(max_length=100)]
-DeskDep = Annotated[Desk, Depends(desk_for(*sorted(STAFF)), scope="function")]
-TickerDep = Annotated[Desk, Depends(desk_for(*sorted(TICKING)), scope="function")]
+LINES: Final[Mapping[str, str]] = {
+    "open": marked("to be done"),
+    "late": marked("overdue"),
+    "over": marked("ticked off or dropped"),
+}
+"""Which lines are shown, as the address says it."""
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """Which campaigns, and which lines of one are shown, as it stands in the address."""
+
+    state: Annotated[CampaignState | None, Blank, Query()] = None
+    lines: Annotated[Literal["open", "late", "over"] | None, Blank, Query()] = None
+    owner: Annotated[int | None, Blank, Query(ge=1, le=MOST_ID)] = None
+    at: Annotated[int | None, Blank, Query(ge=1, le=MOST_ID, description="A grid.")] = None
+
+
+NarrowDep = Annotated[Narrow, Depends()]
 
 
 @router.get("/campaigns")
-def show_campaigns(desk: DeskDep, campaign: Number = "", done: Words = "") -> Response:
+def show_campaigns(
+    desk: DeskDep, narrow: NarrowDep, campaign: Number = "", done: Words = ""
+) -> Response:
     """Show the city's campaigns, and one of them with both lists."""
-    return _page(desk, campaign, done=done)
+    return _page(desk, narrow, campaign, done=done)
 
 
 @router.post("/campaigns")
-def change_campaigns(desk: TickerDep, sent: SentDep) -> Response:
+def change_campaigns(desk: TickerDep, narrow: NarrowDep, sent: SentDep) -> Response:
     """Begin a campaign, put a line on a list or tick one off; the form again when that fails."""
-    do, campaign = sent.text("do"), sent.text("campaign")
-    try:
-        if do not in ACTIONS:
-            raise InvalidInputError("There is no such order.", field="do")
-        with desk.access.session.begin_nested():
-            campaign = str(ACTIONS[do](desk, sent))
-    except (*REFUSALS, StaleEditError, ForbiddenError) as error:
-        desk.access.session.expire_all()
-        return _page(desk, campaign or "new", status=422, failed=desk.failed(sent, error))
-    query = {"city": desk.city["slug"], "campaign": campaign, "done": do}
-    return RedirectResponse(f"/campaigns?{urlencode(query)}", 303)
+    if sent.text("do") == "lists.take":
+        return _take(desk, narrow, sent)
+
+    def again(campaign: str, failed: Failed) -> Response:
+        return _page(desk, narrow, campaign or "new", status=422, failed=failed)
+
+    return carry_out(desk, sent, ACTIONS, "campaign", again)
 
 
 @router.get("/campaigns/{campaign}/bulletin")
@@ -104,76 +137,185 @@ def show_bulletin(
 
 
 def _page(
-    desk: Desk, campaign: str, *, done: str = "", status: int = 200, failed: Failed | None = None
+    desk: Desk,
+    narrow: Narrow,
+    campaign: str,
+    *,
+    done: str = "",
+    status: int = 200,
+    failed: Failed | None = None,
+    report: Mapping[str, Any] | None = None,
 ) -> Response:
-    session, viewer = desk.access.session, desk.access.viewer
-    rows = service.campaigns.listed(session, viewer, desk.at)
-    known = any(str(row["campaign"]) == campaign for row in rows)
-    chosen = service.campaigns.show(session, viewer, desk.at, int(campaign)) if known else None
+    viewer = desk.access.viewer
+    chosen = card_of(campaign, partial(_card, desk))
     keeps = viewer.role in KEEPERS
     return desk.page(
         "campaigns.html",
         status=status,
-        rows=rows,
+        rows=[] if chosen else _running(desk, narrow),
         chosen=chosen,
-        lists={
-            one.value: [row for row in chosen["lines"] if row["list"] == one.value]
-            for one in ItemList
-        } if chosen else {},
-        works=service.projects.listed(session, viewer, desk.at, campaign=int(campaign))
-        if known else [],
-        adding=campaign == "new" or (failed is not None and not known),
+        narrow=narrow,
+        lists=_lists(desk, narrow, chosen),
+        adding=campaign == "new" and keeps,
         keeps=keeps,
         whole_city=viewer.role is Role.ADMINISTRATOR,
-        bodies=_bodies(desk) if keeps else [],
+        bodies=bodies(desk) if keeps else [],
         stands={code: desk.word(word) for code, word in STANDS.items()},
         runs={code: desk.word(word) for code, word in RUNS.items()},
+        lines_words={code: desk.word(word) for code, word in LINES.items()},
         period_words={code: desk.word(word) for code, word in PERIODS.items()},
         project_words={code: desk.word(word) for code, word in PROJECTS.items()},
         issue_states={state.value: desk.word(word) for state, word in STATES.items()},
+        columns=[names[0 if desk.lang == "zh" else 1] for names in service.lists.COLUMNS.values()],
+        report=report,
         done=desk.word(DONE[done]) if done in DONE else "",
         failed=failed,
-    )  # fmt: skip
+        fresh=fresh_id(),
+        address=partial(address, desk),
+        frame=mapped(desk) if chosen else None,
+        page={"marks": _marks(desk, chosen) if chosen else []},
+    )
 
 
-def _bodies(desk: Desk) -> list[dict[str, Any]]:
-    """Return the bodies that may own a line, departments first."""
-    turn = service.Turn(1000, None)
-    asked = service.Asked(int(desk.access.city_id or 0))
-    _, found = service.list_organisations(desk.access.session, asked, service.PlaceFilter(), turn)
-    rows = sorted(found.items, key=lambda row: (row["kind"] != "department", row["organisation"]))
-    return [{"organisation": row["organisation"], "name": row["name"]} for row in rows]
+def _running(desk: Desk, narrow: Narrow) -> list[dict[str, Any]]:
+    """Return campaigns, those that run and have most overdue first."""
+    rows = service.campaigns.listed(desk.access.session, desk.access.viewer, desk.at)
+    shown = [row for row in rows if narrow.state in (None, row["state"])]
+    return sorted(
+        shown, key=lambda row: (row["state"] != CampaignState.OPEN.value, -row["overdue"])
+    )
 
 
-def _number(sent: Sent, name: str) -> int | None:
-    return sent.number(name) if sent.text(name) else None
-
-
-def _grid(desk: Desk, sent: Sent) -> int | None:
-    if not sent.text("grid"):
-        return None
+def _card(desk: Desk, campaign: int) -> dict[str, Any]:
+    """Return a campaign with its small projects; days are those of the city's zone."""
     session, viewer = desk.access.session, desk.access.viewer
-    found = service.office.grid_of_code(session, viewer, desk.at, sent.text("grid"))
-    return int(found.grid_id)
+    card = service.campaigns.show(session, viewer, desk.at, campaign)
+    zone = ZoneInfo(desk.city["timezone"])
+    for row in card["lines"]:
+        row["done_on"] = row["done_at"].astimezone(zone).date() if row["done_at"] else None
+        row["late"] = _late(row, desk.at.day)
+    works = service.projects.listed(session, viewer, desk.at, campaign=campaign)
+    return card | {"works": works}
+
+
+def _late(row: Mapping[str, Any], today: date) -> bool:
+    due = row["due_on"]
+    return row["state"] == ItemState.OPEN.value and due is not None and due < today
+
+
+def _lists(
+    desk: Desk, narrow: Narrow, chosen: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """Return both lists: their lines as narrowed, what needs a hand first, and counts of all."""
+    if chosen is None:
+        return {}
+    open_state, role = ItemState.OPEN.value, desk.access.viewer.role
+    found = {}
+    for one in ItemList:
+        lines = [row for row in chosen["lines"] if row["list"] == one.value]
+        shown = [
+            row
+            for row in lines
+            if narrow.owner in (None, row["organisation"])
+            and narrow.at in (None, row["grid"])
+            and {None: True, "open": row["state"] == open_state, "late": row["late"]}.get(
+                narrow.lines, row["state"] != open_state
+            )
+        ]
+        shown.sort(
+            key=lambda row: (
+                row["state"] != open_state,
+                role is Role.DEPARTMENT and not row["may_tick"],
+                not row["late"],
+                row["due_on"] or date.max,
+                row["n"],
+            )
+        )
+        counted = [row for row in lines if row["state"] != ItemState.DROPPED.value]
+        done = sum(row["state"] == ItemState.DONE.value for row in counted)
+        late = sum(row["late"] for row in lines)
+        found[one.value] = {
+            "shown": shown, "all": lines, "done": done, "counted": len(counted), "late": late,
+        }  # fmt: skip
+    return found
+
+
+def _marks(desk: Desk, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a point for each grid with lines: how many are left there, red where one is late."""
+    grids: dict[int, list[Mapping[str, Any]]] = {}
+    for row in chosen["lines"]:
+        if row["lon"] is not None and row["state"] != ItemState.DROPPED.value:
+            grids.setdefault(row["grid"], []).append(row)
+    found = []
+    for grid, rows in grids.items():
+        left = [row for row in rows if row["state"] == ItemState.OPEN.value]
+        late = any(row["late"] for row in left)
+        tone = "bad" if late else "watch" if left else "good"
+        name = f"{rows[0]['grid_name']} {len(rows) - len(left)} / {len(rows)}"
+        found.append(
+            mark(rows[0], address(desk, at=grid), tone=tone, name=name, text=str(len(left)))
+        )
+    return found
+
+
+def _take(desk: Desk, narrow: Narrow, sent: Sent) -> Response:
+    """Read lists from a file, and take them over when that is asked for and every row can be."""
+    campaign, session = sent.number("campaign"), desk.access.session
+    try:
+        report = service.lists.take(
+            session, desk.access.viewer, desk.at, campaign, sent.file("file"),
+            write=sent.ticked("write"),
+        )  # fmt: skip
+    except (*REFUSALS, ForbiddenError) as error:
+        session.expire_all()
+        failed = desk.failed(sent, error)
+        return _page(desk, narrow, str(campaign), status=422, failed=failed)
+    names = service.lists.KNOWN
+    told = [
+        {
+            "row": one.row,
+            "column": names[one.column][0 if desk.lang == "zh" else 1]
+            if one.column in names else "",
+            "sentence": office_words.sentence(desk.word, one.reason, one.value),
+        }
+        for one in report.rejected[: service.lists.MOST_TOLD]
+    ]  # fmt: skip
+    return _page(desk, narrow, str(campaign), report={**vars(report), "rows_told": told})
+
+
+def _said(desk: Desk, sent: Sent) -> dict[str, Any]:
+    """Return what a form says of a campaign."""
+    said: dict[str, Any] = {
+        "name": sent.text("name"), "goal": sent.text("goal"),
+        "starts_on": sent.needed_day("starts_on"), "ends_on": sent.day("ends_on"),
+        "organisation": optional_number(sent, "organisation"),
+    }  # fmt: skip
+    for name in ("starts_on", "ends_on"):
+        check_day(said[name])
+    return said
 
 
 def _create(desk: Desk, sent: Sent) -> int:
-    plan = service.campaigns.Plan(
-        sent.text("name"), sent.text("goal"), sent.needed_day("starts_on"), sent.day("ends_on"),
-        _grid(desk, sent), _number(sent, "organisation"),
-    )  # fmt: skip
-    for day in (plan.starts_on, plan.ends_on):
-        check_day(day)
-    return service.campaigns.create(desk.access.session, desk.access.viewer, desk.at, plan)
+    session, viewer = desk.access.session, desk.access.viewer
+    plan = service.campaigns.Plan(**_said(desk, sent), grid=optional_grid(desk, sent))
+    return service.campaigns.create(session, viewer, desk.at, plan, client_id(sent)).number
 
 
 def _change(desk: Desk, sent: Sent) -> int:
     state = sent.text("state")
-    service.campaigns.change(
-        desk.access.session, desk.access.viewer, sent.number("campaign"), sent.number("version"),
-        state=CampaignState(state) if state in RUNS else None,
-    )  # fmt: skip
-    return sent.number("campaign")
+    if state not in RUNS:
+        raise InvalidInputError("There is no such state.", field="state", reason="no_category")
+    return _keep(desk, sent, {"state": state})
+
+
+def _plan(desk: Desk, sent: Sent) -> int:
+    return _keep(desk, sent, _said(desk, sent))
+
+
+def _keep(desk: Desk, sent: Sent, said: Mapping[str, Any]) -> int:
+    campaign, version = sent.number("campaign"), sent.number("version")
+    service.campaigns.change(desk.access.session, desk.access.viewer, campaign, version, said)
+    return campaign
 
 
 def _add(desk: Desk, sent: Sent) -> int:
@@ -181,29 +323,47 @@ def _add(desk: Desk, sent: Sent) -> int:
     if kind not in set(ItemList):
         raise InvalidInputError("There is no such list.", field="list", reason="no_category")
     line = service.campaigns.Line(
-        ItemList(kind), sent.text("words"), _number(sent, "organisation"), _grid(desk, sent),
-        sent.day("due_on"), _number(sent, "of"), _number(sent, "issue"),
+        ItemList(kind), sent.text("words"), optional_number(sent, "organisation"),
+        optional_grid(desk, sent), sent.day("due_on"), optional_number(sent, "of"),
+        optional_number(sent, "issue"),
     )  # fmt: skip
     check_day(line.due_on)
-    session, viewer = desk.access.session, desk.access.viewer
-    service.campaigns.add_line(session, viewer, desk.at, sent.number("campaign"), line)
-    return sent.number("campaign")
+    session, viewer, campaign = desk.access.session, desk.access.viewer, sent.number("campaign")
+    service.campaigns.add_line(session, viewer, desk.at, campaign, line, client_id(sent))
+    return campaign
 
 
 def _tick(desk: Desk, sent: Sent) -> int:
     state = sent.text("state")
     if state not in STANDS:
         raise InvalidInputError("There is no such state.", field="state", reason="no_category")
-    service.campaigns.tick(
-        desk.access.session, desk.access.viewer, sent.number("campaign"), sent.number("n"),
-        sent.number("version"), state=ItemState(state), note=sent.text("note"),
+    return _keep_line(desk, sent, {"state": state, "note": sent.text("note")})
+
+
+def _word(desk: Desk, sent: Sent) -> int:
+    due_on = sent.day("due_on")
+    check_day(due_on)
+    said = {
+        "words": sent.text("words"), "organisation": optional_number(sent, "organisation"),
+        "due_on": due_on,
+    }  # fmt: skip
+    return _keep_line(desk, sent, said | ({"note": note} if (note := sent.text("note")) else {}))
+
+
+def _keep_line(desk: Desk, sent: Sent, said: Mapping[str, Any]) -> int:
+    campaign = sent.number("campaign")
+    service.campaigns.change_line(
+        desk.access.session, desk.access.viewer, campaign, sent.number("n"),
+        sent.number("version"), said,
     )  # fmt: skip
-    return sent.number("campaign")
+    return campaign
 
 
-ACTIONS: Final[Mapping[str, Callable[[Desk, Sent], int]]] = {
+ACTIONS: Final[Orders] = {
     "campaign.create": _create,
     "campaign.change": _change,
+    "campaign.plan": _plan,
     "line.add": _add,
     "line.tick": _tick,
+    "line.word": _word,
 }

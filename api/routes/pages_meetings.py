@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Response
-from fastapi.responses import RedirectResponse
 
+from api.deps import check_day
 from api.i18n import marked
-from api.office_desk import REFUSALS, Desk, Failed, Sent, SentDep, desk_for
+from api.office_desk import Desk, Failed, Sent, SentDep
+from api.routes.pages import Blank
 from api.routes.pages_report import STATES
+from api.routes.pages_together import (
+    KEEPERS,
+    DeskDep,
+    KeeperDep,
+    Number,
+    Orders,
+    Words,
+    address,
+    card_of,
+    carry_out,
+    client_id,
+    fresh_id,
+    mapped,
+    mark,
+    place_of,
+)
 from geo import service
-from geo.errors import InvalidInputError, StaleEditError
-from geo.terms import STAFF, MeetingKind, MeetingState, Role
+from geo.errors import InvalidInputError
+from geo.terms import IssueState, MeetingKind, MeetingState
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,56 +53,72 @@ DONE: Final[Mapping[str, str]] = {
     "meeting.create": marked("The meeting is entered."),
     "meeting.change": marked("The meeting is kept."),
     "topic.add": marked("The topic is written down."),
+    "meeting.plan": marked("The meeting is kept."),
     "topic.settle": marked("What came of the topic is kept."),
+    "topic.words": marked("The words of the topic are kept."),
     "topic.issue": marked("The topic is an issue now; the desk has it."),
 }
-KEEPERS: Final = frozenset({Role.ADMINISTRATOR, Role.COMMUNITY})
-Number = Annotated[str, Query(max_length=18, pattern=r"^(\d*|new)$")]
-Words = Annotated[str, Query(max_length=100)]
-DeskDep = Annotated[Desk, Depends(desk_for(*sorted(STAFF)), scope="function")]
-KeeperDep = Annotated[Desk, Depends(desk_for(*sorted(KEEPERS)), scope="function")]
+Kind = Annotated[MeetingKind | None, Blank, Query()]
+State = Annotated[MeetingState | None, Blank, Query()]
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """What the list is narrowed to, as it stands in the address."""
+
+    kind: Kind = None
+    state: State = None
+    since: Annotated[date | None, Blank, Query(alias="from")] = None
+    until: Annotated[date | None, Blank, Query(alias="to")] = None
+
+
+NarrowDep = Annotated[Narrow, Depends()]
 
 
 @router.get("/meetings")
-def show_meetings(desk: DeskDep, meeting: Number = "", done: Words = "") -> Response:
+def show_meetings(
+    desk: DeskDep, narrow: NarrowDep, meeting: Number = "", done: Words = ""
+) -> Response:
     """Show the meetings of one's own areas."""
-    return _page(desk, meeting, done=done)
+    return _page(desk, narrow, meeting, done=done)
 
 
 @router.post("/meetings")
-def change_meetings(desk: KeeperDep, sent: SentDep) -> Response:
+def change_meetings(desk: KeeperDep, narrow: NarrowDep, sent: SentDep) -> Response:
     """Enter or change a meeting or its topics; the form again when that fails."""
-    do, meeting = sent.text("do"), sent.text("meeting")
-    try:
-        if do not in ACTIONS:
-            raise InvalidInputError("There is no such order.", field="do")
-        with desk.access.session.begin_nested():
-            meeting = str(ACTIONS[do](desk, sent))
-    except (*REFUSALS, StaleEditError) as error:
-        desk.access.session.expire_all()
-        return _page(desk, meeting or "new", status=422, failed=desk.failed(sent, error))
-    query = {"city": desk.city["slug"], "meeting": meeting, "done": do}
-    return RedirectResponse(f"/meetings?{urlencode(query)}", 303)
+
+    def again(meeting: str, failed: Failed) -> Response:
+        return _page(desk, narrow, meeting or "new", status=422, failed=failed)
+
+    return carry_out(desk, sent, ACTIONS, "meeting", again)
 
 
 def _page(
-    desk: Desk, meeting: str, *, done: str = "", status: int = 200, failed: Failed | None = None
+    desk: Desk,
+    narrow: Narrow,
+    meeting: str,
+    *,
+    done: str = "",
+    status: int = 200,
+    failed: Failed | None = None,
 ) -> Response:
+    check_day(narrow.since)
+    check_day(narrow.until)
     session, viewer = desk.access.session, desk.access.viewer
     zone = ZoneInfo(desk.city["timezone"])
-    rows = service.meetings.listed(session, viewer, desk.at)
-    for row in rows:
+    rows = service.meetings.listed(session, viewer, desk.at, **vars(narrow))
+    chosen = card_of(meeting, partial(service.meetings.show, session, viewer, desk.at))
+    for row in (*rows, *([chosen] if chosen else [])):
         row["held_at"] = row["held_at"].astimezone(zone)
-    known = any(str(row["meeting"]) == meeting for row in rows)
-    chosen = service.meetings.show(session, viewer, desk.at, int(meeting)) if known else None
-    if chosen:
-        chosen["held_at"] = chosen["held_at"].astimezone(zone)
     return desk.page(
         "meetings.html",
         status=status,
+        groups=_groups(rows),
         rows=rows,
+        most=service.meetings.LATEST,
+        narrow=narrow,
         chosen=chosen,
-        adding=meeting == "new" or (failed is not None and not known),
+        adding=meeting == "new" and viewer.role in KEEPERS,
         keeps=viewer.role in KEEPERS,
         kinds={code: desk.word(word) for code, word in KINDS.items()},
         stands={code: desk.word(word) for code, word in STANDS.items()},
@@ -91,7 +126,61 @@ def _page(
         categories=service.kinds.categories(session, int(desk.access.city_id or 0)),
         done=desk.word(DONE[done]) if done in DONE else "",
         failed=failed,
+        fresh=fresh_id(),
+        address=partial(address, desk),
+        frame=mapped(desk),
+        page={"marks": _marks(desk, rows, chosen), "view": _view(chosen)},
     )
+
+
+def _groups(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return meetings by what is to be done with them: what waits, what comes, what is over."""
+    groups: dict[str, list[Mapping[str, Any]]] = {"waits": [], "comes": [], "over": []}
+    for row in rows:
+        open_topics = row["state"] == MeetingState.HELD.value and row["unsettled"]
+        if row["past"] or open_topics:
+            groups["waits"].append(row)
+        elif row["state"] == MeetingState.PLANNED.value:
+            groups["comes"].insert(0, row)
+        else:
+            groups["over"].append(row)
+    return groups
+
+
+def _marks(
+    desk: Desk, rows: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Return the points of the map: the issues of the meeting that is shown, or all meetings."""
+    if chosen is None:
+        return [
+            mark(row, address(desk, meeting=row["meeting"]), tone=_tone(row), name=row["title"])
+            for row in rows
+            if row["lon"] is not None
+        ]
+    return [
+        mark(
+            row,
+            f"/issues?{urlencode({'city': desk.city['slug'], 'issue': row['issue']})}",
+            tone="good" if row["issue_state"] == IssueState.CLOSED.value else "",
+            name=row["words"],
+            text=str(row["n"]),
+        )
+        for row in chosen["topics"]
+        if row["lon"] is not None
+    ]
+
+
+def _tone(row: Mapping[str, Any]) -> str:
+    if row["past"]:
+        return "bad"
+    return {MeetingState.HELD: "good", MeetingState.CANCELLED: "quiet"}.get(row["state"], "watch")
+
+
+def _view(chosen: Mapping[str, Any] | None) -> list[float] | None:
+    """Return the middle of the shown meeting's grid, (lon, lat) in degrees."""
+    if chosen is None or chosen["lon"] is None:
+        return None
+    return [chosen["lon"], chosen["lat"]]
 
 
 def _moment(desk: Desk, sent: Sent) -> datetime:
@@ -101,57 +190,75 @@ def _moment(desk: Desk, sent: Sent) -> datetime:
     return found
 
 
-def _create(desk: Desk, sent: Sent) -> int:
-    session, viewer = desk.access.session, desk.access.viewer
+def _kind(sent: Sent) -> MeetingKind:
     kind = sent.text("kind")
     if kind not in KINDS:
         raise InvalidInputError("There is no such kind.", field="kind", reason="no_category")
+    return MeetingKind(kind)
+
+
+def _create(desk: Desk, sent: Sent) -> int:
+    session, viewer = desk.access.session, desk.access.viewer
     grid = service.office.grid_of_code(session, viewer, desk.at, sent.text("grid"))
     plan = service.meetings.Plan(
-        MeetingKind(kind), sent.text("title"), sent.text("place"), _moment(desk, sent),
-        grid.grid_id,
-    )  # fmt: skip
-    return service.meetings.create(session, viewer, desk.at, plan)
+        _kind(sent), sent.text("title"), sent.text("place"), _moment(desk, sent), grid.grid_id
+    )
+    return service.meetings.create(session, viewer, desk.at, plan, client_id(sent)).number
 
 
 def _change(desk: Desk, sent: Sent) -> int:
     state = sent.text("state")
+    if state not in STANDS:
+        raise InvalidInputError("There is no such state.", field="state", reason="no_category")
+    return _keep(desk, sent, {"state": state, "outcome": sent.text("outcome")})
+
+
+def _plan(desk: Desk, sent: Sent) -> int:
+    said = {"kind": _kind(sent), "held_at": _moment(desk, sent)}
+    return _keep(desk, sent, said | {name: sent.text(name) for name in ("title", "place")})
+
+
+def _keep(desk: Desk, sent: Sent, said: Mapping[str, Any]) -> int:
+    meeting = sent.number("meeting")
     service.meetings.change(
-        desk.access.session, desk.access.viewer, sent.number("meeting"), sent.number("version"),
-        state=MeetingState(state) if state in STANDS else None, outcome=sent.text("outcome"),
-    )  # fmt: skip
-    return sent.number("meeting")
+        desk.access.session, desk.access.viewer, desk.at, meeting, sent.number("version"), said
+    )
+    return meeting
 
 
 def _add_topic(desk: Desk, sent: Sent) -> int:
-    session, viewer = desk.access.session, desk.access.viewer
-    service.meetings.add_topic(session, viewer, sent.number("meeting"), sent.text("words"))
-    return sent.number("meeting")
+    session, viewer, meeting = desk.access.session, desk.access.viewer, sent.number("meeting")
+    service.meetings.add_topic(session, viewer, meeting, sent.text("words"), client_id(sent))
+    return meeting
 
 
-def _settle(desk: Desk, sent: Sent) -> int:
-    service.meetings.settle(
-        desk.access.session, desk.access.viewer, sent.number("meeting"), sent.number("n"),
-        sent.text("outcome"),
+def _change_topic(desk: Desk, sent: Sent) -> int:
+    meeting = sent.number("meeting")
+    said: dict[str, Any] = {
+        name: sent.text(name) for name in ("words", "outcome") if name in sent.values
+    }
+    service.meetings.change_topic(
+        desk.access.session, desk.access.viewer, meeting, sent.number("n"),
+        sent.number("version"), said,
     )  # fmt: skip
-    return sent.number("meeting")
+    return meeting
 
 
 def _raise(desk: Desk, sent: Sent) -> int:
-    place: dict[str, Any] = {}
-    if sent.text("lon") or sent.text("lat"):
-        place = {"lon": sent.real("lon"), "lat": sent.real("lat")}
     service.meetings.raise_issue(
         desk.access.session, desk.access.viewer, desk.at, sent.number("meeting"),
-        sent.number("n"), category=sent.text("category"), address=sent.text("address"), **place,
+        sent.number("n"), category=sent.text("category"), address=sent.text("address"),
+        **place_of(sent),
     )  # fmt: skip
     return sent.number("meeting")
 
 
-ACTIONS: Final[Mapping[str, Callable[[Desk, Sent], int]]] = {
+ACTIONS: Final[Orders] = {
     "meeting.create": _create,
     "meeting.change": _change,
+    "meeting.plan": _plan,
     "topic.add": _add_topic,
-    "topic.settle": _settle,
+    "topic.settle": _change_topic,
+    "topic.words": _change_topic,
     "topic.issue": _raise,
 }

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Depends, Query, Response
 
-from api import i18n, office_words, rendering
+from api import rendering
 from api.i18n import marked
-from api.office_desk import REFUSALS, Failed, Sent, SentDep
-from api.routes.pages import Sight, SightDep
-from api.routes.pages_campaigns import KEEPERS, PROJECTS
-from api.routes.pages_figures import require_staff
+from api.office_desk import MOST_ID, Desk, Failed, Sent, SentDep
+from api.routes.pages import Blank
+from api.routes.pages_campaigns import PROJECTS
+from api.routes.pages_together import (
+    KEEPERS,
+    DeskDep,
+    Number,
+    Orders,
+    Words,
+    address,
+    bodies,
+    card_of,
+    carry_out,
+    client_id,
+    fresh_id,
+    mapped,
+    mark,
+    optional_number,
+)
 from geo import service
-from geo.errors import ForbiddenError, InvalidInputError, OutsideCityError, StaleEditError
-from geo.terms import ProjectAct
-from maps.views import net_frame
+from geo.errors import InvalidInputError
+from geo.terms import ProjectAct, ProjectState
 
 router = APIRouter(include_in_schema=False)
 
@@ -35,92 +49,120 @@ ACTS: Final[Mapping[str, str]] = {
 }
 DONE: Final[Mapping[str, str]] = {
     "project.propose": marked("The project is proposed; somebody else of the desk agrees to it."),
+    "project.revise": marked("The proposal is kept; somebody else of the desk agrees to it."),
     "project.act": marked("The step is noted."),
 }
-Words = Annotated[str, Query(max_length=100)]
+WAITS: Final = frozenset(
+    {ProjectAct.AGREE, ProjectAct.APPROVE, ProjectAct.START, ProjectAct.FINISH}
+)
+"""Steps that bring a project on: whoever may do one is waited for."""
+TONES: Final[Mapping[str, str]] = {
+    ProjectState.FINISHED: "good",
+    ProjectState.REJECTED: "quiet",
+    ProjectState.UNDER_WAY: "watch",
+}
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """Which projects are shown, as it stands in the address."""
+
+    campaign: Annotated[int | None, Blank, Query(ge=1, le=MOST_ID)] = None
+    state: Annotated[ProjectState | None, Blank, Query()] = None
+    waits: Annotated[bool, Query(description="Those alone that wait for the reader.")] = False
+
+
+NarrowDep = Annotated[Narrow, Depends()]
 
 
 @router.get("/projects")
 def show_projects(
-    sight: SightDep,
-    campaign: Annotated[str, Query(max_length=18, pattern=r"^\d*$")] = "",
-    project: Annotated[str, Query(max_length=18, pattern=r"^(\d*|new)$")] = "",
-    done: Words = "",
+    desk: DeskDep, narrow: NarrowDep, project: Number = "", done: Words = ""
 ) -> Response:
     """Show small projects of one's own areas and work."""
-    require_staff(sight)
-    return _page(sight, campaign, project, done=done)
+    return _page(desk, narrow, project, done=done)
 
 
 @router.post("/projects")
-def change_projects(sight: SightDep, sent: SentDep) -> Response:
+def change_projects(desk: DeskDep, narrow: NarrowDep, sent: SentDep) -> Response:
     """Propose a project or do a step of one; the form again when that fails."""
-    require_staff(sight)
-    do, project = sent.text("do"), sent.text("project")
-    try:
-        if do not in ACTIONS:
-            raise InvalidInputError("There is no such order.", field="do")
-        with sight.access.session.begin_nested():
-            project = str(ACTIONS[do](sight, sent))
-    except (*REFUSALS, OutsideCityError, StaleEditError, ForbiddenError) as error:
-        sight.access.session.expire_all()
-        if isinstance(error, ForbiddenError) and do != "project.act":
-            raise
-        word = i18n.translations(i18n.get_language(sight.request)).gettext
-        failed = Failed(
-            do, sent.text("key"), str(error.data.get("field", "")),
-            office_words.told(word, error), sent.values,
-        )  # fmt: skip
-        return _page(sight, "", project or "new", status=422, failed=failed)
-    query = {"city": sight.city["slug"], "project": project, "done": do}
-    return RedirectResponse(f"/projects?{urlencode(query)}", 303)
+
+    def again(project: str, failed: Failed) -> Response:
+        return _page(desk, narrow, project or "new", status=422, failed=failed)
+
+    return carry_out(desk, sent, ACTIONS, "project", again)
 
 
 def _page(
-    sight: Sight,
-    campaign: str,
+    desk: Desk,
+    narrow: Narrow,
     project: str,
     *,
     done: str = "",
     status: int = 200,
     failed: Failed | None = None,
 ) -> Response:
-    session, viewer = sight.access.session, sight.access.viewer
-    at, zone = sight.asked.moment(session), ZoneInfo(sight.city["timezone"])
-    rows = service.projects.listed(
-        session, viewer, at, campaign=int(campaign) if campaign else None
-    )
-    known = any(str(row["project"]) == project for row in rows)
-    chosen = service.projects.show(session, viewer, at, int(project)) if known else None
+    session, viewer = desk.access.session, desk.access.viewer
+    rows = _listed(desk, narrow)
+    chosen = card_of(project, partial(service.projects.show, session, viewer, desk.at))
+    zone = ZoneInfo(desk.city["timezone"])
     for step in chosen["steps"] if chosen else ():
         step["at"] = step["at"].astimezone(zone)
-    word = i18n.translations(i18n.get_language(sight.request)).gettext
-    options = sight.options(plain=True)
     keeps = viewer.role in KEEPERS
-    points = [
-        {"project": row["project"], "name": row["name"], "state": row["state"],
-         "lon": row["lon"], "lat": row["lat"]} for row in rows
-    ]  # fmt: skip
-    answer = sight.page(
+    adding = keeps and project == "new"
+    return desk.page(
         "projects.html",
-        frame=sight.frame(net_frame, options),
-        page={"points": points, "chosen": chosen["project"] if chosen else None,
-              "picking": keeps and project == "new"},
+        status=status,
         rows=rows,
+        sums=_sums(rows),
+        narrow=narrow,
         chosen=chosen,
-        adding=keeps and (project == "new" or (failed is not None and not known)),
+        adding=adding,
         keeps=keeps,
-        role=viewer.role.value,
-        campaign=campaign,
-        campaigns=service.campaigns.listed(session, viewer, at) if keeps else [],
-        states={code: word(text) for code, text in PROJECTS.items()},
-        acts={code: word(text) for code, text in ACTS.items()},
-        roles={role.value: word(text) for role, text in rendering.ROLES.items()},
-        done=word(DONE[done]) if done in DONE else "",
+        campaigns=service.campaigns.listed(session, viewer, desk.at),
+        bodies=bodies(desk) if keeps else [],
+        states={code: desk.word(word) for code, word in PROJECTS.items()},
+        acts={code: desk.word(word) for code, word in ACTS.items()},
+        roles={role.value: desk.word(word) for role, word in rendering.ROLES.items()},
+        done=desk.word(DONE[done]) if done in DONE else "",
         failed=failed,
+        fresh=fresh_id(),
+        address=partial(address, desk),
+        frame=mapped(desk),
+        page={
+            "marks": [_mark(desk, row, chosen) for row in rows],
+            "view": [chosen["lon"], chosen["lat"]] if chosen else None,
+            "picking": adding,
+        },
+    )
+
+
+def _listed(desk: Desk, narrow: Narrow) -> list[dict[str, Any]]:
+    """Return the projects that are shown, those first that wait for the reader."""
+    rows = service.projects.listed(
+        desk.access.session, desk.access.viewer, desk.at, campaign=narrow.campaign,
+        state=narrow.state,
     )  # fmt: skip
-    answer.status_code = status
-    return answer
+    for row in rows:
+        row["waits"] = bool(WAITS & set(row["acts"]))
+    shown = [row for row in rows if row["waits"] or not narrow.waits]
+    return sorted(shown, key=lambda row: not row["waits"])
+
+
+def _sums(rows: Sequence[Mapping[str, Any]]) -> dict[str, Decimal]:
+    """Return what is approved and spent in all."""
+    approved = [row for row in rows if ProjectState(row["state"]) in service.bulletins.SPENDING]
+    spent = (row["spent"] or Decimal(0) for row in approved)
+    return {
+        "budget": sum((row["budget"] for row in approved), start=Decimal(0)),
+        "spent": sum(spent, start=Decimal(0)),
+    }
+
+
+def _mark(desk: Desk, row: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, Any]:
+    shown = chosen is not None and row["project"] == chosen["project"]
+    href = address(desk, project=row["project"])
+    return mark(row, href, tone=TONES.get(row["state"], ""), name=row["name"], chosen=shown)
 
 
 def _money(sent: Sent, name: str) -> Decimal | None:
@@ -132,31 +174,42 @@ def _money(sent: Sent, name: str) -> Decimal | None:
         raise InvalidInputError(told, field=name, reason="no_number", value=said[:40]) from None
 
 
-def _propose(sight: Sight, sent: Sent) -> int:
-    session, viewer = sight.access.session, sight.access.viewer
-    budget = _money(sent, "budget")
-    if budget is None:
-        raise InvalidInputError("Say the budget.", field="budget", reason="empty")
-    campaign = sent.number("campaign") if sent.text("campaign") else None
-    plan = service.projects.Plan(
-        sent.text("name"), sent.text("words"), sent.real("lon"), sent.real("lat"), budget,
-        sent.text("funding") or None, None, campaign,
-    )  # fmt: skip
-    return service.projects.propose(session, viewer, sight.asked.moment(session), plan)
+def _said(sent: Sent) -> dict[str, Any]:
+    """Return what a form says of a project."""
+    return {
+        "name": sent.text("name"), "words": sent.text("words"), "budget": _money(sent, "budget"),
+        "funding": sent.text("funding") or None,
+        "organisation": optional_number(sent, "organisation"),
+        "campaign": optional_number(sent, "campaign"),
+        "lon": sent.real("lon"), "lat": sent.real("lat"),
+    }  # fmt: skip
 
 
-def _act(sight: Sight, sent: Sent) -> int:
+def _propose(desk: Desk, sent: Sent) -> int:
+    session, viewer = desk.access.session, desk.access.viewer
+    plan = service.projects.Plan(**_said(sent))
+    return service.projects.propose(session, viewer, desk.at, plan, client_id(sent)).number
+
+
+def _revise(desk: Desk, sent: Sent) -> int:
+    session, viewer, project = desk.access.session, desk.access.viewer, sent.number("project")
+    service.projects.revise(session, viewer, desk.at, project, sent.number("version"), _said(sent))
+    return project
+
+
+def _act(desk: Desk, sent: Sent) -> int:
     act = sent.text("act")
     if act not in ACTS:
         raise InvalidInputError("There is no such step.", field="act", reason="no_step")
     service.projects.act(
-        sight.access.session, sight.access.viewer, sent.number("project"), sent.number("version"),
+        desk.access.session, desk.access.viewer, sent.number("project"), sent.number("version"),
         ProjectAct(act), reason=sent.text("reason"), amount=_money(sent, "amount"),
     )  # fmt: skip
     return sent.number("project")
 
 
-ACTIONS: Final[Mapping[str, Callable[[Any, Sent], int]]] = {
+ACTIONS: Final[Orders] = {
     "project.propose": _propose,
+    "project.revise": _revise,
     "project.act": _act,
 }

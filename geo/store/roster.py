@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from geo import sheets
 from geo.db import Viewer
-from geo.errors import InvalidInputError, WanggeError
+from geo.errors import WanggeError
 from geo.store import audit, office, rights
 from geo.store.grids import of_net
 from geo.store.nets import Moment
@@ -192,7 +192,7 @@ def take(
     """
     city_id = rights.demand(viewer, rights.POSTING)
     rows = sheets.read(content)
-    places, left_out = _columns(rows[0] if rows else [])
+    places, left_out = sheets.columns(rows[0] if rows else [], COLUMNS, NEEDED)
     report = Report(left_out=left_out)
     known = _learn(session, viewer, at, seen, city_id)
     attempt = session.begin_nested()
@@ -227,29 +227,6 @@ def take(
         attempt.rollback()
         session.expire_all()
     return report
-
-
-def _columns(header: Sequence[Any]) -> tuple[dict[str, int], list[str]]:
-    """Return the place of each known column, and the names of those that are left out."""
-    known = {name.casefold(): code for code, names in COLUMNS.items() for name in (*names, code)}
-    places: dict[str, int] = {}
-    left_out: list[str] = []
-    for place, name in enumerate(header):
-        word = str(name if name is not None else "").strip()
-        code = known.get(word.casefold())
-        if code is not None and code not in places:
-            places[code] = place
-        elif word:
-            left_out.append(word[:40])
-    missing = [code for code in NEEDED if code not in places]
-    if missing:
-        raise InvalidInputError(
-            f"The table lacks the columns {missing}.",
-            field="file",
-            reason="missing_columns",
-            value="、".join(COLUMNS[code][0] for code in missing),
-        )
-    return places, left_out
 
 
 class _Taking:

@@ -85,11 +85,19 @@ def test_lines_are_seen_and_ticked_off_by_territory_and_owner(
     assert _tick(community, campaign, mine, "done", note="已清理").status_code == 200
     stale = {"version": 0, "state": "open"}
     assert community.patch(f"{campaign}/lines/{mine}", json=stale).status_code == 412
+    assert (
+        department.patch(
+            f"{campaign}/lines/{theirs}", json={"version": 1, "words": "改"}
+        ).status_code
+        == 403
+    )
     assert community.patch(campaign, json={"version": 0, "state": "closed"}).status_code == 404
     assert _reader(module_world, Role.LEADER, AWAY).get(campaign).status_code == 403
     assert keeper.patch(campaign, json={"version": 0, "state": "closed"}).status_code == 200
     late = keeper.post(f"{campaign}/lines", json={"list": "problem", "words": "晚了"})
     assert (late.status_code, late.json()["reason"]) == (422, "closed")
+    ticked = _tick(community, campaign, mine, "open")
+    assert (ticked.status_code, ticked.json()["reason"]) == (422, "closed")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -41,8 +42,11 @@ def test_a_topic_becomes_an_issue_once_and_both_know_of_each_other(
     assert made.status_code == 201, made.text
     again = community.post(f"{address}/topics/1/issue", json={"category": KIND})
     assert (again.status_code, again.json()["issue"]) == (409, made.json()["issue"])
-    settled = {"outcome": "晚上九点前结束"}
-    assert community.patch(f"{address}/topics/2", json=settled).status_code == 204
+    settled = {"version": 0, "outcome": "晚上九点前结束"}
+    assert community.patch(f"{address}/topics/2", json=settled).json() == {"version": 1}
+    assert community.patch(f"{address}/topics/2", json=settled).status_code == 412
+    other = {"version": 1, "words": "改"}
+    assert community.patch(f"{address}/topics/1", json=other).json()["reason"] == "issue_already"
 
     issue = made.json()["issue"]
     case = community.get(f"{API}/issues/{issue}/case").json()
@@ -55,7 +59,8 @@ def test_a_topic_becomes_an_issue_once_and_both_know_of_each_other(
     ]  # fmt: skip
     listed = community.get(f"{API}/meetings", params={"from": "2026-03-01", "to": "2026-03-01"})
     row = next(one for one in listed.json()["items"] if one["meeting"] == meeting)
-    assert (row["topics"], row["issues"], row["closed"]) == (2, 1, 0)
+    assert (row["topics"], row["issues"], row["closed"], row["unsettled"]) == (2, 1, 0, 0)
+    assert row["past"]
     held = community.patch(address, json={"version": 0, "state": "held", "outcome": "两件"})
     assert held.json() == {"version": 1}
     stale = community.patch(address, json={"version": 0, "state": "held"})
@@ -117,3 +122,57 @@ def test_the_page_enters_meetings_and_topics(community: httpx.Client) -> None:
     shown = community.get("/meetings", params={**page, "meeting": meeting}).text
     assert "&lt;b&gt;井盖" in shown
     assert "<b>井盖" not in shown
+
+
+def test_what_is_sent_again_comes_in_once(module_world: World, community: httpx.Client) -> None:
+    wish = {**WISH, "client_id": str(uuid4())}
+    first = community.post(f"{API}/meetings", json=wish)
+    again = community.post(f"{API}/meetings", json=wish)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    other = community.post(f"{API}/meetings", json={**wish, "title": "别的"})
+    assert (other.status_code, other.json()["reason"]) == (409, "sent_already")
+    address = f"{API}/meetings/{first.json()['meeting']}"
+    topic = {"words": "楼道灯", "client_id": str(uuid4())}
+    codes = [community.post(f"{address}/topics", json=topic).status_code for _ in range(3)]
+    assert codes == [201, 200, 200]
+    assert len(community.get(address).json()["topics"]) == 1
+    keeper = module_world.signed(login_of(Role.ADMINISTRATOR, HOME))
+    there = {**WISH, "grid": 12, "client_id": str(uuid4())}
+    assert keeper.post(f"{API}/meetings", json=there).status_code == 201
+    taken = community.post(f"{API}/meetings", json={**there, "grid": 11})
+    assert (taken.status_code, taken.json()["reason"]) == (409, "sent_already")
+
+
+def test_a_meeting_is_mended_and_never_held_before_its_day(community: httpx.Client) -> None:
+    address = f"{API}/meetings/{_meeting(community, held_at='2190-03-01T19:00:00+08:00')}"
+    early = community.patch(address, json={"version": 0, "state": "held"})
+    assert (early.status_code, early.json()["reason"]) == (422, "to_come")
+    moved = {"version": 0, "held_at": "2026-02-28T17:30:00Z", "title": "停车", "kind": "council"}
+    assert community.patch(address, json=moved).json() == {"version": 1}
+    card = community.get(address).json()
+    assert (card["title"], card["kind"], card["place"]) == ("停车", "council", WISH["place"])
+    day = {"from": "2026-03-01", "to": "2026-03-01", "state": "planned", "kind": "council"}
+    rows = community.get(f"{API}/meetings", params=day).json()["items"]
+    assert card["meeting"] in {row["meeting"] for row in rows}  # 01:30 of the day in the city
+    assert community.patch(address, json={"version": 1, "title": None}).status_code == 422
+    assert community.patch(address, json={"version": 1, "state": "cancelled"}).status_code == 200
+    off = community.post(f"{address}/topics", json={"words": "晚了"})
+    assert (off.status_code, off.json()["reason"]) == (422, "is_off")
+
+
+def test_half_a_place_and_a_grid_that_ended_are_told(
+    module_world: World, community: httpx.Client
+) -> None:
+    address = f"{API}/meetings/{_meeting(community, grid=1112)}"
+    assert community.post(f"{address}/topics", json={"words": "路灯"}).status_code == 201
+    half = community.post(f"{address}/topics/1/issue", json={"category": KIND, "lon": 120.0})
+    assert (half.status_code, half.json()["reason"]) == (422, "no_place")
+    with owner_transaction(module_world.migrated.engine) as session:
+        asked = {"m": int(address.rpartition("/")[2])}
+        made = "INSERT INTO grid (city_id, grid_id, level) SELECT city_id, 987654, 4 FROM meeting"
+        session.execute(text(f"{made} WHERE meeting_id = :m"), asked)
+        session.execute(text("UPDATE meeting SET grid_id = 987654 WHERE meeting_id = :m"), asked)
+    nowhere = community.post(f"{address}/topics/1/issue", json={"category": KIND})
+    assert (nowhere.status_code, nowhere.json()["reason"]) == (422, "grid_ended")
+    assert community.get("/meetings", params={"city": HOME}).status_code == 200

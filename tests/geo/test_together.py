@@ -223,3 +223,29 @@ def test_shops_and_what_was_found_there_follow_a_net(city: City) -> None:
             assert {row[1:] for row in found} == {(1, 11)}, table
             assert session.scalar(text(f"SELECT count(*) FROM {table}")) == most
         session.rollback()
+
+
+def test_a_line_lies_in_its_campaigns_territory(city: City) -> None:
+    migrated, door, city_id = city
+    begun = text(
+        "INSERT INTO campaign (city_id, name, goal, starts_on, state, grid_id, area_1, area_2)"
+        " VALUES (:city, 'y', 'y', '2026-01-01', 'open', 12, 1, 12) RETURNING campaign_id"
+    )
+    with owner_transaction(migrated.engine) as session:
+        campaign = session.scalar(begun, {"city": city_id})
+    line = text(
+        "INSERT INTO campaign_item (city_id, campaign_id, n, list, words, grid_id, state, area_1,"
+        " area_2, area_3)"
+        " VALUES (:city, :campaign, :n, 'problem', 'x', :grid, 'open', 1, :up, :grid)"
+    )
+    desk = Viewer(Role.COMMUNITY, city_id, 1, (1,))  # a sub-district's: it holds both
+    said = {"city": city_id, "campaign": campaign}
+    with pytest.raises(DBAPIError, match="row-level security"), door.transaction(desk) as session:
+        session.execute(line, said | {"n": 1, "grid": 111, "up": 11})
+    with door.transaction(desk) as session:
+        session.execute(line, said | {"n": 1, "grid": 121, "up": 12})
+    with owner_transaction(migrated.engine) as session:
+        for table in ("campaign_item", "campaign"):
+            session.execute(
+                text(f"DELETE FROM {table} WHERE campaign_id = :campaign"), {"campaign": campaign}
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ def bulletin(
     """Return the bulletin of a campaign for the period that holds a day.
 
     Figures are of the lines that the viewer may see, at the end of the period (or today, if that
-    comes first); days are those of the city's zone.
+    comes first); days are those of the city's zone. Lines dropped by then count nowhere.
 
     Returns
     -------
@@ -45,50 +45,59 @@ def bulletin(
     card = campaigns.show(session, viewer, at, campaign)
     first, last = period_of(period, day)
     until = min(last, at.day)
+    over = min(last + timedelta(days=1), at.day)
     zone = ZoneInfo(at.timezone)
-    rows = [_dated(row, zone) for row in card.pop("lines")]
-    rows = [row for row in rows if row["found_on"] <= until]
+    dated = [_dated(row, zone) for row in card.pop("lines")]
+    known = [row for row in dated if row["found_on"] <= until]
+    rows = [_at(row, until, over) for row in known if not _dropped(row, until)]
     works = projects.listed(session, viewer, at, campaign=campaign)
     approved = [row for row in works if ProjectState(row["state"]) in SPENDING]
     return {
         "campaign": card,
         "period": period.value, "first": first, "last": last, "until": until,
         "figures": {
-            one.value: figures([row for row in rows if row["list"] == one.value], first, until)
+            one.value: figures([row for row in rows if row["list"] == one.value], first)
             for one in ItemList
         },
-        "owners": _grouped(rows, "organisation_name", first, until),
-        "grids": _grouped(rows, "grid_name", first, until),
+        "owners": _grouped(rows, "organisation", first),
+        "grids": _grouped(rows, "grid", first),
         "found": [row for row in rows if row["found_on"] >= first],
-        "done": [row for row in rows if _done(row, until) and row["done_on"] >= first],
-        "overdue": [row for row in rows if _overdue(row, until)],
+        "done": [row for row in rows if row["is_done"] and row["done_on"] >= first],
+        "overdue": [row for row in rows if row["is_overdue"]],
         "projects": works,
         "budget": sum((row["budget"] for row in approved), start=Decimal(0)),
         "spent": sum((row["spent"] or Decimal(0) for row in approved), start=Decimal(0)),
     }  # fmt: skip
 
 
-def figures(rows: Sequence[Row], first: date, until: date) -> dict[str, int]:
+def figures(rows: Sequence[Row], first: date) -> dict[str, int]:
     """Return the figures of lines: `found`, `done`, `all`, `done_all`, `left`, `overdue`."""
-    counted = [row for row in rows if not _dropped(row, until)]
-    done = [row for row in counted if _done(row, until)]
+    done = [row for row in rows if row["is_done"]]
     return {
-        "found": sum(row["found_on"] >= first for row in counted),
+        "found": sum(row["found_on"] >= first for row in rows),
         "done": sum(row["done_on"] >= first for row in done),
-        "all": len(counted),
+        "all": len(rows),
         "done_all": len(done),
-        "left": len(counted) - len(done),
-        "overdue": sum(_overdue(row, until) for row in counted),
+        "left": len(rows) - len(done),
+        "overdue": sum(row["is_overdue"] for row in rows),
     }
 
 
-def _grouped(rows: Sequence[Row], by: str, first: date, until: date) -> list[dict[str, Any]]:
+def _grouped(rows: Sequence[Row], by: str, first: date) -> list[dict[str, Any]]:
     """Return figures for each owner or grid, those with most left first; None has neither."""
-    groups: dict[str | None, list[Row]] = {}
+    groups: dict[int | None, list[Row]] = {}
     for row in rows:
         groups.setdefault(row[by], []).append(row)
-    found = [{"name": name, **figures(own, first, until)} for name, own in groups.items()]
-    return sorted(found, key=lambda row: (-row["left"], row["name"] or ""))
+    found = [
+        {
+            "id": one,
+            "name": own[0][f"{by}_name"],
+            "code": own[0].get(f"{by}_code"),
+            **figures(own, first),
+        }
+        for one, own in groups.items()
+    ]
+    return sorted(found, key=lambda row: (-row["left"], row["name"] or "", row["id"] or 0))
 
 
 def _dated(row: Row, zone: ZoneInfo) -> dict[str, Any]:
@@ -100,15 +109,12 @@ def _dated(row: Row, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _done(row: Row, until: date) -> bool:
-    return bool(row["state"] == ItemState.DONE.value and row["done_on"] <= until)
+def _at(row: Row, until: date, over: date) -> dict[str, Any]:
+    """Add how a line stands at the end of the period; days before `over` are over by then."""
+    done = row["state"] == ItemState.DONE.value and row["done_on"] <= until
+    late = not done and row["due_on"] is not None and row["due_on"] < over
+    return {**row, "is_done": done, "is_overdue": late}
 
 
 def _dropped(row: Row, until: date) -> bool:
     return bool(row["state"] == ItemState.DROPPED.value and row["done_on"] <= until)
-
-
-def _overdue(row: Row, until: date) -> bool:
-    if row["due_on"] is None or row["due_on"] >= until or _dropped(row, until):
-        return False
-    return not _done(row, until)

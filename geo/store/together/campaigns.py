@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from geo.db import Viewer
 from geo.errors import ForbiddenError, InvalidInputError, NotFoundError, StaleEditError
 from geo.grids import AREA_COLUMNS
-from geo.store import audit, rights
+from geo.store import audit, office, rights
 from geo.store.grids import of_net
 from geo.store.nets import Moment
 from geo.store.together import places, words
+from geo.store.together.rows import Made, demand_version, enter, locked
 from geo.tables import Campaign, CampaignItem, Issue, NetGrid, Organisation
 from geo.terms import CampaignState, ItemList, ItemState, Role
 
@@ -24,6 +27,8 @@ LATEST: Final = 200
 WHOLE_CITY: Final = {"grid_id": None, **dict.fromkeys(AREA_COLUMNS)}
 TICKING: Final = rights.TELLING | {Role.DEPARTMENT}
 """They tick off: the desk of the territory, and the body that owns the line."""
+WORDING: Final = frozenset({"words", "organisation", "due_on", "issue"})
+"""What the desk alone corrects in a line."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,10 @@ class Line:
     issue: int | None = None
 
 
-def create(session: Session, viewer: Viewer, at: Moment, plan: Plan) -> int:
-    """Begin a campaign; return its number. One of the whole city is the administrator's.
+def create(
+    session: Session, viewer: Viewer, at: Moment, plan: Plan, client_id: UUID | None = None
+) -> Made:
+    """Begin a campaign, once under an id. One of the whole city is the administrator's.
 
     Raises
     ------
@@ -60,28 +67,32 @@ def create(session: Session, viewer: Viewer, at: Moment, plan: Plan) -> int:
         If the viewer is neither an administrator nor a community.
     InvalidInputError
         If the grid lies elsewhere, or a value cannot be used; `field` names it.
+    ConflictError
+        If something else came in under the id.
     """
     city_id = rights.demand(viewer, rights.TELLING)
+    _demand_order(plan.starts_on, plan.ends_on)
     values = {
-        "city_id": city_id, **_said(session, city_id, plan),
+        "city_id": city_id, **_said(session, city_id, vars(plan)),
         **_territory(session, viewer, at, plan.grid), "state": CampaignState.OPEN.value,
         "created_by": viewer.user_id,
     }  # fmt: skip
-    made = session.scalar(insert(Campaign).values(**values).returning(Campaign.campaign_id))
-    audit.append(session, city_id, "campaign.created", f"campaign/{made}", {"grid": plan.grid})
-    return int(made or 0)
+    made = enter(session, Campaign.campaign_id, client_id, values)
+    if made.created:
+        what = {"grid": plan.grid}
+        audit.append(session, city_id, "campaign.created", f"campaign/{made.number}", what)
+    return made
 
 
 def change(
-    session: Session,
-    viewer: Viewer,
-    campaign: int,
-    version: int,
-    *,
-    plan: Plan | None = None,
-    state: CampaignState | None = None,
+    session: Session, viewer: Viewer, campaign: int, version: int, said: Mapping[str, Any]
 ) -> int:
-    """Change a campaign or close it; its territory stays. Return the version.
+    """Change a campaign, close it or open it again; its territory stays. Return the version.
+
+    Parameters
+    ----------
+    said : mapping
+        Any of `name`, `goal`, `starts_on`, `ends_on`, `organisation`, `state`; the others stay.
 
     Raises
     ------
@@ -95,24 +106,30 @@ def change(
         If a value cannot be used.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    row = kept(session, viewer, campaign)
-    if row.version != version:
-        raise StaleEditError("The campaign was changed since.", version=row.version)
-    values: dict[str, Any] = _said(session, city_id, plan) if plan else {}
-    if state is not None:
-        values["state"] = state.value
+    row = locked(session, viewer, Campaign.campaign_id, campaign, version)
+    values = _said(session, city_id, said)
+    _demand_order(values.get("starts_on", row.starts_on), values.get("ends_on", row.ends_on))
+    if "state" in said:
+        values["state"] = CampaignState(said["state"]).value
     session.execute(
         update(Campaign)
         .where(Campaign.city_id == city_id, Campaign.campaign_id == campaign)
         .values(**values, version=version + 1)
     )
-    what = {"fields": sorted(values), **({"state": state.value} if state else {})}
+    what = {"fields": sorted(values), **({"state": values["state"]} if "state" in values else {})}
     audit.append(session, city_id, "campaign.changed", f"campaign/{campaign}", what)
     return version + 1
 
 
-def add_line(session: Session, viewer: Viewer, at: Moment, campaign: int, line: Line) -> int:
-    """Put a line on a list; return its number.
+def add_line(
+    session: Session,
+    viewer: Viewer,
+    at: Moment,
+    campaign: int,
+    line: Line,
+    client_id: UUID | None = None,
+) -> Made:
+    """Put a line on a list, once under an id; its number is the line's.
 
     Raises
     ------
@@ -122,61 +139,60 @@ def add_line(session: Session, viewer: Viewer, at: Moment, campaign: int, line: 
         If there is no such campaign, or the viewer may see no such issue.
     InvalidInputError
         If the campaign is closed or full, the grid lies elsewhere, or a value cannot be used.
+    ConflictError
+        If something else came in under the id.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    row = session.execute(
-        select(Campaign.state, Campaign.grid_id).where(
-            Campaign.city_id == city_id, Campaign.campaign_id == campaign
-        )
-    ).one_or_none()
-    if row is None:
-        raise NotFoundError(f"There is no campaign {campaign}.", campaign=campaign)
-    if row.state != CampaignState.OPEN.value:
-        raise InvalidInputError("The campaign is closed.", field="campaign", reason="closed")
-    item = CampaignItem
+    above = open_one(session, city_id, campaign)
     n = int(session.scalar(select(func.next_campaign_line(campaign))) or 1)
-    if n > MOST_ITEMS:
-        told = f"A campaign has at most {MOST_ITEMS} lines."
-        raise InvalidInputError(told, field="words", reason="full")
-    grid = line.grid if line.grid is not None else row.grid_id
+    place = _territory(session, viewer, at, line.grid if line.grid is not None else above.grid_id)
+    if above.grid_id is not None and above.grid_id not in place.values():
+        told = "The line lies outside the campaign's territory."
+        raise InvalidInputError(told, field="grid", reason="outside_campaign")
     values = {
         "city_id": city_id, "campaign_id": campaign, "n": n, "list": line.list.value,
-        "words": words.title(line.words, "words", 300),
-        "organisation_id": places.body(session, city_id, line.organisation),
-        "due_on": line.due_on, "of_n": _problem(session, city_id, campaign, line),
-        "issue_id": _issue(session, viewer, line.issue), "state": ItemState.OPEN.value,
-        **_territory(session, viewer, at, grid),
+        **_worded(session, viewer, vars(line)), "of_n": _problem(session, city_id, campaign, line),
+        "state": ItemState.OPEN.value, **place,
     }  # fmt: skip
-    session.execute(insert(item).inline().values(**values))
-    what = {"line": n, "list": line.list.value, "issue": line.issue}
-    audit.append(session, city_id, "campaign.line", f"campaign/{campaign}", what)
-    return n
+    made = enter(session, CampaignItem.n, client_id, values)
+    if made.number > MOST_ITEMS:
+        told = f"A campaign has at most {MOST_ITEMS} lines."
+        raise InvalidInputError(told, field="words", reason="full")
+    if made.created and not session.info.get(office.BATCH):
+        what = {"line": made.number, "list": line.list.value, "issue": line.issue}
+        audit.append(session, city_id, "campaign.line", f"campaign/{campaign}", what)
+    return made
 
 
-def tick(
+def change_line(
     session: Session,
     viewer: Viewer,
     campaign: int,
     n: int,
     version: int,
-    *,
-    state: ItemState,
-    note: str | None = None,
+    said: Mapping[str, Any],
 ) -> int:
-    """Tick a line off, drop it with a reason, or open it again; return its version.
+    """Tick a line off, drop it, open it again, or correct it; return its version.
+
+    Parameters
+    ----------
+    said : mapping
+        `state` with a `note`: the desk of the territory and the body that owns the line. `words`,
+        `organisation`, `due_on`, `issue`: the desk alone; a later day, or none, needs a `note`.
 
     Raises
     ------
     ForbiddenError
-        If the viewer's role ticks nothing off.
+        If the viewer's role does not do that.
     NotFoundError
         If the viewer may see no such line.
     StaleEditError
         If it was changed since.
     InvalidInputError
-        If it lies elsewhere and is another body's, or a line is dropped without a reason.
+        If the campaign is closed, or it is dropped or put off without a reason.
     """
-    city_id = rights.demand(viewer, TICKING)
+    wording = WORDING & set(said)
+    city_id = rights.demand(viewer, rights.TELLING if wording else TICKING)
     item = CampaignItem
     own = (item.city_id == city_id, item.campaign_id == campaign, item.n == n)
     row = session.scalars(select(item).where(*own, lines_seen(viewer))).one_or_none()
@@ -184,26 +200,29 @@ def tick(
         raise NotFoundError(f"The campaign has no line {n} of yours.", line=n)
     if not _ticks(viewer, row):
         raise ForbiddenError("The line is ticked off by its owner or the desk of its territory.")
-    if row.version != version:
-        raise StaleEditError("The line was changed since.", version=row.version)
-    said = words.perhaps(note, "note", 300)
-    if state is ItemState.DROPPED and said is None:
-        raise InvalidInputError("Say why it is dropped.", field="note", reason="empty")
-    done = state is not ItemState.OPEN
+    open_one(session, city_id, campaign)
+    demand_version(row, version)
+    values = _worded(session, viewer, said) | _ticked(viewer, row, said)
+    if "due_on" in values and row.due_on is not None and values.get("note") is None:
+        due = values["due_on"]
+        if due is None or due > row.due_on:
+            told = "Say why it is put off."
+            raise InvalidInputError(told, field="note", reason="put_off")
     changed = session.execute(
         update(item)
         .where(*own, item.version == version)
-        .values(
-            state=state.value, note=said, version=version + 1,
-            done_at=func.statement_timestamp() if done else None,
-            done_by=viewer.user_id if done else None,
-        )
+        .values(**values, version=version + 1)
         .returning(item.n)
-    ).all()  # fmt: skip
+    ).all()
     if not changed:
         raise StaleEditError("The line was changed since.", version=version)
-    what = {"line": n, "state": state.value}
-    audit.append(session, city_id, "campaign.ticked", f"campaign/{campaign}", what)
+    if session.info.get(office.BATCH):
+        return version + 1
+    what = {"line": n, **({"state": values["state"]} if "state" in values else {})}
+    if wording:
+        what |= {"fields": sorted(wording), "due_on": str(values.get("due_on", row.due_on))}
+    done = "campaign.reworded" if wording else "campaign.ticked"
+    audit.append(session, city_id, done, f"campaign/{campaign}", what)
     return version + 1
 
 
@@ -272,13 +291,15 @@ def show(session: Session, viewer: Viewer, at: Moment, campaign: int) -> dict[st
 
 
 def lines(session: Session, viewer: Viewer, at: Moment, campaign: int) -> list[dict[str, Any]]:
-    """Return the lines of a campaign that one may see, in their order."""
+    """Return the lines of a campaign that one may see, with a point inside the grid of each."""
     item, body = CampaignItem, aliased(Organisation)
     grid = and_(of_net(NetGrid, at), NetGrid.grid_id == item.grid_id)
     rows = session.execute(
         select(
-            item, NetGrid.name.label("grid_name"), body.name.label("organisation_name"),
-            Issue.state.label("issue_state"),
+            item, NetGrid.name.label("grid_name"), NetGrid.code.label("grid_code"),
+            body.name.label("organisation_name"), Issue.state.label("issue_state"),
+            func.ST_X(NetGrid.label_point).label("lon"),
+            func.ST_Y(NetGrid.label_point).label("lat"),
         )
         .outerjoin(NetGrid, grid)
         .outerjoin(body, and_(body.city_id == item.city_id,
@@ -291,10 +312,12 @@ def lines(session: Session, viewer: Viewer, at: Moment, campaign: int) -> list[d
         {
             "n": row.n, "list": row.list, "words": row.words, "of": row.of_n,
             "organisation": row.organisation_id, "organisation_name": more.organisation_name,
-            "grid": row.grid_id, "grid_name": more.grid_name, "issue": row.issue_id,
-            "issue_state": more.issue_state, "due_on": row.due_on, "state": row.state,
+            "grid": row.grid_id, "grid_name": more.grid_name, "grid_code": more.grid_code,
+            "issue": row.issue_id, "issue_state": more.issue_state, "due_on": row.due_on,
+            "state": row.state,
             "note": row.note, "created_at": row.created_at, "done_at": row.done_at,
             "version": row.version, "may_tick": _ticks(viewer, row),
+            "lon": more.lon, "lat": more.lat,
         }
         for more in rows for row in (more.CampaignItem,)
     ]  # fmt: skip
@@ -321,21 +344,25 @@ def lines_seen(viewer: Viewer) -> Any:
     return own & or_(item.grid_id.is_(None), places.seen(item, viewer, own_work=True))
 
 
-def kept(session: Session, viewer: Viewer, campaign: int) -> Any:
-    """Return a campaign of the viewer's territory, locked.
+def open_one(session: Session, city_id: int, campaign: int) -> Any:
+    """Return `grid_id` of a campaign that runs.
 
     Raises
     ------
     NotFoundError
-        If there is none.
+        If the city has no such campaign.
+    InvalidInputError
+        If it is closed.
     """
-    row = session.scalars(
-        select(Campaign)
-        .where(Campaign.campaign_id == campaign, places.seen(Campaign, viewer))
-        .with_for_update()
+    row = session.execute(
+        select(Campaign.state, Campaign.grid_id).where(
+            Campaign.city_id == city_id, Campaign.campaign_id == campaign
+        )
     ).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no campaign {campaign} of yours.", campaign=campaign)
+        raise NotFoundError(f"There is no campaign {campaign}.", campaign=campaign)
+    if row.state != CampaignState.OPEN.value:
+        raise InvalidInputError("The campaign is closed.", field="campaign", reason="closed")
     return row
 
 
@@ -349,17 +376,59 @@ def _ticks(viewer: Viewer, row: CampaignItem) -> bool:
     return viewer.role is Role.COMMUNITY and bool(areas & set(viewer.areas))
 
 
-def _said(session: Session, city_id: int, plan: Plan) -> dict[str, Any]:
-    if plan.ends_on is not None and plan.ends_on < plan.starts_on:
+def _demand_order(first: date, last: date | None) -> None:
+    if last is not None and last < first:
         told = "It ends before it begins."
         raise InvalidInputError(told, field="ends_on", reason="dates")
+
+
+def _said(session: Session, city_id: int, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of a campaign, looked through; what is not said stays away."""
+    values = {name: said[name] for name in ("starts_on", "ends_on") if name in said}
+    if values.get("starts_on", ...) is None:
+        raise InvalidInputError("It begins on a day.", field="starts_on", reason="empty")
+    if "name" in said:
+        values["name"] = words.title(said["name"], "name")
+    if "goal" in said:
+        values["goal"] = words.plain(said["goal"], "goal")
+    if "organisation" in said:
+        values["organisation_id"] = places.body(session, city_id, said["organisation"])
+    return values
+
+
+def _worded(session: Session, viewer: Viewer, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of a line, looked through; what is not said stays away."""
+    values: dict[str, Any] = {}
+    if "words" in said:
+        values["words"] = words.title(said["words"], "words", 300)
+    if "organisation" in said:
+        body = places.body(session, viewer.city_id or 0, said["organisation"])
+        values["organisation_id"] = body
+    if "due_on" in said:
+        values["due_on"] = said["due_on"]
+    if "issue" in said:
+        values["issue_id"] = _issue(session, viewer, said["issue"])
+    return values
+
+
+def _ticked(viewer: Viewer, row: CampaignItem, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a state that is said, or of a note alone."""
+    values: dict[str, Any] = {}
+    if "note" in said:
+        values["note"] = words.perhaps(said["note"], "note", 300)
+    if "state" not in said:
+        return values
+    state = ItemState(said["state"])
+    if state is ItemState.DROPPED and values.get("note") is None:
+        raise InvalidInputError("Say why it is dropped.", field="note", reason="empty")
+    if state.value == row.state:
+        return values
+    ended = state is not ItemState.OPEN
     return {
-        "name": words.title(plan.name, "name"),
-        "goal": words.plain(plan.goal, "goal"),
-        "starts_on": plan.starts_on,
-        "ends_on": plan.ends_on,
-        "organisation_id": places.body(session, city_id, plan.organisation),
-    }
+        "note": None, **values, "state": state.value,
+        "done_at": func.statement_timestamp() if ended else None,
+        "done_by": viewer.user_id if ended else None,
+    }  # fmt: skip
 
 
 def _territory(session: Session, viewer: Viewer, at: Moment, grid: int | None) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 _TOPICS: Final = text("""
-    UPDATE meeting_topic AS t SET words = '', outcome = NULL FROM issue AS i
+    UPDATE meeting_topic AS t SET words = '', outcome = NULL, content_hash = NULL
+    FROM issue AS i
     WHERE t.city_id = :city AND i.city_id = t.city_id AND i.issue_id = t.issue_id
       AND i.erased_at IS NOT NULL AND t.words <> ''
 """)

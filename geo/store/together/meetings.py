@@ -5,11 +5,14 @@ Nobody who came is named: a topic is what was spoken of, and its words are looke
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, func, insert, select, true, update
+from sqlalchemy import and_, func, select, true, update
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
@@ -18,13 +21,13 @@ from geo.errors import (
     ForbiddenError,
     InvalidInputError,
     NotFoundError,
-    StaleEditError,
 )
 from geo.store import audit, rights
 from geo.store.cases import reporting
 from geo.store.grids import of_net
 from geo.store.nets import Moment
 from geo.store.together import places, words
+from geo.store.together.rows import Made, demand_version, enter, locked
 from geo.tables import Issue, Meeting, MeetingTopic, NetGrid
 from geo.terms import MeetingKind, MeetingState
 
@@ -44,8 +47,10 @@ class Plan:
     grid: int
 
 
-def create(session: Session, viewer: Viewer, at: Moment, plan: Plan) -> int:
-    """Enter a meeting of a grid; return its number.
+def create(
+    session: Session, viewer: Viewer, at: Moment, plan: Plan, client_id: UUID | None = None
+) -> Made:
+    """Enter a meeting of a grid, once under an id.
 
     Raises
     ------
@@ -53,31 +58,36 @@ def create(session: Session, viewer: Viewer, at: Moment, plan: Plan) -> int:
         If the viewer is neither an administrator nor a community.
     InvalidInputError
         If the grid lies elsewhere, or a value cannot be used; `field` names it.
+    ConflictError
+        If something else came in under the id.
     """
     city_id = rights.demand(viewer, rights.TELLING)
     values = {
-        "city_id": city_id, **_said(plan), **places.of_grid(session, viewer, at, plan.grid),
+        "city_id": city_id, **_said(vars(plan)), **places.of_grid(session, viewer, at, plan.grid),
         "state": MeetingState.PLANNED.value, "created_by": viewer.user_id,
     }  # fmt: skip
-    made = session.scalar(insert(Meeting).values(**values).returning(Meeting.meeting_id))
-    what = {"kind": plan.kind.value, "grid": plan.grid}
-    audit.append(session, city_id, "meeting.created", f"meeting/{made}", what)
-    return int(made or 0)
+    made = enter(session, Meeting.meeting_id, client_id, values)
+    if made.created:
+        what = {"kind": plan.kind.value, "grid": plan.grid}
+        audit.append(session, city_id, "meeting.created", f"meeting/{made.number}", what)
+    return made
 
 
 def change(
     session: Session,
     viewer: Viewer,
+    at: Moment,
     meeting: int,
     version: int,
-    *,
-    plan: Plan | None = None,
-    state: MeetingState | None = None,
-    outcome: str | None = None,
+    said: Mapping[str, Any],
 ) -> int:
     """Change what is planned, or say that it was held and what came of it; return the version.
 
-    Its grid stays: a meeting elsewhere is another one.
+    Parameters
+    ----------
+    said : mapping
+        Any of `kind`, `title`, `place`, `held_at`, `state`, `outcome`; the others stay. The grid
+        stays: a meeting elsewhere is another one.
 
     Raises
     ------
@@ -88,26 +98,30 @@ def change(
     StaleEditError
         If it was changed since.
     InvalidInputError
-        If a value cannot be used.
+        If a value cannot be used, or it is held before its day.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    row = _own(session, viewer, meeting)
-    if row.version != version:
-        raise StaleEditError("The meeting was changed since.", version=row.version)
-    values: dict[str, Any] = _said(plan) if plan else {}
-    if state is not None:
-        values["state"] = state.value
-    if outcome is not None:
-        values["outcome"] = words.perhaps(outcome, "outcome")
+    row = locked(session, viewer, Meeting.meeting_id, meeting, version)
+    values = _said(said)
+    if "outcome" in said:
+        values["outcome"] = words.perhaps(said["outcome"], "outcome")
+    if "state" in said:
+        values["state"] = MeetingState(said["state"]).value
+    day = values.get("held_at", row.held_at).astimezone(ZoneInfo(at.timezone)).date()
+    if values.get("state", row.state) == MeetingState.HELD.value and day > at.day:
+        told = "It cannot have been held before its day."
+        raise InvalidInputError(told, field="state", reason="to_come")
     own = (Meeting.city_id == city_id, Meeting.meeting_id == meeting)
     session.execute(update(Meeting).where(*own).values(**values, version=version + 1))
-    what = {"fields": sorted(values), **({"state": state.value} if state else {})}
+    what = {"fields": sorted(values), **({"state": values["state"]} if "state" in values else {})}
     audit.append(session, city_id, "meeting.changed", f"meeting/{meeting}", what)
     return version + 1
 
 
-def add_topic(session: Session, viewer: Viewer, meeting: int, said: str) -> int:
-    """Write down what was spoken of; return the topic's number.
+def add_topic(
+    session: Session, viewer: Viewer, meeting: int, said: str, client_id: UUID | None = None
+) -> Made:
+    """Write down what was spoken of, once under an id; its number is the topic's.
 
     Raises
     ------
@@ -116,24 +130,39 @@ def add_topic(session: Session, viewer: Viewer, meeting: int, said: str) -> int:
     NotFoundError
         If the viewer may see no such meeting.
     InvalidInputError
-        If the words cannot be kept, or the meeting has its topics.
+        If the words cannot be kept, the meeting is off, or has its topics.
+    ConflictError
+        If something else came in under the id.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    _own(session, viewer, meeting)
+    held = locked(session, viewer, Meeting.meeting_id, meeting)
+    if held.state == MeetingState.CANCELLED.value:
+        raise InvalidInputError("The meeting is off.", field="words", reason="is_off")
     topic = MeetingTopic
     own = (topic.city_id == city_id, topic.meeting_id == meeting)
     n = int(session.scalar(select(func.coalesce(func.max(topic.n), 0)).where(*own)) or 0) + 1
-    if n > MOST_TOPICS:
+    values = {
+        "city_id": city_id, "meeting_id": meeting, "n": n, "words": words.plain(said, "words"),
+    }  # fmt: skip
+    made = enter(session, topic.n, client_id, values)
+    if made.number > MOST_TOPICS:
         told = f"A meeting has at most {MOST_TOPICS} topics."
         raise InvalidInputError(told, field="words", reason="full")
-    kept = words.plain(said, "words")
-    session.execute(insert(topic).values(city_id=city_id, meeting_id=meeting, n=n, words=kept))
-    audit.append(session, city_id, "meeting.topic", f"meeting/{meeting}", {"topic": n})
-    return n
+    if made.created:
+        what = {"topic": made.number}
+        audit.append(session, city_id, "meeting.topic", f"meeting/{meeting}", what)
+    return made
 
 
-def settle(session: Session, viewer: Viewer, meeting: int, n: int, outcome: str) -> None:
-    """Say what came of a topic beside issues: an answer that was given at once.
+def change_topic(
+    session: Session, viewer: Viewer, meeting: int, n: int, version: int, said: Mapping[str, Any]
+) -> int:
+    """Say what came of a topic beside issues, or correct its words; return its version.
+
+    Parameters
+    ----------
+    said : mapping
+        `outcome`, an answer that was given at once; `words`, until it is an issue.
 
     Raises
     ------
@@ -141,18 +170,30 @@ def settle(session: Session, viewer: Viewer, meeting: int, n: int, outcome: str)
         If the viewer is neither an administrator nor a community.
     NotFoundError
         If the viewer may see no such topic.
+    StaleEditError
+        If it was changed since.
+    ConflictError
+        If its words are those of an issue.
     InvalidInputError
         If the words cannot be kept.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    _topic(session, viewer, meeting, n)
+    locked(session, viewer, Meeting.meeting_id, meeting)
+    row = _topic(session, viewer, meeting, n)
+    demand_version(row, version)
+    values: dict[str, Any] = {}
+    if "outcome" in said:
+        values["outcome"] = words.perhaps(said["outcome"], "outcome")
+    if "words" in said:
+        if row.issue_id is not None:
+            raise _issue_already(row.issue_id)
+        values["words"] = words.plain(said["words"], "words")
     topic = MeetingTopic
-    session.execute(
-        update(topic)
-        .where(topic.city_id == city_id, topic.meeting_id == meeting, topic.n == n)
-        .values(outcome=words.perhaps(outcome, "outcome"))
-    )
-    audit.append(session, city_id, "meeting.settled", f"meeting/{meeting}", {"topic": n})
+    own = (topic.city_id == city_id, topic.meeting_id == meeting, topic.n == n)
+    session.execute(update(topic).where(*own).values(**values, version=version + 1))
+    what = {"topic": n, "fields": sorted(values)}
+    audit.append(session, city_id, "meeting.settled", f"meeting/{meeting}", what)
+    return version + 1
 
 
 def raise_issue(
@@ -183,13 +224,14 @@ def raise_issue(
         If there is no such category, or a value cannot be used.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    held = _own(session, viewer, meeting)
+    held = locked(session, viewer, Meeting.meeting_id, meeting)
     row = _topic(session, viewer, meeting, n)
     if row.issue_id is not None:
-        told = "The topic is an issue already."
-        raise ConflictError(told, issue=row.issue_id, reason="issue_already")
-    if lon is None or lat is None:
+        raise _issue_already(row.issue_id)
+    if lon is None and lat is None:
         lon, lat = places.middle_of(session, at, held.grid_id)
+    elif lon is None or lat is None:
+        raise InvalidInputError("A place is lon, lat.", field="lon", reason="no_place")
     else:
         places.of_point(session, viewer, at, lon, lat)
     made = reporting.report(
@@ -203,7 +245,7 @@ def raise_issue(
     session.execute(
         update(topic)
         .where(topic.city_id == city_id, topic.meeting_id == meeting, topic.n == n)
-        .values(issue_id=made.issue)
+        .values(issue_id=made.issue, version=topic.version + 1)
     )
     what = {"topic": n, "issue": made.issue}
     audit.append(session, city_id, "meeting.issue", f"meeting/{meeting}", what)
@@ -218,8 +260,12 @@ def listed(
     since: date | None = None,
     until: date | None = None,
     kind: MeetingKind | None = None,
+    state: MeetingState | None = None,
 ) -> list[dict[str, Any]]:
     """Return the meetings of the viewer's areas, the latest first, with counts of their topics.
+
+    `unsettled` counts topics that are no issue and have no outcome; `past` says that a planned one
+    was to be before now.
 
     Raises
     ------
@@ -231,12 +277,14 @@ def listed(
     topic, closed = MeetingTopic, Issue.state == "closed"
     counts = (
         select(func.count().label("topics"), func.count(topic.issue_id).label("issues"),
-               func.count().filter(closed).label("closed"))
+               func.count().filter(closed).label("closed"),
+               func.count().filter(topic.issue_id.is_(None), topic.outcome.is_(None))
+               .label("unsettled"))
         .outerjoin(Issue, and_(Issue.city_id == topic.city_id, Issue.issue_id == topic.issue_id))
         .where(topic.city_id == Meeting.city_id, topic.meeting_id == Meeting.meeting_id)
         .lateral()
     )  # fmt: skip
-    asked = _cards(at, viewer).add_columns(counts.c.topics, counts.c.issues, counts.c.closed)
+    asked = _cards(at, viewer).add_columns(*counts.c)
     asked = asked.join(counts, true()).order_by(Meeting.held_at.desc(), Meeting.meeting_id)
     local = func.date(func.timezone(at.timezone, Meeting.held_at))
     if since is not None:
@@ -245,6 +293,8 @@ def listed(
         asked = asked.where(local <= until)
     if kind is not None:
         asked = asked.where(Meeting.kind == kind.value)
+    if state is not None:
+        asked = asked.where(Meeting.state == state.value)
     return [dict(row._mapping) for row in session.execute(asked.limit(LATEST))]
 
 
@@ -261,8 +311,9 @@ def show(session: Session, viewer: Viewer, at: Moment, meeting: int) -> dict[str
         raise NotFoundError(f"There is no meeting {meeting}.", meeting=meeting)
     topic = MeetingTopic
     rows = session.execute(
-        select(topic.n, topic.words, topic.outcome, topic.issue_id.label("issue"),
-               Issue.state.label("issue_state"))
+        select(topic.n, topic.words, topic.outcome, topic.version,
+               topic.issue_id.label("issue"), Issue.state.label("issue_state"),
+               func.ST_X(Issue.geom).label("lon"), func.ST_Y(Issue.geom).label("lat"))
         .outerjoin(Issue, and_(Issue.city_id == topic.city_id, Issue.issue_id == topic.issue_id))
         .where(topic.city_id == viewer.city_id, topic.meeting_id == meeting)
         .order_by(topic.n)
@@ -282,14 +333,18 @@ def of_issue(session: Session, viewer: Viewer, issue: int) -> list[dict[str, Any
     return [dict(row._mapping) for row in rows]
 
 
-def _said(plan: Plan) -> dict[str, Any]:
-    if plan.held_at.tzinfo is None or not 1900 < plan.held_at.year < 2999:
-        raise InvalidInputError("A moment has a zone.", field="held_at", reason="no_date")
-    return {
-        "kind": plan.kind.value,
-        "title": words.title(plan.title, "title"),
-        "place": words.title(plan.place, "place"),
-        "held_at": plan.held_at,
+def _said(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of a meeting's plan, looked through; what is not said stays away."""
+    values: dict[str, Any] = {}
+    if "held_at" in said:
+        held = said["held_at"]
+        if held is None or held.tzinfo is None or not 1900 < held.year < 2999:
+            raise InvalidInputError("A moment has a zone.", field="held_at", reason="no_date")
+        values["held_at"] = held
+    if "kind" in said:
+        values["kind"] = MeetingKind(said["kind"]).value
+    return values | {
+        name: words.title(said[name], name) for name in ("title", "place") if name in said
     }
 
 
@@ -299,6 +354,10 @@ def _cards(at: Moment, viewer: Viewer) -> Any:
         select(
             Meeting.meeting_id.label("meeting"), Meeting.kind, Meeting.title, Meeting.place,
             Meeting.held_at, Meeting.state, Meeting.outcome, Meeting.version,
+            and_(Meeting.state == MeetingState.PLANNED.value,
+                 Meeting.held_at < func.statement_timestamp()).label("past"),
+            func.ST_X(NetGrid.label_point).label("lon"),
+            func.ST_Y(NetGrid.label_point).label("lat"),
             Meeting.grid_id.label("grid"), NetGrid.name.label("grid_name"),
         )
         .outerjoin(NetGrid, grid)
@@ -306,22 +365,14 @@ def _cards(at: Moment, viewer: Viewer) -> Any:
     )  # fmt: skip
 
 
-def _own(session: Session, viewer: Viewer, meeting: int) -> Any:
-    row = session.scalars(
-        select(Meeting)
-        .where(Meeting.meeting_id == meeting, places.seen(Meeting, viewer))
-        .with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise NotFoundError(f"There is no meeting {meeting} in your area.", meeting=meeting)
-    return row
+def _issue_already(issue: int) -> ConflictError:
+    return ConflictError("The topic is an issue already.", issue=issue, reason="issue_already")
 
 
 def _topic(session: Session, viewer: Viewer, meeting: int, n: int) -> Any:
-    _own(session, viewer, meeting)
     topic = MeetingTopic
     row = session.execute(
-        select(topic.words, topic.issue_id).where(
+        select(topic.words, topic.issue_id, topic.version).where(
             topic.city_id == viewer.city_id, topic.meeting_id == meeting, topic.n == n
         )
     ).one_or_none()

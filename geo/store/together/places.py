@@ -59,12 +59,21 @@ def of_grid(session: Session, viewer: Viewer, at: Moment, grid: int) -> dict[str
 
 
 def middle_of(session: Session, at: Moment, grid: int) -> tuple[float, float]:
-    """Return a point inside a grid, (lon, lat) in degrees."""
+    """Return a point inside a grid, (lon, lat) in degrees.
+
+    Raises
+    ------
+    InvalidInputError
+        If the net has no such grid any more.
+    """
     row = session.execute(
         select(func.ST_X(NetGrid.label_point), func.ST_Y(NetGrid.label_point)).where(
             of_net(NetGrid, at), NetGrid.grid_id == grid
         )
-    ).one()
+    ).one_or_none()
+    if row is None:
+        told = "The net has no such grid any more; say the place."
+        raise InvalidInputError(told, field="lon", reason="grid_ended")
     return float(row[0]), float(row[1])
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
@@ -22,7 +24,8 @@ from geo.store import audit, rights
 from geo.store.grids import of_net
 from geo.store.nets import Moment
 from geo.store.together import campaigns, places, words
-from geo.tables import NetGrid, Organisation, ProjectStep, SmallProject, UserAccount
+from geo.store.together.rows import Made, demand_version, enter, locked
+from geo.tables import Campaign, NetGrid, Organisation, ProjectStep, SmallProject, UserAccount
 from geo.terms import ProjectAct, ProjectState
 
 LATEST: Final = 500
@@ -43,8 +46,10 @@ class Plan:
     campaign: int | None = None
 
 
-def propose(session: Session, viewer: Viewer, at: Moment, plan: Plan) -> int:
-    """Propose a project; return its number.
+def propose(
+    session: Session, viewer: Viewer, at: Moment, plan: Plan, client_id: UUID | None = None
+) -> Made:
+    """Propose a project, once under an id.
 
     Raises
     ------
@@ -55,23 +60,69 @@ def propose(session: Session, viewer: Viewer, at: Moment, plan: Plan) -> int:
     NotFoundError
         If there is no such campaign.
     InvalidInputError
-        If the place lies elsewhere, or a value cannot be used; `field` names it.
+        If the place lies elsewhere, the campaign is closed, or a value cannot be used; `field`
+        names it.
+    ConflictError
+        If something else came in under the id.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    if plan.campaign is not None:
-        campaigns.show(session, viewer, at, plan.campaign)
     values = {
-        "city_id": city_id, "campaign_id": plan.campaign, "name": words.title(plan.name, "name"),
-        "words": words.plain(plan.words, "words"), "budget": _money(plan.budget, "budget"),
-        "funding": words.perhaps(plan.funding, "funding", 100),
-        "organisation_id": places.body(session, city_id, plan.organisation),
+        "city_id": city_id, **_said(session, viewer, at, vars(plan)),
         "state": ProjectState.PROPOSED.value, "created_by": viewer.user_id,
-        **places.of_point(session, viewer, at, plan.lon, plan.lat),
     }  # fmt: skip
-    project = SmallProject
-    made = int(session.scalar(insert(project).values(**values).returning(project.project_id)) or 0)
-    _note(session, viewer, made, ProjectAct.PROPOSE, ProjectState.PROPOSED, None, values["budget"])
+    made = enter(session, SmallProject.project_id, client_id, values)
+    if made.created:
+        budget = values["budget"]
+        _note(session, viewer, made.number, ProjectAct.PROPOSE, ProjectState.PROPOSED, None, budget)
     return made
+
+
+def revise(
+    session: Session,
+    viewer: Viewer,
+    at: Moment,
+    project: int,
+    version: int,
+    said: Mapping[str, Any],
+) -> int:
+    """Change what is proposed before anybody agreed to it; return the version.
+
+    It counts as a proposal of its own: whoever changed it does not agree to it either.
+
+    Parameters
+    ----------
+    said : mapping
+        Any of `name`, `words`, `lon` with `lat`, `budget`, `funding`, `organisation`, `campaign`.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer is neither an administrator nor a community.
+    NotFoundError
+        If the viewer may see no such project.
+    StaleEditError
+        If it was changed since.
+    ConflictError
+        If it is agreed to already; `reason` is "state".
+    OutsideCityError, InvalidInputError
+        As `propose`.
+    """
+    city_id = rights.demand(viewer, rights.TELLING)
+    row = locked(session, viewer, SmallProject.project_id, project, version)
+    if row.state != ProjectState.PROPOSED.value:
+        told = "A project is changed while it is proposed; send it back first."
+        raise ConflictError(told, reason="state", state=row.state)
+    if said.get("campaign", ...) == row.campaign_id:  # it may be closed by now
+        said = {name: value for name, value in said.items() if name != "campaign"}
+    values = _said(session, viewer, at, said)
+    session.execute(
+        update(SmallProject)
+        .where(SmallProject.city_id == city_id, SmallProject.project_id == project)
+        .values(**values, version=version + 1)
+    )
+    budget = values.get("budget", row.budget)
+    _note(session, viewer, project, ProjectAct.PROPOSE, ProjectState.PROPOSED, None, budget)
+    return version + 1
 
 
 def act(
@@ -110,16 +161,16 @@ def act(
     ).one_or_none()
     if not viewer.staff or row is None:
         raise NotFoundError(f"There is no project {project}.", project=project)
-    if row.version != version:
-        raise StaleEditError("The project was changed since.", version=row.version)
+    demand_version(row, version)
     state = ProjectState(row.state)
     step = STEPS.get(what)
     if step is None or state not in step.begins:
         told = f"A project that is {state.value} cannot be: {what.value}."
         raise ConflictError(told, reason="state", state=state.value)
-    if what not in acts_for(state, viewer.role, viewer.user_id, _since(session, row)):
+    before = _since(session, row.city_id, [project])[project]
+    if what not in acts_for(state, viewer.role, viewer.user_id, before):
         raise ForbiddenError("Somebody else does this step.")
-    values = {"state": step.ends.value, "version": version + 1, **_amount(what, row, amount)}
+    values = {"state": step.ends.value, "version": version + 1, **_amount(what, amount)}
     said = words.perhaps(reason, "reason", 300)
     if step.reason and said is None:
         raise InvalidInputError("Say why.", field="reason", reason="empty")
@@ -130,7 +181,7 @@ def act(
         .returning(SmallProject.project_id)
     ).all()
     if not changed:
-        raise StaleEditError("The project was changed since.", version=version)
+        raise StaleEditError("It was changed since.", version=version)
     told_sum = values.get("spent", values.get("budget", row.budget))
     _note(session, viewer, project, what, step.ends, said, told_sum)
     return step.ends, version + 1
@@ -144,7 +195,7 @@ def listed(
     campaign: int | None = None,
     state: ProjectState | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the projects that one may see, the latest first.
+    """Return the projects that one may see, the latest first, with `acts` that are one's own now.
 
     Raises
     ------
@@ -158,7 +209,7 @@ def listed(
         asked = asked.where(SmallProject.campaign_id == campaign)
     if state is not None:
         asked = asked.where(SmallProject.state == state.value)
-    return [dict(row._mapping) for row in session.execute(asked)]
+    return _with_acts(session, viewer, at, [dict(row._mapping) for row in session.execute(asked)])
 
 
 def show(session: Session, viewer: Viewer, at: Moment, project: int) -> dict[str, Any]:
@@ -182,32 +233,73 @@ def show(session: Session, viewer: Viewer, at: Moment, project: int) -> dict[str
         .where(step.city_id == at.city_id, step.project_id == project)
         .order_by(step.step_id)
     )  # fmt: skip
-    thing = session.get(SmallProject, (at.city_id, project))
-    before = _since(session, thing) if thing is not None else []
-    acts = acts_for(ProjectState(row.state), viewer.role, viewer.user_id, before)
+    card = _with_acts(session, viewer, at, [dict(row._mapping)])[0]
+    revised = row.state == ProjectState.PROPOSED.value and viewer.role in rights.TELLING
     return {
-        **row._mapping,
+        **card,
         "steps": [dict(one._mapping) for one in steps],
-        "acts": [one.value for one in acts],
+        "may_revise": revised,
     }
 
 
-def _since(session: Session, row: SmallProject) -> list[tuple[ProjectAct, int]]:
-    """Return who did which step since the project was proposed, or sent back, last."""
+def _with_acts(
+    session: Session, viewer: Viewer, at: Moment, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Add to each project the `acts` that the viewer may do now."""
+    before = _since(session, at.city_id, [row["project"] for row in rows])
+    for row in rows:
+        state, own = ProjectState(row["state"]), before[row["project"]]
+        row["acts"] = [one.value for one in acts_for(state, viewer.role, viewer.user_id, own)]
+    return rows
+
+
+def _since(
+    session: Session, city_id: int, projects: Sequence[int]
+) -> dict[int, list[tuple[ProjectAct, int]]]:
+    """Return who did which step since each project was sent back last, and all who proposed it."""
     step = ProjectStep
-    own = (step.city_id == row.city_id, step.project_id == row.project_id)
-    back = select(func.max(step.step_id)).where(*own, step.act == ProjectAct.SEND_BACK.value)
+    found: dict[int, list[tuple[ProjectAct, int]]] = {project: [] for project in projects}
     rows = session.execute(
-        select(step.act, step.actor_id).where(
-            *own,
-            (step.act == ProjectAct.PROPOSE.value)
-            | (step.step_id > func.coalesce(back.scalar_subquery(), 0)),
-        )
+        select(step.project_id, step.act, step.actor_id)
+        .where(step.city_id == city_id, step.project_id.in_(projects))
+        .order_by(step.step_id)
     )
-    return [(ProjectAct(one.act), one.actor_id) for one in rows if one.actor_id is not None]
+    for project, act_code, actor in rows:
+        done = ProjectAct(act_code)
+        if done is ProjectAct.SEND_BACK:
+            found[project] = [one for one in found[project] if one[0] is ProjectAct.PROPOSE]
+        elif actor is not None:
+            found[project].append((done, actor))
+    return found
 
 
-def _amount(what: ProjectAct, row: SmallProject, amount: Decimal | None) -> dict[str, Any]:
+def _said(session: Session, viewer: Viewer, at: Moment, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of a project, looked through; what is not said stays away."""
+    values: dict[str, Any] = {}
+    if "name" in said:
+        values["name"] = words.title(said["name"], "name")
+    if "words" in said:
+        values["words"] = words.plain(said["words"], "words")
+    if "budget" in said:
+        values["budget"] = _money(said["budget"], "budget")
+    if "funding" in said:
+        values["funding"] = words.perhaps(said["funding"], "funding", 100)
+    if "organisation" in said:
+        body = places.body(session, viewer.city_id or 0, said["organisation"])
+        values["organisation_id"] = body
+    if "campaign" in said:
+        values["campaign_id"] = said["campaign"]
+        if said["campaign"] is not None:
+            campaigns.open_one(session, viewer.city_id or 0, said["campaign"])
+    if "lon" in said or "lat" in said:
+        lon, lat = said.get("lon"), said.get("lat")
+        if lon is None or lat is None:
+            raise InvalidInputError("A place is lon, lat.", field="lon", reason="no_place")
+        values |= places.of_point(session, viewer, at, lon, lat)
+    return values
+
+
+def _amount(what: ProjectAct, amount: Decimal | None) -> dict[str, Any]:
     if what is ProjectAct.FINISH:
         if amount is None:
             raise InvalidInputError("Say what was spent.", field="amount", reason="empty")
@@ -217,7 +309,9 @@ def _amount(what: ProjectAct, row: SmallProject, amount: Decimal | None) -> dict
     return {}
 
 
-def _money(said: Decimal, field: str) -> Decimal:
+def _money(said: Decimal | None, field: str) -> Decimal:
+    if said is None:
+        raise InvalidInputError("Say the sum.", field=field, reason="empty")
     if not said.is_finite() or not 0 <= said <= MOST_BUDGET:
         raise InvalidInputError("That is no sum.", field=field, reason="range")
     return said.quantize(Decimal("0.01"))
@@ -248,13 +342,16 @@ def _cards(at: Moment, viewer: Viewer) -> Any:
     return (
         select(
             project.project_id.label("project"), project.campaign_id.label("campaign"),
-            project.name, project.words, project.grid_id.label("grid"),
-            NetGrid.name.label("grid_name"), project.organisation_id.label("organisation"),
+            Campaign.name.label("campaign_name"), project.name, project.words,
+            project.grid_id.label("grid"), NetGrid.name.label("grid_name"),
+            project.organisation_id.label("organisation"),
             body.name.label("organisation_name"), func.ST_X(project.geom).label("lon"),
             func.ST_Y(project.geom).label("lat"), project.budget, project.funding, project.spent,
             project.state, project.created_at, project.version,
         )
         .outerjoin(NetGrid, grid)
+        .outerjoin(Campaign, and_(Campaign.city_id == project.city_id,
+                                  Campaign.campaign_id == project.campaign_id))
         .outerjoin(body, and_(body.city_id == project.city_id,
                               body.organisation_id == project.organisation_id))
         .where(places.seen(project, viewer, own_work=True))
