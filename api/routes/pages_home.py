@@ -14,8 +14,10 @@ from api.kept import reckoned
 from api.routes.pages import Sight, SightDep
 from api.routes.pages_figures import require_staff
 from api.routes.pages_issues import BOXES
+from api.routes.pages_meetings import KEEPERS
+from api.routes.pages_projects import WAITS
 from geo import service
-from geo.terms import CampaignState, MeetingState, ProjectState, Role
+from geo.terms import CampaignState, MeetingState, Role
 from maps.figure_views import figure_frame, figure_page
 
 router = APIRouter(include_in_schema=False)
@@ -31,7 +33,6 @@ TO_DO: Final = ("overdue", "due_today", "new", "to_check", "supervised", "all")
 ALWAYS: Final = frozenset({"overdue", "due_today", "all"})
 """Boxes of the desk on the first page; those that are no matter when empty are left out then."""
 MEETING_DAYS: Final = 7
-OVER: Final = frozenset({ProjectState.FINISHED, ProjectState.REJECTED})
 
 
 @router.get("/")
@@ -61,6 +62,7 @@ def _to_do(sight: Sight) -> dict[str, Any]:
     campaigns = service.campaigns.listed(session, viewer, at)
     until = at.day + timedelta(days=MEETING_DAYS - 1)
     meetings = service.meetings.listed(session, viewer, at, since=at.day, until=until)
+    held = service.meetings.listed(session, viewer, at, state=MeetingState.HELD)
     projects = service.projects.listed(session, viewer, at)
     return {
         "boxes": [
@@ -71,7 +73,8 @@ def _to_do(sight: Sight) -> dict[str, Any]:
         "together": {
             "lines": sum(row["overdue"] for row in campaigns if row["state"] == CampaignState.OPEN),
             "meetings": sum(row["state"] == MeetingState.PLANNED for row in meetings),
-            "projects": sum(row["state"] not in OVER for row in projects),
+            "unsettled": sum(row["unsettled"] for row in held) if viewer.role in KEEPERS else 0,
+            "projects": sum(bool(WAITS & set(row["acts"])) for row in projects),
         },
     }
 
