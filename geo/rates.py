@@ -6,7 +6,7 @@ they stand at one moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from geo.codes import STRICT, Name
 
-__all__ = ["COUNTS", "LEAST_WORKERS", "Rate", "Reckoned", "defects", "reckon"]
+__all__ = ["COUNTS", "LEAST_WORKERS", "Rate", "Reckoned", "defects", "reckon", "withheld"]
 
 COUNTS: Final = {
     "reported": "reported, and not set aside",
@@ -92,6 +92,53 @@ def reckon(formulas: Iterable[Rate], counts: Mapping[str, int]) -> list[Reckoned
         Reckoned(one.code, one.name.zh, one.name.en, int(counts[one.over]), int(counts[one.of]))
         for one in formulas
     ]
+
+
+def withheld(
+    parents: Mapping[int, int],
+    workers: Mapping[int, Collection[int]],
+    outer: Collection[int] = (),
+    begin: Collection[int] = (),
+) -> set[int]:
+    """Return the groups of one level whose rates are told to nobody outside.
+
+    A rate of few is about persons, and it must not be the difference of what is told either: what
+    is withheld below one parent rests on enough workers in all, or nothing below it is told.
+
+    Parameters
+    ----------
+    parents : mapping of int to int
+        The group above each group.
+    workers : mapping of int to collection of int
+        Who works in each group; one that is missing has nobody.
+    outer : collection of int
+        Groups above that are withheld: their sum is not to be found from below.
+    begin : collection of int
+        Groups that are withheld in any case.
+
+    Examples
+    --------
+    >>> crowd = {1: range(2), 2: range(2, 9), 3: range(9, 30)}
+    >>> sorted(withheld(dict.fromkeys(crowd, 0), crowd))
+    [1, 2]
+    """
+    few = {one for one in parents if len(set(workers.get(one, ()))) < LEAST_WORKERS}
+    found = few | (set(begin) & set(parents))
+    below: dict[int, set[int]] = {}
+    for one, parent in parents.items():
+        below.setdefault(parent, set()).add(one)
+    for parent, own in below.items():
+        hidden = found & own
+        if not hidden and parent not in outer:
+            continue
+        rest = sorted(own - hidden, key=lambda one: (len(set(workers.get(one, ()))), one))
+        behind = {who for one in hidden for who in workers.get(one, ())}
+        while rest and len(behind) < LEAST_WORKERS:
+            next_one = rest.pop(0)
+            hidden.add(next_one)
+            behind.update(workers.get(next_one, ()))
+        found |= hidden
+    return found
 
 
 def defects(formulas: Iterable[Rate]) -> list[str]:

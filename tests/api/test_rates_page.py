@@ -17,7 +17,8 @@ PERIOD = {"from": "2020-01-01", "to": "2026-12-31"}
 def test_the_page_says_what_the_api_says(
     world: World, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["geo.store.cases.rates"], "LEAST_WORKERS", 0)
+    for module in ("geo.rates", "geo.store.cases.rates"):
+        monkeypatch.setattr(sys.modules[module], "LEAST_WORKERS", 0)
     leader = world.signed(login_of(Role.LEADER, HOME))
     page = leader.get("/rates", params={"city": HOME, "by": by, "lang": "zh", **PERIOD})
     assert page.status_code == 200

@@ -51,8 +51,8 @@ def topic_of(city: City, said: str = "路灯不亮") -> tuple[int, int]:
     """Enter a meeting with one topic; return their numbers."""
     with city.owning() as session:
         meeting = session.scalar(
-            text("INSERT INTO meeting (city_id, kind, title, place, held_at, grid_id, state, area_1,"
-                 " area_2) VALUES (:city, 'talk', 'x', 'x', now(), 11, 'held', 1, 11)"
+            text("INSERT INTO meeting (city_id, kind, title, place, held_at, grid_id, state,"
+                 " area_1, area_2) VALUES (:city, 'talk', 'x', 'x', now(), 11, 'held', 1, 11)"
                  " RETURNING meeting_id"), {"city": city.city_id},
         )  # fmt: skip
         session.execute(

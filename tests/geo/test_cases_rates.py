@@ -40,9 +40,13 @@ def city(shared_database: MigratedDatabase) -> Iterator[tuple[CityDataset, Sessi
 City = tuple[CityDataset, Session, int]
 
 
-def expected(dataset: CityDataset, by: Any) -> dict[Any, dict[str, int]]:
+def expected(
+    dataset: CityDataset, by: Any, cells: pd.DataFrame | None = None
+) -> dict[Any, dict[str, int]]:
+    """Count by pandas, on the net of the data or of other grids of the cells."""
     rows = dataset.issues.drop(columns="geometry").merge(dataset.issue_lives, on="issue_id")
-    rows = rows.merge(dataset.cells[["cell_id", "grid_id"]], on="cell_id")
+    net = dataset.cells[["cell_id", "grid_id"]] if cells is None else cells
+    rows = rows.merge(net, on="cell_id")
     parent = dataset.grids.set_index("grid_id")["parent_id"]
     level = dataset.grids.set_index("grid_id")["level"]
     day = rows["reported_at"].dt.tz_convert("Asia/Shanghai").dt.date
@@ -127,22 +131,71 @@ def test_no_rate_of_few_workers_leaves_the_own_circle(city: City) -> None:
         assert all(row["withheld"] for row in export if row["workers"] < LEAST_WORKERS)
 
 
+POSTED = (
+    "INSERT INTO post (city_id, post_id, worker_id, grid_id, role, valid_from, area_1, area_2,"
+    " area_3) SELECT :city, 900000 + 10 * g.grid_id + k, w, g.grid_id, 'worker', '2026-01-01',"
+    " g.area_1, g.area_2, g.area_3 FROM net_grid AS g, (SELECT worker_id AS w,"
+    " row_number() OVER (ORDER BY worker_id) AS k FROM worker WHERE city_id = :city LIMIT 6)"
+    " AS x WHERE g.city_id = :city AND g.level = 3"
+)
+MOVED = (
+    "INSERT INTO net (city_id, seq, effective_from, hash) VALUES (:city, 2, '2026-09-01', 'x')",
+    (
+        "WITH old AS (UPDATE net_cell SET to_seq = 2 WHERE city_id = :city AND grid_id = :source"
+        " RETURNING city_id, cell_id) INSERT INTO net_cell (city_id, cell_id, grid_id, from_seq,"
+        " to_seq) SELECT city_id, cell_id, :target, 2, 2147483647 FROM old"
+    ),
+)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_rates_are_those_of_pandas_on_the_net_of_any_date(city: City, level: int) -> None:
+    """One unit's ground goes to another grid; before and after, figures are of that net."""
+    dataset, session, city_id = city
+    grids = dataset.grids.set_index("grid_id")
+    leaves = grids[grids["level"] == grids["level"].max()]
+    source = int(leaves.index[0])
+    target = int(leaves.index[leaves["parent_id"] != leaves["parent_id"].iloc[0]][0])
+    cells = dataset.cells[["cell_id", "grid_id"]]
+    moved = cells.assign(grid_id=cells["grid_id"].replace({source: target}))
+    point = session.begin_nested()
+    told = {}
+    asked = {"city": city_id, "source": source, "target": target}
+    for statement in (POSTED, *MOVED):
+        used = {name: value for name, value in asked.items() if f":{name}" in statement}
+        session.execute(text(statement), used)
+    for day in (date(2026, 8, 31), date(2026, 9, 1)):
+        at = service.Asked(city_id, day).moment(session)
+        narrow = RateFilter(**PERIOD, by="area", level=level)
+        found = cases.rates(session, Viewer(Role.LEADER, city_id, 1), at, narrow)["rows"]
+        told[at.seq] = {row["group"]: row for row in found}
+    point.rollback()
+    assert set(told) == {1, 2}
+    for seq, net in ((1, cells), (2, moved)):
+        wanted = expected(dataset, level, net)
+        assert set(told[seq]) == set(wanted)
+        for group, row in told[seq].items():
+            for rate in row["rates"] or ():
+                over, of = OVER[rate["rate"]]
+                counts = wanted[group]
+                assert (rate["over"], rate["of"]) == (counts[over], counts[of]), (seq, group)
+    lost = {int(grids.loc[one, "parent_id"]) for one in (source, target)}
+    silent = {group for group, row in told[1].items() if row["withheld"]}
+    if level == 3:
+        assert lost <= silent, "the difference of both nets would be the rates of one grid"
+        assert told[2][max(lost)]["rates"], "today's are told"
+    assert set(told[1]) - silent, "what did not change is told"
+
+
 def test_nothing_that_is_withheld_is_the_difference_of_what_is_told(city: City) -> None:
     dataset, session, city_id = city
     at = service.Asked(city_id).moment(session)
     parents = dataset.grids.set_index("grid_id")["parent_id"]
     who = Viewer(Role.LEADER, city_id, 1)
     grids = dataset.grids[dataset.grids["level"] == 3]["grid_id"].tolist()
-    posts = (
-        "INSERT INTO post (city_id, post_id, worker_id, grid_id, role, valid_from, area_1, area_2,"
-        " area_3) SELECT :city, 900000 + 10 * :n + k, w, :grid, 'worker', '2026-01-01',"
-        " g.area_1, g.area_2, g.area_3 FROM net_grid AS g, (SELECT worker_id AS w,"
-        " row_number() OVER (ORDER BY worker_id) AS k FROM worker WHERE city_id = :city LIMIT 6)"
-        " AS x WHERE g.city_id = :city AND g.grid_id = :grid"
-    )
     point = session.begin_nested()
-    for n, grid in enumerate(grids[1:]):  # all but one have many workers
-        session.execute(text(posts), {"city": city_id, "grid": grid, "n": n})
+    all_but_one = f"{POSTED} AND g.grid_id <> :few"
+    session.execute(text(all_but_one), {"city": city_id, "few": grids[0]})
     rows = cases.rates(session, who, at, RateFilter(**PERIOD, by="area", level=3))["rows"]
     point.rollback()
     silent = {row["group"] for row in rows if row["withheld"]}

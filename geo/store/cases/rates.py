@@ -2,28 +2,30 @@
 
 A figure on a net goes by cells: an issue counts for the grid that its cell belongs to on that net.
 A rate that rests on fewer than five workers is a person's rate: it is told to the worker and the
-own lead, and stands in no export. Where one of its neighbours alone would be told to others, so
-that it could be found as the difference from the sum above, the next one is withheld as well.
+own lead, and stands in no export. Nor can it be found as a difference: of the sum above and the
+neighbours (`geo.rates.withheld`, the same groups whatever is asked), or of two nets that differ by
+little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 from sqlalchemy import ColumnElement, and_, func, literal, not_, or_, select
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
-from geo.errors import ForbiddenError, InvalidInputError
+from geo.errors import ForbiddenError, InvalidInputError, NetNotFoundError
+from geo.grids import AREA_COLUMNS
 from geo.profiles import load_profile
-from geo.rates import COUNTS, LEAST_WORKERS, reckon
+from geo.rates import COUNTS, LEAST_WORKERS, reckon, withheld
 from geo.store import rights
 from geo.store.grids import cells_within, names, of_net
-from geo.store.nets import Moment
+from geo.store.nets import Moment, moment
 from geo.tables import Category, Issue, NetCell, NetGrid, Organisation, Post
 from geo.terms import IssueState, Role
 
@@ -217,30 +219,29 @@ def _group(at: Moment, narrow: RateFilter) -> ColumnElement[Any]:
     return literal("all")
 
 
-def _workers(session: Session, at: Moment, areas: Iterable[int] | None) -> dict[int | None, int]:
-    """Count the workers with a post on the day: of each area, or of the city under None."""
-    on_day = (
-        Post.city_id == at.city_id,
-        Post.role == WORKER_ROLE,
-        Post.worker_id.is_not(None),
-        Post.valid_from <= at.day,
-        or_(Post.valid_to.is_(None), Post.valid_to > at.day),
+Workers = dict[int | None, set[int]]
+
+
+def _workers(session: Session, at: Moment, net: Moment | None = None) -> Workers:
+    """Return the workers with a post on the day: of each area of a net, of the city under None."""
+    net = net or at
+    areas = [getattr(NetGrid, name) for name in AREA_COLUMNS]
+    rows = session.execute(
+        select(Post.worker_id, *areas)
+        .outerjoin(NetGrid, and_(of_net(NetGrid, net), NetGrid.grid_id == Post.grid_id))
+        .where(
+            Post.city_id == at.city_id,
+            Post.role == WORKER_ROLE,
+            Post.worker_id.is_not(None),
+            Post.valid_from <= at.day,
+            or_(Post.valid_to.is_(None), Post.valid_to > at.day),
+        )
     )
-    if areas is None:
-        total = session.scalar(select(func.count(Post.worker_id.distinct())).where(*on_day))
-        return {None: int(total or 0)}
-    held: dict[int | None, set[int]] = {area: set() for area in areas}
-    columns = [getattr(NetGrid, f"area_{level}") for level in range(1, 7)]
-    statement = (
-        select(Post.worker_id, *columns)
-        .join(NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == Post.grid_id))
-        .where(*on_day)
-    )
-    for worker, *line in session.execute(statement):
-        for grid in line:
-            if grid in held:
-                held[grid].add(worker)
-    return {area: len(workers) for area, workers in held.items()}
+    held: Workers = {None: set()}
+    for worker, *line in rows:
+        for grid in {None, *line}:
+            held.setdefault(grid, set()).add(worker)
+    return held
 
 
 def _told(
@@ -250,36 +251,99 @@ def _told(
     formulas = load_profile(at.profile).rates
     named = _names(session, at, narrow, [row["group"] for row in rows])
     by_area = narrow.by == "area"
-    places: list[Any] = [row["group"] for row in rows] if by_area else [_territory(viewer, narrow)]
-    workers = _workers(session, at, None if places == [None] else places)
-    above = _parents(session, at, places) if by_area else {}
+    workers = _workers(session, at)
+    territory = None if by_area else _territory(viewer, narrow)
+    if by_area:
+        silent = _silent(session, at, narrow.level, workers, [row["group"] for row in rows])
+    else:
+        silent = _silent_alone(session, at, territory, workers)
     told = []
     for row in rows:
-        place = row["group"] if by_area else places[0]
-        few = workers.get(place, 0) < LEAST_WORKERS
+        place = row["group"] if by_area else territory
+        hidden = place in silent and (narrow.export or not _own(session, viewer, at, place))
         told.append({
             "group": row["group"], **named.get(row["group"], {"name": None, "name_en": None}),
-            "workers": workers.get(place, 0),
-            "withheld": few and (narrow.export or not _own(session, viewer, at, place)),
-            "above": above.get(place),
-            "rates": [one.row() for one in reckon(formulas, row)],
+            "workers": len(workers.get(place, ())),
+            "withheld": hidden,
+            "rates": None if hidden else [one.row() for one in reckon(formulas, row)],
         })  # fmt: skip
-    _beside(told)
-    for one in told:
-        if one["withheld"]:
-            one["rates"] = None
-        del one["above"]
     return told
 
 
-def _beside(told: list[dict[str, Any]]) -> None:
-    """Withhold a second group where a single one below the same parent is withheld."""
-    for parent in {one["above"] for one in told if one["withheld"]}:
-        own = [one for one in told if one["above"] == parent]
-        if sum(one["withheld"] for one in own) == 1:
-            others = [one for one in own if not one["withheld"]]
-            if others:
-                min(others, key=lambda one: (one["workers"], str(one["group"])))["withheld"] = True
+def _silent(
+    session: Session, at: Moment, level: int, workers: Workers, rows: list[int | None]
+) -> set[int | None]:
+    """Return the areas of a level whose rates are told to nobody outside.
+
+    Which they are does not depend on what is asked, so that no two answers tell the difference;
+    beside them some more are withheld where those have nothing to count.
+    """
+    above: dict[int, dict[int, int]] = {}
+    grids = session.execute(
+        select(NetGrid.grid_id, NetGrid.level, NetGrid.parent_id).where(
+            of_net(NetGrid, at), NetGrid.level <= level
+        )
+    )
+    for grid in grids:
+        above.setdefault(grid.level, {})[grid.grid_id] = grid.parent_id or 0
+    people = {grid: who for grid, who in workers.items() if grid is not None}
+    silent: set[int] = set()
+    for one in sorted(above):
+        silent = withheld(above[one], people, silent)
+    parents = above.get(level, {})
+    counted = {row: parents[row] for row in rows if row in parents}
+    silent |= withheld(counted, people, begin=silent)
+    silent |= _shifted(session, at, level, people)
+    return {None, *silent}  # what belongs to no area of the level
+
+
+def _silent_alone(
+    session: Session, at: Moment, place: int | None, workers: Workers
+) -> set[int | None]:
+    """Return the one place asked about if its rates are told to nobody outside, else nothing."""
+    if place is None:
+        return {None} if len(workers[None]) < LEAST_WORKERS else set()
+    level = session.scalar(
+        select(NetGrid.level).where(of_net(NetGrid, at), NetGrid.grid_id == place)
+    )
+    return _silent(session, at, level, workers, []) if level else {place}
+
+
+def _shifted(session: Session, at: Moment, level: int, people: dict[int, set[int]]) -> set[int]:
+    """Return the areas of a past net that differ from one of today's by the cells of few workers.
+
+    The difference of the two, reckoned over the same issues, would be a rate of few.
+    """
+    try:
+        now = moment(session, at.city_id)
+    except NetNotFoundError:  # the first one is still to come
+        return set()
+    if now.seq == at.seq:
+        return set()
+    today = {grid: who for grid, who in _workers(session, at, now).items() if grid is not None}
+    then = _cells(session, at, level).rename(columns={"grid": "then"})
+    found: set[int] = set()
+    for one in range(1, len(AREA_COLUMNS) + 1):
+        both = then.merge(_cells(session, now, one).rename(columns={"grid": "now"}), on="cell")
+        size, after = then["then"].value_counts(), both["now"].value_counts()
+        for (past, present), shared in both.groupby(["then", "now"]).size().items():
+            was, new = people.get(past, set()), today.get(present, set())
+            inside = shared == size[past] < after[present] and len(new - was) < LEAST_WORKERS
+            around = shared == after[present] < size[past] and len(was - new) < LEAST_WORKERS
+            if inside or around:
+                found.add(int(past))
+    return found
+
+
+def _cells(session: Session, at: Moment, level: int) -> pd.DataFrame:
+    """Return each cell of a net with its grid of a level."""
+    column = getattr(NetGrid, f"area_{level}")
+    rows = session.execute(
+        select(NetCell.cell_id, column)
+        .join(NetGrid, and_(of_net(NetGrid, at), NetGrid.grid_id == NetCell.grid_id))
+        .where(of_net(NetCell, at), column.is_not(None))
+    )
+    return pd.DataFrame(rows.all(), columns=["cell", "grid"])
 
 
 def _territory(viewer: Viewer, narrow: RateFilter) -> int | None:
@@ -301,15 +365,6 @@ def _own(session: Session, viewer: Viewer, at: Moment, place: int | None) -> boo
         )
     ).first()
     return line is not None and bool(set(viewer.areas) & set(line))
-
-
-def _parents(session: Session, at: Moment, places: list[Any]) -> dict[Any, int]:
-    rows = session.execute(
-        select(NetGrid.grid_id, NetGrid.parent_id).where(
-            of_net(NetGrid, at), NetGrid.grid_id.in_(places)
-        )
-    )
-    return {row.grid_id: row.parent_id or 0 for row in rows}
 
 
 def _names(
