@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from rapidfuzz import fuzz, process
@@ -220,17 +220,27 @@ def _value(numeral: str) -> int:
 
 def _without_areas(text: str, within: Sequence[str]) -> str:
     """Take away the names of province, city and areas at the beginning."""
-    areas = sorted({_one_form(name) for name in within if name}, key=len, reverse=True)
+    names, lengths = _areas_of(tuple(within))
     plain = text
     while True:
-        area = next((one for one in areas if plain.startswith(one) and plain != one), None)
-        if area is None:
+        long = next((n for n in lengths if n < len(plain) and plain[:n] in names), None)
+        if long is None:
             break
-        plain = plain[len(area) :]
+        plain = plain[long:]
     shorter = _ADMIN.sub("", plain)
     if shorter != plain and shorter:
         return _without_areas(shorter, within)
     return plain
+
+
+@lru_cache(maxsize=8)
+def _areas_of(within: tuple[str, ...]) -> tuple[frozenset[str], tuple[int, ...]]:
+    """Return names of areas in their one form and their lengths, the longest first.
+
+    A file has as many addresses as a city has houses, all within the same areas.
+    """
+    names = frozenset(_one_form(name) for name in within if name)
+    return names, tuple(sorted({len(name) for name in names}, reverse=True))
 
 
 class _Reader:
