@@ -20,6 +20,8 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 """What phones and browsers hand over; no other decoder of the library is ever asked."""
 MOST_BYTES = 12_000_000
 MOST_PIXELS = 50_000_000
+MOST_PIXELS_WHOLE = 25_000_000
+"""Of formats that cannot be decoded smaller than they are."""
 LEAST_SIDE_PX = 32
 SIDE_PX = 1600
 THUMBNAIL_PX = 320
@@ -119,9 +121,10 @@ def _pixels(content: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a camera's damaged notes do not spoil the pixels
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                _check_size(*image.size)
-                image.load()
-                return _flat(ImageOps.exif_transpose(image))
+                _check_size(
+                    *image.size, MOST_PIXELS if image.format == "JPEG" else MOST_PIXELS_WHOLE
+                )
+                return _flat(ImageOps.exif_transpose(_reduced(image)))
     except UnidentifiedImageError:
         raise PhotoRefusedError(
             "This is no photo that can be read: JPEG, PNG and WebP can.", "kind"
@@ -136,10 +139,25 @@ def _pixels(content: bytes) -> Image.Image:
         raise PhotoRefusedError("The photo is too large to be unpacked.", "pixels") from error
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
+def _reduced(image: Image.Image) -> Image.Image:
+    """Return the pixels at the size that is kept: only this much is ever copied."""
+    if max(image.size) <= SIDE_PX:
+        image.load()
+        return image
+    if image.mode not in {"1", "P", "PA"}:
+        image.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)  # a JPEG is decoded smaller
+        return image
+    notes = image.getexif()
+    seen = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    seen.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+    seen.info["exif"] = notes.tobytes()
+    return seen
+
+
+def _check_size(width: int, height: int, most: int) -> None:
+    if width * height > most:
         raise PhotoRefusedError(
-            f"The photo has {width} x {height} pixels; {MOST_PIXELS:,} are allowed.", "pixels"
+            f"The photo has {width} x {height} pixels; {most:,} are allowed.", "pixels"
         )
     if min(width, height) < LEAST_SIDE_PX:
         raise PhotoRefusedError(

@@ -62,6 +62,7 @@ class DeviceItem(Form):
     last_at: datetime | None
     alarms: int = Field(description="Of the last 30 days.")
     last_issue: int | None
+    open_issue: int | None = Field(description="The issue that its next alarm joins.")
 
 
 class Devices(Form):
@@ -140,7 +141,7 @@ class TakenAlarm(Form):
 
 @router.get("/devices", responses=responses_for(*PROTECTED))
 def list_devices(session: SessionDep, viewer: StaffDep) -> Devices:
-    """List the things of one's own areas.
+    """List the things of one's own areas, those in alarm first.
 
     Raises
     ------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -12,9 +14,11 @@ from fastapi.responses import RedirectResponse
 
 from api.i18n import marked
 from api.office_desk import REFUSALS, Desk, Failed, Sent, SentDep, desk_for
+from api.routes.pages import Blank
+from api.routes.pages_together import DeskDep, Number, Words, address, mapped, mark
 from geo import service
-from geo.errors import InvalidInputError
-from geo.terms import STAFF, DeviceKind, Role
+from geo.errors import InvalidInputError, OutsideCityError
+from geo.terms import DeviceKind, Role
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,20 +37,46 @@ KINDS: Final[Mapping[str, str]] = {
 DONE: Final[Mapping[str, str]] = {
     "device.change": marked("The device is changed."),
 }
-Number = Annotated[str, Query(max_length=18, pattern=r"^(\d*|new)$")]
-Words = Annotated[str, Query(max_length=100)]
-DeskDep = Annotated[Desk, Depends(desk_for(*sorted(STAFF)), scope="function")]
+STATES: Final[Mapping[str, str]] = {
+    "telling": marked("in alarm"),
+    "quiet": marked("is heard"),
+    "shut": marked("shut"),
+}
+TONES: Final[Mapping[str, str]] = {"telling": "watch", "quiet": "good", "shut": "quiet"}
+MOST_SHOWN: Final = 200
+"""Rows of the list; the map shows all that were found."""
 KeeperDep = Annotated[Desk, Depends(desk_for(Role.ADMINISTRATOR), scope="function")]
 
 
+@dataclass(frozen=True)
+class Narrow:
+    """Which things are shown, as it stands in the address."""
+
+    q: Annotated[str | None, Blank, Query(max_length=100)] = None
+    kind: Annotated[DeviceKind | None, Blank, Query()] = None
+    state: Annotated[Literal["telling", "quiet", "shut"] | None, Blank, Query()] = None
+
+    def shows(self, row: Mapping[str, Any]) -> bool:
+        """Say whether a thing is shown."""
+        words = (self.q or "").casefold()
+        named = words in row["name"].casefold() or words == row["code"].casefold()
+        kind, state = self.kind or row["kind"], self.state or _state(row)
+        return named and row["kind"] == kind and _state(row) == state
+
+
+NarrowDep = Annotated[Narrow, Depends()]
+
+
 @router.get("/issues/devices")
-def show_devices(desk: DeskDep, device: Number = "", done: Words = "") -> Response:
+def show_devices(
+    desk: DeskDep, narrow: NarrowDep, device: Number = "", done: Words = ""
+) -> Response:
     """Show the things of one's own areas that tell of themselves."""
-    return _page(desk, device, done=done)
+    return _page(desk, narrow, device, done=done)
 
 
 @router.post("/issues/devices")
-def change_devices(desk: KeeperDep, sent: SentDep) -> Response:
+def change_devices(desk: KeeperDep, narrow: NarrowDep, sent: SentDep) -> Response:
     """Put a thing on the list or change one; the form again, with a sentence, when that fails."""
     do, device = sent.text("do"), sent.text("device")
     try:
@@ -54,16 +84,16 @@ def change_devices(desk: KeeperDep, sent: SentDep) -> Response:
             raise InvalidInputError("There is no such order.", field="do")
         with desk.access.session.begin_nested():
             made = ACTIONS[do](desk, sent)
-    except REFUSALS as error:
-        return _page(desk, device or "new", status=422, failed=desk.failed(sent, error))
+    except (*REFUSALS, OutsideCityError) as error:
+        return _page(desk, narrow, device or "new", status=422, failed=desk.failed(sent, error))
     if made:
-        return _page(desk, str(made["device"]), made=made)
-    query = {"city": desk.city["slug"], "device": device, "done": do}
-    return RedirectResponse(f"/issues/devices?{urlencode(query)}", 303)
+        return _page(desk, narrow, str(made["device"]), made=made)
+    return RedirectResponse("/issues/devices" + address(desk, device=device, done=do), 303)
 
 
 def _page(
     desk: Desk,
+    narrow: Narrow,
     device: str,
     *,
     done: str = "",
@@ -80,21 +110,49 @@ def _page(
     told = service.devices.alarms(session, viewer, chosen["device"]) if chosen else []
     for row in told:
         row["at"] = row["at"].astimezone(zone)
+    shown = [row for row in rows if narrow.shows(row)]
+    keeps = viewer.role is Role.ADMINISTRATOR
     return desk.page(
         "devices.html",
         status=status,
-        rows=rows,
+        rows=shown[:MOST_SHOWN],
+        found=len(shown),
+        counts={"all": len(rows), **Counter(_state(row) for row in rows)},
+        narrow=narrow,
         chosen=chosen,
-        adding=device == "new",
+        adding=keeps and device == "new",
         alarms=told,
         kinds={code: desk.word(word) for code, word in KINDS.items()},
+        states={code: desk.word(word) for code, word in STATES.items()},
+        state_of=_state,
         categories=service.kinds.categories(session, int(desk.access.city_id or 0)),
-        keeps=viewer.role is Role.ADMINISTRATOR,
-        address=f"{desk.request.base_url}api/v1/cities/{desk.city['slug']}/alarms/",
+        keeps=keeps,
+        webhook=f"{desk.request.base_url}api/v1/cities/{desk.city['slug']}/alarms/",
         done=desk.word(DONE[done]) if done in DONE else "",
         failed=failed,
         made=made,
+        address=partial(address, desk),
+        frame=mapped(desk),
+        page={
+            "marks": [_mark(desk, row, chosen) for row in shown],
+            "view": [chosen["lon"], chosen["lat"]] if chosen else None,
+            "picking": keeps and device == "new",
+        },
     )
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    """Return how a thing stands: in alarm while an issue of its own is open."""
+    return "telling" if row["open_issue"] else "quiet" if row["enabled"] else "shut"
+
+
+def _mark(desk: Desk, row: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, Any]:
+    state = _state(row)
+    href = address(desk, device=row["device"])
+    name = f"{row['name']} · {desk.word(STATES[state])}"
+    shown = chosen is not None and row["device"] == chosen["device"]
+    return mark(row, href, tone=TONES[state], text="!" if state == "telling" else "",
+                name=name, chosen=shown)  # fmt: skip
 
 
 def _add(desk: Desk, sent: Sent) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from geo.errors import (
     IssueActError,
     NotFoundError,
     ReportTwiceError,
+    TooBusyError,
 )
 from geo.photos import Stroke
 from geo.store import audit, rights
@@ -46,6 +49,11 @@ MOST: Final = 4
 """Photos of one report by its reporter; the function of the database counts them."""
 MOST_OF_STAFF: Final = 12
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+AT_ONCE: Final = 2
+"""Photos that are decoded at the same time: a hostile one may take 300 MB."""
+_PATIENCE_S: Final = 10.0
+_AGAIN_S: Final = 5
+_decoders: Final = threading.BoundedSemaphore(AT_ONCE)
 DESKS: Final = frozenset({Role.COMMUNITY, Role.ADMINISTRATOR})
 """They cover and release photos."""
 
@@ -85,7 +93,8 @@ def add_as_reporter(session: Session, code: str, secret: str, name: str, content
         If the report has its photos, or is over.
     """
     _check_name(name)
-    photo = photos.clean(content)
+    with _decoding():
+        photo = photos.clean(content)
     became = session.scalar(
         select(
             func.add_followed_photo(
@@ -110,6 +119,23 @@ def add_as_reporter(session: Session, code: str, secret: str, name: str, content
     if became == "over":
         raise IssueActError("The report is closed already.", act="photo", reason="state")
     return Added(photo.width, photo.height, created=became == "new")
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Wait until few enough photos are decoded.
+
+    Raises
+    ------
+    TooBusyError
+        If that takes too long.
+    """
+    if not _decoders.acquire(timeout=_PATIENCE_S):
+        raise TooBusyError("Too many photos at once.", retry_after_s=_AGAIN_S)
+    try:
+        yield
+    finally:
+        _decoders.release()
 
 
 def _check_name(name: str) -> None:
@@ -146,7 +172,8 @@ def add_as_staff(session: Session, viewer: Viewer, issue: int, name: str, conten
         return Added(row.width, row.height, created=False)
     if (session.scalar(select(func.count()).select_from(Photo).where(*own)) or 0) >= MOST_OF_STAFF:
         raise IssueActError(f"An issue takes {MOST_OF_STAFF} photos.", act="photo", reason="full")
-    photo = photos.clean(content)
+    with _decoding():
+        photo = photos.clean(content)
     session.execute(
         insert(Photo).values(
             city_id=city, issue_id=issue, name=name, handed_sha256=handed, **_values(photo)
@@ -261,7 +288,8 @@ def cover(
     """
     row = _photo(session, viewer, issue, photo)
     _demand_desk(viewer)
-    covered = photos.cover(bytes(row.content), strokes)
+    with _decoding():
+        covered = photos.cover(bytes(row.content), strokes)
     _change(
         session,
         (row.city_id, issue, photo),

@@ -179,3 +179,23 @@ def test_the_page_puts_a_thing_on_the_list(
     assert f"{API}/alarms/" in done.text
     wrong = keeper.post("/issues/devices", params={"city": HOME}, data={**form, "lon": "0"})
     assert wrong.status_code == 422
+
+
+def test_what_is_in_alarm_stands_first_and_is_found(
+    module_world: World, keeper: httpx.Client, place: tuple[float, float]
+) -> None:
+    told, quiet = _device(keeper, place, name="南桥积水"), _device(keeper, place, name="北桥积水")
+    issue = _send(module_world, told, {"alarm": "bridge"}).json()["issue"]
+    items = keeper.get(f"{API}/devices").json()["items"]
+    still = {one["device"]: one["open_issue"] for one in items}
+    assert (still[told["device"]], still[quiet["device"]]) == (issue, None)
+    order = [one["open_issue"] is None for one in items]
+    assert order == sorted(order)
+    for narrow, shown in (({"state": "telling"}, "南桥积水"), ({"state": "quiet"}, "北桥积水")):
+        page = keeper.get("/issues/devices", params={"city": HOME, "q": "桥", **narrow})
+        names = [name for name in ("南桥积水", "北桥积水") if f">{name}</a>" in page.text]
+        assert (page.status_code, names) == (200, [shown])
+    with owner_transaction(module_world.migrated.engine) as session:
+        session.execute(text("UPDATE issue SET state = 'closed' WHERE issue_id = :n"), {"n": issue})
+    items = keeper.get(f"{API}/devices").json()["items"]
+    assert {one["device"]: one["open_issue"] for one in items}[told["device"]] is None

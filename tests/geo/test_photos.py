@@ -109,7 +109,8 @@ def bomb(width: int, height: int) -> bytes:
         (b"%PDF-1.7 " + bytes(100), "kind"),
         (bytes(MOST_BYTES + 1), "bytes"),
         (bomb(30_000, 30_000), "pixels"),
-        (bomb(7_000, 7_000), "broken"),
+        (bomb(7_000, 7_000), "pixels"),
+        (bomb(4_900, 5_000), "broken"),
         (written(scene(16, 400), "PNG"), "small"),
         (written(scene(), "JPEG")[:3000], "broken"),
     ],
@@ -118,6 +119,24 @@ def test_what_cannot_be_written_anew_is_refused(content: bytes, reason: str) -> 
     with pytest.raises(PhotoRefusedError) as caught:
         clean(content)
     assert caught.value.data == {"field": "photo", "reason": reason}
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("RGB", "JPEG"), ("P", "PNG"), ("RGBA", "WEBP")])
+def test_the_turn_of_a_large_photo_survives_its_being_made_smaller(mode: str, kind: str) -> None:
+    wide = Image.new("RGB", (2400, 1200), "white")
+    wide.paste((200, 0, 0), (0, 0, 1200, 1200))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera was held upright: what is left becomes the top
+    buffer = io.BytesIO()
+    wide.convert(mode).save(buffer, kind, exif=turned)
+    photo = clean(buffer.getvalue())
+    assert (photo.width, photo.height) == (800, 1600)
+    with Image.open(io.BytesIO(photo.content)) as image:
+        top, bottom = image.getpixel((400, 400)), image.getpixel((400, 1200))
+    assert isinstance(top, tuple)
+    assert isinstance(bottom, tuple)
+    assert top[1] < 60
+    assert bottom[1] > 200
 
 
 def test_formats_that_no_phone_sends_are_not_even_decoded() -> None:

@@ -361,6 +361,21 @@ def test_doubtful_cases_are_set_aside_and_those_that_stand_are_never_changed(
         assert everything(session) == before
 
 
+def test_words_that_are_erased_are_not_kept_for_undoing(fresh_city: MigratedDatabase) -> None:
+    with owner(fresh_city) as session:
+        row, _ = imported(session, CASES, CASE_WISH)
+        city, issue = session.execute(
+            text("SELECT city_id, issue_id FROM issue WHERE external = 'S-1'")
+        ).one()
+        kept = text("SELECT count(*) FROM delivery_change WHERE row_after LIKE '%灯不亮%'")
+        assert session.scalar(kept) == 1
+        service.cases.erase(session, city, issue)
+        assert session.scalar(kept) == 0
+        steps.undo(session, row)
+        left = session.scalars(text("SELECT external FROM issue WHERE external LIKE 'S-%'")).all()
+        assert left == ["S-1"]
+
+
 def test_numbers_of_another_platform_tell_cases_apart(fresh_city: MigratedDatabase) -> None:
     one = {"no": "S-1", "what": "路灯", "when": "2026-05-01 08:30", "geometry": point(6.4, 4.4)}
     columns = {"external": "no", "category": "what", "reported_at": "when"}

@@ -62,6 +62,11 @@ _WORDS = text(f"""
         UPDATE issue AS i SET words = NULL, address = NULL, reporter_id = NULL,
             erased_at = statement_timestamp()
         FROM own WHERE i.city_id = :city AND i.issue_id = own.issue_id
+    ), notes AS (
+        DELETE FROM delivery_change AS d USING own
+        WHERE d.city_id = :city AND d.relation = 'issue'
+          AND split_part(ltrim(coalesce(d.row_after, d.row_before), '('), ',', 2)
+              = own.issue_id::text
     ), reasons AS (
         UPDATE issue_event AS e SET reason = NULL FROM own
         WHERE e.city_id = :city AND e.issue_id = own.issue_id AND e.reason IS NOT NULL
@@ -71,7 +76,10 @@ _WORDS = text(f"""
     ON CONFLICT (city_id, relation, object_id) DO UPDATE SET erased_at = statement_timestamp()
     RETURNING object_id
 """)  # noqa: S608
-"""Reasons are looked for by themselves: who opens an issue again may say more than at first."""
+"""Reasons are looked for by themselves: who opens an issue again may say more than at first.
+
+What would undo an import holds the words as well: such a row is no longer undone.
+"""
 _PHOTOS = text(f"""
     WITH gone AS (
         DELETE FROM photo AS p USING issue AS i

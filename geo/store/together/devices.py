@@ -56,7 +56,7 @@ class Taken:
 
 
 def listed(session: Session, viewer: Viewer) -> list[dict[str, Any]]:
-    """Return the things of the viewer's areas with what they told last.
+    """Return the things of the viewer's areas with what they told last; those in alarm first.
 
     Raises
     ------
@@ -76,19 +76,28 @@ def listed(session: Session, viewer: Viewer) -> list[dict[str, Any]]:
         .where(alarm.city_id == Device.city_id, alarm.device_id == Device.device_id)
         .lateral()
     )
+    still = (
+        select(func.max(Issue.issue_id).label("open_issue"))
+        .join(alarm, and_(alarm.city_id == Issue.city_id, alarm.issue_id == Issue.issue_id))
+        .where(alarm.city_id == Device.city_id, alarm.device_id == Device.device_id,
+               Issue.state.not_in(("closed", "void")), Issue.set_aside.is_(None))
+        .lateral()
+    )  # fmt: skip
     rows = session.execute(
         select(
             Device.device_id.label("device"), Device.code, Device.name, Device.kind,
             Device.category, Category.name.label("category_name"),
             Category.name_en.label("category_name_en"), Device.grid_id.label("grid"),
             func.ST_X(Device.geom).label("lon"), func.ST_Y(Device.geom).label("lat"),
-            Device.enabled, told.c.last_at, told.c.alarms, told.c.last_issue,
+            Device.enabled, told.c.last_at, told.c.alarms, told.c.last_issue, still.c.open_issue,
         )
         .join(Category, and_(Category.city_id == Device.city_id,
                              Category.category == Device.category))
         .join(told, text("true"))
+        .join(still, text("true"))
         .where(places.seen(Device, viewer))
-        .order_by(Device.device_id)
+        .order_by(still.c.open_issue.is_(None), told.c.last_at.desc().nulls_last(),
+                  Device.device_id)
     )  # fmt: skip
     return [dict(row._mapping) for row in rows]
 
