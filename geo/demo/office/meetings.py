@@ -129,24 +129,24 @@ def _topics(
     """Return two to five topics of a meeting: some became issues, some were settled in words."""
     made: list[dict[str, Any]] = []
     held = row["held_at"]
-    spoken = set()
+    spoken: set[str] = set()
     codes = list(TO_ISSUES)
     for n in range(1, int(rng.integers(2, 6)) + 1):
-        entered = held + np.timedelta64(int(rng.integers(20, 90)), "m")
+        entered = held + np.timedelta64(15 * n + int(rng.integers(0, 12)), "m")
         until = min(held + FOUND_DAYS * np.timedelta64(86_400, "s"), town.now)
         code = codes[int(rng.integers(0, len(codes)))]
-        if rng.random() < 0.55:
+        able = [what for what in TO_ISSUES[code] if what not in spoken]
+        if able and rng.random() < 0.55:
             found = town.found([code], entered, until, rng, 1, ("community", community))
             if len(found):
-                able = TO_ISSUES[code]
                 what = able[int(rng.integers(0, len(able)))]
                 issue = int(found["issue_id"].iloc[0])
+                spoken.add(what)
                 said.put(issue, what, "meeting")
                 made.append(_topic(row, n, what, None, issue, entered))
                 continue
-        what, answer = IN_WORDS[int(rng.integers(0, len(IN_WORDS)))]
-        if what in spoken:
-            what, answer = IN_WORDS[(IN_WORDS.index((what, answer)) + n) % len(IN_WORDS)]
+        left = [one for one in IN_WORDS if one[0] not in spoken]
+        what, answer = left[int(rng.integers(0, len(left)))]
         spoken.add(what)
         late = row["outcome"] is None and rng.random() < 0.5
         made.append(_topic(row, n, what, None if late else answer, None, entered))

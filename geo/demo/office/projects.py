@@ -11,6 +11,7 @@ import shapely
 from geo.campaigns import STEPS
 from geo.dataset import shaped
 from geo.demo.ground import METRE_SRID
+from geo.demo.office import campaigns
 from geo.demo.office.town import Town
 from geo.terms import ProjectAct, ProjectState
 
@@ -41,6 +42,11 @@ SUBJECTS: Final = (
     ("宣传栏更新", "更换宣传栏六块,带照明。", 12_400, None),
     ("化粪池清掏和管道疏通", "清掏化粪池五座,疏通支管二百米。", 29_000, "水务局"),
 )  # fmt: skip
+OF_CAMPAIGN: Final = {
+    title: number
+    for number, subject in enumerate(campaigns.SUBJECTS, start=1)
+    for title in subject.projects
+}
 FUNDING: Final = ("社区为民服务资金", "街道微项目资金", "维修资金和街道各半", "共建单位捐助")
 BACK: Final = "请补充两家以上的报价,并说明后期由谁维护。"
 NO: Final = "已列入明年老旧小区改造,不重复安排资金。"
@@ -62,7 +68,7 @@ def frames(town: Town) -> dict[str, pd.DataFrame]:
         own = _steps(town, number, PATHS[path], int(home["subdistrict"]), sum_asked, rng)
         steps += own
         rows.append({
-            "project_id": number, "campaign_id": None,
+            "project_id": number, "campaign_id": OF_CAMPAIGN.get(title),
             "name": f"{town.names[int(home['community'])]}{title}", "words": words,
             "organisation_id": town.department(body) if body else None,
             "cell_id": int(home["cell_id"]), "budget": sum_asked,
