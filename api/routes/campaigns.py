@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Query, Request, Response, UploadFile
 from pydantic import Field
@@ -437,8 +439,7 @@ def export_lists(
     name = f"{at.slug}-campaign-{campaign}-{at.day}"
     if f == "csv":
         return csv_file(plain_sheet(*service.lists.in_one(tables, lang)), name)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.xlsx"'}
-    return Response(service.lists.workbook(tables), media_type=XLSX, headers=headers)
+    return _workbook(tables, name)
 
 
 @router.post("/campaigns/{campaign}/lists", responses=WRITING)
@@ -490,3 +491,40 @@ def show_bulletin(
     at = asked.moment(session)
     found = service.bulletins.bulletin(session, viewer, at, campaign, period, day or at.day)
     return BulletinOf.model_validate(found)
+
+
+@router.get(
+    "/campaigns/{campaign}/bulletin.xlsx",
+    response_class=Response,
+    responses={
+        **responses_for(*PROTECTED, NetNotFoundError, NotFoundError),
+        200: {"content": {XLSX: {}}},
+    },
+)
+def export_bulletin(
+    request: Request,
+    session: SessionDep,
+    viewer: StaffDep,
+    asked: AskedDep,
+    campaign: CampaignPath,
+    period: Period = Period.MONTH,
+    day: Annotated[date | None, Query(description="A day of the period; default: today.")] = None,
+) -> Response:
+    """Return a bulletin as a workbook: its figures, and the lines that they count.
+
+    Raises
+    ------
+    NotFoundError
+        If the city has no such campaign: 404.
+    """
+    check_day(day)
+    at = asked.moment(session)
+    told = service.bulletins.bulletin(session, viewer, at, campaign, period, day or at.day)
+    zone, lang = ZoneInfo(at.timezone), i18n.get_language(request)
+    name = f"{at.slug}-campaign-{campaign}-{period.value}-{told['first']}"
+    return _workbook(service.lists.of_bulletin(told, zone, lang), name)
+
+
+def _workbook(tables: Sequence[Any], name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.xlsx"'}
+    return Response(service.lists.workbook(tables), media_type=XLSX, headers=headers)

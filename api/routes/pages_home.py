@@ -14,8 +14,8 @@ from api.kept import reckoned
 from api.routes.pages import Sight, SightDep
 from api.routes.pages_figures import require_staff
 from api.routes.pages_issues import BOXES
-from api.routes.pages_meetings import KEEPERS
 from api.routes.pages_projects import WAITS
+from api.routes.pages_together import KEEPERS
 from geo import service
 from geo.terms import CampaignState, MeetingState, Role
 from maps.figure_views import figure_frame, figure_page

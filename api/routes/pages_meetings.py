@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api.deps import check_day
 from api.i18n import marked
-from api.office_desk import Desk, Failed, Sent, SentDep
+from api.office_desk import MOST_ID, Desk, Failed, Sent, SentDep
 from api.routes.pages import Blank
 from api.routes.pages_report import STATES
 from api.routes.pages_together import (
@@ -49,6 +49,8 @@ STANDS: Final[Mapping[str, str]] = {
     MeetingState.HELD: marked("held"),
     MeetingState.CANCELLED: marked("is off"),
 }
+COUNTS: Final = (marked("%(n)s meetings"), marked("%(n)s need a hand"))
+"""What a point of the map says of a grid."""
 DONE: Final[Mapping[str, str]] = {
     "meeting.create": marked("The meeting is entered."),
     "meeting.change": marked("The meeting is kept."),
@@ -70,6 +72,7 @@ class Narrow:
     state: State = None
     since: Annotated[date | None, Blank, Query(alias="from")] = None
     until: Annotated[date | None, Blank, Query(alias="to")] = None
+    at: Annotated[int | None, Blank, Query(ge=1, le=MOST_ID, description="A grid.")] = None
 
 
 NarrowDep = Annotated[Narrow, Depends()]
@@ -106,7 +109,10 @@ def _page(
     check_day(narrow.until)
     session, viewer = desk.access.session, desk.access.viewer
     zone = ZoneInfo(desk.city["timezone"])
-    rows = service.meetings.listed(session, viewer, desk.at, **vars(narrow))
+    rows = service.meetings.listed(
+        session, viewer, desk.at, since=narrow.since, until=narrow.until, kind=narrow.kind,
+        state=narrow.state, grid=narrow.at,
+    )  # fmt: skip
     chosen = card_of(meeting, partial(service.meetings.show, session, viewer, desk.at))
     for row in (*rows, *([chosen] if chosen else [])):
         row["held_at"] = row["held_at"].astimezone(zone)
@@ -150,13 +156,9 @@ def _groups(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, An
 def _marks(
     desk: Desk, rows: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
-    """Return the points of the map: the issues of the meeting that is shown, or all meetings."""
+    """Return the points of the map: the issues of the meeting that is shown, or grids with some."""
     if chosen is None:
-        return [
-            mark(row, address(desk, meeting=row["meeting"]), tone=_tone(row), name=row["title"])
-            for row in rows
-            if row["lon"] is not None
-        ]
+        return _grids(desk, rows)
     return [
         mark(
             row,
@@ -170,10 +172,25 @@ def _marks(
     ]
 
 
-def _tone(row: Mapping[str, Any]) -> str:
-    if row["past"]:
-        return "bad"
-    return {MeetingState.HELD: "good", MeetingState.CANCELLED: "quiet"}.get(row["state"], "watch")
+def _grids(desk: Desk, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a point for each grid with meetings: how many they are, red where one waits."""
+    grids: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["lon"] is not None:
+            grids.setdefault(row["grid"], []).append(row)
+    found = []
+    for grid, held in grids.items():
+        waits, comes = (len(_groups(held)[group]) for group in ("waits", "comes"))
+        said = [desk.word(COUNTS[0]) % {"n": len(held)}]
+        said += [desk.word(COUNTS[1]) % {"n": waits}] if waits else []
+        name = f"{held[0]['grid_name']} · {' · '.join(said)}"
+        tone = "bad" if any(row["past"] for row in held) else "watch" if waits else ""
+        tone = tone or ("" if comes else "good")
+        alone = {"meeting": held[0]["meeting"]} if len(held) == 1 else {"at": grid}
+        found.append(
+            mark(held[0], address(desk, **alone), tone=tone, name=name, text=str(len(held)))
+        )
+    return found
 
 
 def _view(chosen: Mapping[str, Any] | None) -> list[float] | None:

@@ -56,6 +56,15 @@ WAITS: Final = frozenset(
     {ProjectAct.AGREE, ProjectAct.APPROVE, ProjectAct.START, ProjectAct.FINISH}
 )
 """Steps that bring a project on: whoever may do one is waited for."""
+SIGNS: Final[Mapping[str, str]] = {
+    ProjectState.PROPOSED: "1",
+    ProjectState.AGREED: "2",
+    ProjectState.APPROVED: "3",
+    ProjectState.UNDER_WAY: "4",
+    ProjectState.FINISHED: "✓",
+    ProjectState.REJECTED: "×",
+}
+"""What a point of the map says beside its colour: how many steps a project has come."""
 TONES: Final[Mapping[str, str]] = {
     ProjectState.FINISHED: "good",
     ProjectState.REJECTED: "quiet",
@@ -161,8 +170,10 @@ def _sums(rows: Sequence[Mapping[str, Any]]) -> dict[str, Decimal]:
 
 def _mark(desk: Desk, row: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, Any]:
     shown = chosen is not None and row["project"] == chosen["project"]
-    href = address(desk, project=row["project"])
-    return mark(row, href, tone=TONES.get(row["state"], ""), name=row["name"], chosen=shown)
+    state, href = row["state"], address(desk, project=row["project"])
+    name = f"{row['name']} · {desk.word(PROJECTS[state])}"
+    tone, sign = TONES.get(state, ""), SIGNS[state]
+    return mark(row, href, tone=tone, name=name, text=sign, chosen=shown)
 
 
 def _money(sent: Sent, name: str) -> Decimal | None:

@@ -183,6 +183,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "POST /api/v1/cities/{city}/campaigns/{campaign}/lines": NO_TOKEN,
     "PATCH /api/v1/cities/{city}/campaigns/{campaign}/lines/{n}": NO_TOKEN,
     "GET /api/v1/cities/{city}/campaigns/{campaign}/bulletin": NOT_THERE,
+    "GET /api/v1/cities/{city}/campaigns/{campaign}/bulletin.xlsx": NOT_THERE,
     "GET /api/v1/cities/{city}/campaigns/{campaign}/lists": NOT_THERE,
     "POST /api/v1/cities/{city}/campaigns/{campaign}/lists": NO_TOKEN,
     "GET /api/v1/cities/{city}/projects": STAFF,

@@ -50,6 +50,7 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/api/v1/cities/{city}/campaigns": {"as_of": DAY},
     "/api/v1/cities/{city}/campaigns/{campaign}": {"as_of": DAY},
     "/api/v1/cities/{city}/campaigns/{campaign}/bulletin": {"as_of": DAY},
+    "/api/v1/cities/{city}/campaigns/{campaign}/bulletin.xlsx": {"as_of": DAY},
     "/api/v1/cities/{city}/campaigns/{campaign}/lists": {"as_of": DAY},
     "/api/v1/cities/{city}/projects": {"as_of": DAY},
     "/api/v1/cities/{city}/projects/{project}": {"as_of": DAY},

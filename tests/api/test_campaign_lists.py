@@ -265,6 +265,10 @@ def test_bulletins_equal_an_independent_reckoning(
             }
             assert figures == groups, (part, dates)
         assert {row["name"] for row in told["grids"]} == {"第一网格"}  # three of one name
+        book = keeper.get(f"{many}/bulletin.xlsx", params={"period": period, "day": day})
+        table = pd.read_excel(io.BytesIO(book.content), sheet_name="统计", index_col=0)
+        for title, one in (("问题清单", "problem"), ("措施清单", "measure")):
+            assert table.loc[title].iloc[1:].tolist() == list(told["figures"][one].values())
         whole = _reckoned(lines, *dates)
         for part in ("found", "done", "overdue"):
             assert len(told[part]) == whole[part]

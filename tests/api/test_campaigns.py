@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -260,3 +261,66 @@ def test_the_page_keeps_lists_and_escapes_words(community: httpx.Client) -> None
     assert "&lt;b&gt;摊" in shown
     assert "<b>摊" not in shown
     assert "<i>畅通" not in shown
+
+
+def test_a_proposal_is_changed_before_anybody_agrees_and_never_signed_alone(
+    module_world: World, community: httpx.Client, place: tuple[float, float]
+) -> None:
+    keeper = _reader(module_world, Role.ADMINISTRATOR)
+    leader = _reader(module_world, Role.LEADER)
+    wish = {"name": "修补路面", "words": "北门", "lon": place[0], "lat": place[1],
+            "budget": "1000", "client_id": str(uuid4())}  # fmt: skip
+    made = [community.post(f"{API}/projects", json=wish) for _ in range(2)]
+    assert [answer.status_code for answer in made] == [201, 200]
+    address = f"{API}/projects/{made[0].json()['project']}"
+    assert [one["act"] for one in community.get(address).json()["steps"]] == ["propose"]
+    changed = {"version": 0, "budget": "1200.50", "name": "修补北门路面"}
+    assert leader.patch(address, json=changed).status_code == 403
+    assert community.patch(address, json={**changed, "lon": 121.9}).status_code == 422
+    away = {**changed, "lon": place[0] + 1, "lat": place[1]}
+    assert community.patch(address, json=away).status_code == 404
+    assert keeper.patch(address, json=changed).json() == {"version": 1}
+    assert community.patch(address, json=changed).status_code == 412
+    card = keeper.get(address).json()
+    assert (card["name"], card["budget"], card["words"]) == ("修补北门路面", "1200.50", "北门")
+    for reader in (keeper, community):  # one changed it, the other proposed it
+        act = {"version": 1, "act": "agree"}
+        assert reader.post(f"{address}/acts", json=act).status_code == 403
+    back = {"version": 1, "act": "reject", "reason": "并入改造"}
+    assert leader.post(f"{address}/acts", json=back).status_code == 200
+    late = community.patch(address, json={**changed, "version": 2})
+    assert (late.status_code, late.json()["reason"]) == (409, "state")
+
+
+def test_nothing_new_comes_to_a_closed_campaign(
+    community: httpx.Client, place: tuple[float, float]
+) -> None:
+    campaign = _campaign(community, grid=11)
+    renamed = {"version": 0, "name": "飞线整治二期", "ends_on": "2025-01-01"}
+    wrong = community.patch(campaign, json=renamed)
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "ends_on")
+    assert community.patch(campaign, json={**renamed, "ends_on": None}).status_code == 200
+    assert community.get(campaign).json()["name"] == "飞线整治二期"
+    assert community.patch(campaign, json={"version": 1, "state": "closed"}).status_code == 200
+    number = int(campaign.rpartition("/")[2])
+    wish = {"name": "车棚", "words": "东侧", "lon": place[0], "lat": place[1], "budget": "1",
+            "campaign": number}  # fmt: skip
+    refused = community.post(f"{API}/projects", json=wish)
+    assert (refused.status_code, refused.json()["reason"]) == (422, "closed")
+
+
+@pytest.mark.parametrize("path", ["/meetings", "/campaigns", "/projects"])
+def test_pages_narrow_and_lead_nowhere_else(
+    module_world: World, community: httpx.Client, path: str
+) -> None:
+    asked = {"city": HOME, path[1:-1]: "999999"}
+    assert community.get(path, params=asked).status_code == 404
+    for name, value in (("state", "odd"), ("at", "x"), ("campaign", "x"), ("from", "2026-13-01")):
+        code = community.get(path, params={"city": HOME, name: value}).status_code
+        assert code in (200, 422), (name, code)
+    shown = community.get(path, params={"city": HOME, "state": "", "lines": "late", "at": ""})
+    assert shown.status_code == 200
+    assert (
+        _reader(module_world, Role.COMMUNITY, AWAY).get(path, params={"city": HOME}).status_code
+        == 403
+    )

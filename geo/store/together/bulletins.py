@@ -34,8 +34,8 @@ def bulletin(
     dict
         `campaign`; `period`, `first`, `last`, `until`; `figures` by list: `found` (in the period),
         `done` (in the period), `all`, `done_all`, `left`, `overdue`; `owners` and `grids` with the
-        same figures of both lists together; `found`, `done`, `overdue`: lines; `projects` with
-        `budget` and `spent` in all.
+        same figures of both lists together; `lines` that count at the end of the period, of them
+        `found`, `done` (in the period) and `overdue`; `projects` with `budget` and `spent` in all.
 
     Raises
     ------
@@ -62,6 +62,7 @@ def bulletin(
         "owners": _grouped(rows, "organisation", first),
         "grids": _grouped(rows, "grid", first),
         "found": [row for row in rows if row["found_on"] >= first],
+        "lines": rows,
         "done": [row for row in rows if row["is_done"] and row["done_on"] >= first],
         "overdue": [row for row in rows if row["is_overdue"]],
         "projects": works,

@@ -109,6 +109,45 @@ def tables(lines: Sequence[Mapping[str, Any]], zone: ZoneInfo, lang: str) -> lis
     ]
 
 
+FIGURES: Final[Mapping[str, tuple[str, str]]] = {
+    "found": ("新增", "new"),
+    "done": ("销号", "ticked off"),
+    "all": ("累计", "in all"),
+    "done_all": ("累计销号", "of them ticked off"),
+    "left": ("未销号", "left"),
+    "overdue": ("超期", "overdue"),
+}
+"""Figures of a bulletin: their Chinese and English names."""
+PARTS: Final[Mapping[str, tuple[str, str]]] = {
+    "figures": ("统计", "Figures"),
+    "owners": ("按责任单位", "By owner"),
+    "grids": ("按网格", "By grid"),
+}
+"""Tables of figures of a bulletin."""
+
+
+def of_bulletin(told: Mapping[str, Any], zone: ZoneInfo, lang: str) -> list[sheets.Sheet]:
+    """Return a bulletin (`bulletins.bulletin`) as tables: its figures, and the lines they count."""
+    column = 0 if lang == "zh" else 1
+    figures = [
+        {"name": titles[column], **told["figures"][one.value]} for one, titles in TITLES.items()
+    ]
+    period = f"{told['first']} – {told['until']}"
+    header = [period, COLUMNS["grid"][column], *(names[column] for names in FIGURES.values())]
+    counted = [
+        sheets.Sheet(
+            titles[column],
+            header,
+            [
+                (row["name"], row.get("code"), *(row[name] for name in FIGURES))
+                for row in (figures if part == "figures" else told[part])
+            ],
+        )
+        for part, titles in PARTS.items()
+    ]
+    return [*counted, *tables(told["lines"], zone, lang)]
+
+
 def workbook(tables: Sequence[sheets.Sheet]) -> bytes:
     """Return tables as a workbook (XLSX) that holds no formula."""
     return sheets.write(tables)

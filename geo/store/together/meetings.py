@@ -261,6 +261,7 @@ def listed(
     until: date | None = None,
     kind: MeetingKind | None = None,
     state: MeetingState | None = None,
+    grid: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return the meetings of the viewer's areas, the latest first, with counts of their topics.
 
@@ -295,6 +296,8 @@ def listed(
         asked = asked.where(Meeting.kind == kind.value)
     if state is not None:
         asked = asked.where(Meeting.state == state.value)
+    if grid is not None:
+        asked = asked.where(Meeting.grid_id == grid)
     return [dict(row._mapping) for row in session.execute(asked.limit(LATEST))]
 
 

@@ -21,8 +21,12 @@ for (const form of document.querySelectorAll('form[method="post"]')) {
 addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
-for (const control of document.querySelectorAll("[data-submits]")) {
-  control.addEventListener("change", () => control.form.requestSubmit());
+// A choice narrows the list by itself; days that are typed wait for the button.
+for (const form of document.querySelectorAll("form.filters")) {
+  for (const control of form.querySelectorAll("[data-submits]")) {
+    control.addEventListener("change", () => form.requestSubmit());
+  }
+  if (!form.querySelector("[type=date]")) form.querySelector("[type=submit]")?.classList.add("sr");
 }
 
 // A mark is a link: it has a name, the keyboard reaches it, and a click follows it.
@@ -55,7 +59,7 @@ function taker() {
   return [...document.querySelectorAll("[data-place]")].find((one) => one.offsetParent !== null);
 }
 
-function pick(map) {
+function pick(map, stations) {
   let pin = null;
   const show = (at) => {
     pin?.remove();
@@ -69,25 +73,39 @@ function pick(map) {
     if (at?.every(Number.isFinite)) show(at);
     else { pin?.remove(); pin = null; }
   };
-  map.on("click", ({ latlng }) => {
+  const take = (latlng) => {
     const form = taker();
-    if (!form) return;
+    if (!form) return false;
     field(form, "lon").value = latlng.lng.toFixed(6);
     field(form, "lat").value = latlng.lat.toFixed(6);
     show(latlng);
-  });
+    return true;
+  };
+  map.on("click", ({ latlng }) => take(latlng));
+  // What stands at a place gives its place as well, instead of leading away from a form half filled in.
+  stations?.group.on("click", ({ layer, latlng }) => take(latlng) && layer.closePopup());
+  map.getContainer().addEventListener("click", (event) => {
+    const mark = event.target.closest(".place-mark");
+    if (mark && take(map.mouseEventToLatLng(event))) event.preventDefault();
+  }, true);
   document.addEventListener("toggle", typed, true);
   document.addEventListener("input", (event) => event.target.closest("[data-place]") && typed());
   typed();
 }
 
 if (document.querySelector(".place-map .folium-map")) {
-  const { map } = await (await import("../map/frame.js")).frame;
+  const { map, layers, options } = await (await import("../map/frame.js")).frame;
   const group = L.featureGroup(apart(page.marks ?? []).map((one) => put(map, one)));
+  const usual = map.options.zoomSnap;
+  map.options.zoomSnap = 0.25; // the first view alone: whole steps would leave much of the map empty
   if (page.view) map.setView([page.view[1], page.view[0]], CLOSE_ZOOM, { animate: false });
   else if (group.getLayers().length && !page.picking) {
     map.fitBounds(group.getBounds(), { padding: [40, 40], maxZoom: CLOSE_ZOOM, animate: false });
+  } else if (options.bounds) {
+    const [west, south, east, north] = options.bounds;
+    map.fitBounds([[south, west], [north, east]], { padding: [12, 12], animate: false });
   }
-  pick(map);
+  map.options.zoomSnap = usual;
+  pick(map, layers.stations);
 }
 ready();
