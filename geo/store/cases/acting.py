@@ -163,11 +163,7 @@ def act(
     if what is A.MERGE and wish.into is not None:
         _lock_both(session, viewer, issue, wish.into)
     row = _locked(session, viewer, issue)
-    if wish.versions.get(issue, wish.version or row.version) != row.version:
-        raise StaleEditError(
-            phrase("Somebody has changed it meanwhile: look at it again, then decide."),
-            issue=issue, version=row.version, state=row.state,
-        )  # fmt: skip
+    demand_fresh(row, wish)
     are = relations_of(row, viewer)
     if wish.through:
         for step in way_to(what, IssueState(row.state), are)[:-1]:
@@ -213,6 +209,15 @@ def bulk(
         else:
             said.append({"issue": issue, "ok": True, "state": done.state})
     return said
+
+
+def demand_fresh(row: Any, wish: ActWish) -> None:
+    """Refuse an issue that somebody changed since the version that was looked at."""
+    if wish.versions.get(row.issue_id, wish.version) not in (None, row.version):
+        raise StaleEditError(
+            phrase("Somebody has changed it meanwhile: look at it again, then decide."),
+            issue=row.issue_id, version=row.version, state=row.state,
+        )  # fmt: skip
 
 
 def demand_few(issues: Sequence[int]) -> None:
@@ -505,12 +510,7 @@ def _merge(case: Trial) -> None:
     into = case.wish.into
     seen = rights.issues_seen(case.viewer) if case.viewer else Issue.city_id == case.row.city_id
     other = case.session.scalars(select(Issue).where(seen, Issue.issue_id == into)).one_or_none()
-    if (
-        other is None
-        or into == case.row.issue_id
-        or other.duplicate_of is not None
-        or other.state == S.VOID.value
-    ):
+    if other is None or into == case.row.issue_id or other.duplicate_of or other.state == S.VOID:
         told = phrase("Say another issue that is neither void nor a repeat itself.")
         raise InvalidInputError(told, field="into", reason="no_issue")
     case.row.duplicate_of = into

@@ -15,9 +15,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
-from geo.errors import ForbiddenError, NotFoundError, StaleEditError, WanggeError
+from geo.errors import ForbiddenError, NotFoundError, WanggeError
 from geo.issues import DEPARTMENT, transition, way_to
-from geo.saying import phrase
 from geo.store import rights
 from geo.store.cases.acting import (
     EFFECTS,
@@ -25,6 +24,7 @@ from geo.store.cases.acting import (
     ActWish,
     Trial,
     demand_few,
+    demand_fresh,
     line_of,
     relations_of,
 )
@@ -129,11 +129,7 @@ def _tried(
     now: datetime,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what an act would make of a row; raise what the act would."""
-    if wish.versions.get(row.issue_id, wish.version or row.version) != row.version:
-        raise StaleEditError(
-            phrase("Somebody has changed it meanwhile: look at it again, then decide."),
-            issue=row.issue_id, version=row.version,
-        )  # fmt: skip
+    demand_fresh(row, wish)
     are = relations_of(row, viewer)
     way = way_to(what, IssueState(row.state), are) if wish.through else ()
     columns = {one.name: getattr(row, one.name) for one in Issue.__table__.columns}

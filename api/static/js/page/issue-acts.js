@@ -168,6 +168,7 @@ export function actButtons(acts, page, run, { one = null, near = () => [], fores
     const told = foreseeing(form, act);
     const go = h("button", { class: "button is-main", type: "submit" }, t("Do it"), " ", h("kbd", { "aria-hidden": "true" }, "Ctrl ↵"));
     go.setAttribute("aria-label", t("Do it"));
+    form.dataset.act = act;
     form.append(...[told, h("div", { class: "card-actions" }, go, h("button", { class: "button", type: "button", onclick: close }, t("Cancel")))].filter(Boolean));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -205,6 +206,11 @@ export function actButtons(acts, page, run, { one = null, near = () => [], fores
     return button;
   })));
   holder.start = start;
+  holder.draft = () => {
+    const form = holder.querySelector("form");
+    const words = form && [...form.querySelectorAll("textarea")].some((one) => one.value.trim());
+    return words ? kept(form, form.dataset.act) : null;
+  };
   holder.press = (key) => {
     const act = ordered.find((name) => KEYS[name] === key);
     if (act) start(act);

@@ -23,6 +23,7 @@ const page = JSON.parse(document.body.dataset.page);
 const { map } = await frame;
 const marks = L.layerGroup().addTo(map);
 const chosen = new Set();
+const drafts = new Map();
 let rows = [];
 let next = null;
 let open = null;
@@ -269,6 +270,7 @@ async function runMany(wish) {
 }
 
 async function show(issue, { focus = true, said = null, bad = true, written = null } = {}) {
+  keepDraft();
   open = issue;
   write({ issue: String(issue) });
   const path = `/issues/${issue}`;
@@ -284,8 +286,10 @@ async function show(issue, { focus = true, said = null, bad = true, written = nu
     document.body.classList.add("has-issue");
     shownVersion = one.version;
     if (said) tell(said, bad);
-    if (written) giveBack(one, written);
-    if (focus) byId("panel-body").querySelector("h2").focus();
+    const draft = written ?? drafts.get(issue);
+    drafts.delete(issue);
+    if (draft) giveBack(one, draft);
+    if (focus && !draft) byId("panel-body").querySelector("h2").focus();
     const here = [one.lat, one.lon];
     if (!map.getBounds().pad(-0.1).contains(here)) map.setView(here, Math.max(map.getZoom(), CLOSE_ZOOM));
   } catch (error) {
@@ -367,6 +371,7 @@ async function run(one, wish, typed = null) {
     await ask(page, `/issues/${one.issue}/acts`, { method: "POST", content: { ...wish, version: one.version } });
     const text = `#${one.issue} ${page.words.done[wish.act] ?? wish.act}`;
     say(text);
+    buttons = null;
     await onward(one.issue, text);
   } catch (error) {
     if (error.status === 412 || error.code === "issue_act") await show(one.issue, { said: error.status === 412 ? t("Somebody changed it meanwhile. It was loaded again: look, then decide.") : error.message, written: typed });
@@ -392,7 +397,14 @@ async function changePhoto(issue, photo, change) {
   }
 }
 
+// Words that were begun for one issue wait for it while another one is looked at.
+function keepDraft() {
+  const draft = buttons?.draft();
+  if (draft && open !== null) drafts.set(open, draft);
+}
+
 function close() {
+  keepDraft();
   open = null;
   buttons = null;
   write({ issue: null });
