@@ -77,6 +77,37 @@ def test_a_stopped_clock_goes_on_where_it_stood() -> None:
     assert going_on(weekend, -5.0, LimitUnit.CLOCK_HOURS, OFFICE) == weekend
 
 
+def test_a_clock_of_hours_goes_on_through_the_night() -> None:
+    stopped = datetime(2026, 3, 6, 22, 0, tzinfo=SHANGHAI)
+    later = going_on(stopped, 3 * 3600.0, LimitUnit.CLOCK_HOURS, OFFICE)
+    assert later == datetime(2026, 3, 7, 1, 0, tzinfo=SHANGHAI)
+    assert going_on(stopped, 0.0, LimitUnit.WORKING_HOURS, OFFICE) == stopped
+
+
+@pytest.mark.parametrize("hours", [1, 8, 30])
+def test_limits_over_the_turn_of_the_year(hours: int) -> None:
+    """The first moment of a year lies before all its working hours, as the last lies behind."""
+    for begins in (datetime(2026, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, 23, 59, tzinfo=UTC)):
+        found = deadline(begins, Limit(hours, LimitUnit.WORKING_HOURS), OFFICE)
+        assert found == by_minutes(begins, hours * 60, OFFICE)
+        assert left(begins, found, LimitUnit.WORKING_HOURS, OFFICE) == hours * 3600
+
+
+def test_a_long_limit_ends_years_later() -> None:
+    begins = datetime(2026, 1, 5, 9, 0, tzinfo=ZoneInfo("America/New_York"))
+    found = deadline(begins, Limit(260 * 8, LimitUnit.WORKING_DAYS), NEW_YORK)
+    assert found.year == 2033
+    assert left(begins, found, LimitUnit.WORKING_DAYS, NEW_YORK) == 260 * 8 * NEW_YORK.day_s
+
+
+def test_working_hours_may_begin_at_any_second() -> None:
+    odd = Calendar("Asia/Shanghai", "week", ((time(9, 0, 30), time(10, 0)),))
+    assert odd.day_s == 3570
+    begins = datetime(2026, 3, 2, 9, 30, tzinfo=SHANGHAI)
+    found = deadline(begins, Limit(1, LimitUnit.WORKING_DAYS), odd)
+    assert found == begins + timedelta(days=1)
+
+
 def test_many_deadlines_at_once_are_those_of_each() -> None:
     rng = np.random.default_rng(4)
     moments = 1_767_000_000 + rng.integers(0, 300 * 86_400, 200).astype(float)

@@ -91,9 +91,25 @@ def test_nobody_may_do_anything() -> None:
     assert all(not acts_for(state, set()) for state in S)
 
 
+REASONED = {
+    A.RETURN, A.REWORK, A.POSTPONE, A.SUSPEND, A.PARK, A.VOID, A.REOPEN, A.ESCALATE, A.SUPERVISE,
+    A.NOTE, A.RECLASSIFY, A.SET_ASIDE, A.PUT_BACK, A.HAND_OVER,
+}  # fmt: skip
+CLOCK = {
+    A.DISPATCH: "start", A.JOIN: "start", A.HANDLE: "stop", A.SUSPEND: "pause", A.PARK: "pause",
+    A.RESUME: "go_on", A.TAKE_UP: "go_on",
+}  # fmt: skip
+
+
+def test_the_table_says_of_every_act_whether_it_needs_a_reason_and_what_it_does_to_the_clock() -> (
+    None
+):
+    assert {row.act for row in TRANSITIONS if row.reason} == REASONED
+    assert {row.act for row in TRANSITIONS if not row.reason} == set(A) - REASONED - {A.REPORT}
+    assert {row.act: row.clock for row in TRANSITIONS if row.clock} == CLOCK
+
+
 def test_what_needs_a_reason_is_refused_without_one() -> None:
-    silent = {row.act for row in TRANSITIONS if row.reason}
-    assert {A.RETURN, A.REWORK, A.POSTPONE, A.SUSPEND, A.PARK, A.VOID, A.REOPEN} <= silent
     for row in TRANSITIONS:
         for why in (None, "", "   "):
             state, who = next(iter(row.begins)), set(row.who)
@@ -160,6 +176,11 @@ def test_who_somebody_is(who: Who, desk: int, lead: int | None, expected: set[Re
     assert found == expected
 
 
+def test_nobody_is_the_reporter_of_what_a_stranger_reported() -> None:
+    for role in Role:
+        assert R.REPORTER not in relations(Who(role), LINE, 3, None, reporter=None)
+
+
 def test_rungs() -> None:
     assert [rung_above(level) for level in (4, 3, 2, 1, 0)] == [3, 2, 1, 0, 0]
     assert start_level(["subdistrict", "community", "grid", "unit"], 3) == 3
@@ -170,7 +191,12 @@ def test_rungs() -> None:
 @pytest.mark.parametrize(
     "name",
     ["重点人员", "特殊人群走访", "信访人员稳控", "流动人口登记", "独居老人", "精神障碍患者",
-     "刑满释放", "Key persons", "Petitioners", "Mentally ill", "Migrants", "Resident scores"],
+     "刑满释放", "Key persons", "Petitioners", "Mentally ill", "Migrants", "Resident scores",
+     "人员管控", "稳控", "上访", "精神病", "社区矫正", "吸毒", "涉毒", "邪教", "外来人口", "租客",
+     "租户", "残疾人", "低保户", "贫困户", "空巢", "留守", "孤寡", "老赖", "失信", "少数民族",
+     "宗教人士", "家庭暴力", "未成年人", "大龄", "信用评分", "积分排名", "住户信息", "居民信息",
+     "身份证", "People", "residents of interest", "addicts", "ex-convicts", "offenders", "TENANTS",
+     "disabled", "loners", "minorities", "believers"],
 )  # fmt: skip
 def test_no_category_is_about_persons(name: str) -> None:
     assert about_persons(name)
