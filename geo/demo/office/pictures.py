@@ -16,6 +16,7 @@ from geo.demo.ground import METRE_SRID
 from geo.demo.office.town import Rng, Town
 
 PHOTOS: Final = 36
+MOST: Final = 60
 SINCE_DAYS: Final = 30
 WIDTH: Final = 720
 HEIGHT: Final = 540
@@ -28,7 +29,7 @@ def frame(town: Town) -> pd.DataFrame:
     rng = town.rng(9)
     scenes = list(SCENES.items())
     rows: list[dict[str, Any]] = []
-    for turn in range(town.many(PHOTOS, 10)):
+    for turn in range(min(town.many(PHOTOS, 10), MOST)):
         code, draw = scenes[turn % len(scenes)]
         found = _issue(town, code, rng)
         if found is None:

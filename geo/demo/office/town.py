@@ -233,22 +233,32 @@ class Town:
         within : (str, int), optional
             Column of a territory and its grid.
         """
-        rows = self.issues
-        reported = rows["reported_at"].dt.tz_localize(None).to_numpy()
-        fits = (
-            rows["category"].str.startswith(tuple(categories)).to_numpy()
-            & rows["set_aside"].isna().to_numpy()
-            & ~rows["on_the_spot"].to_numpy()
-            & (rows["channel"] != "worker").to_numpy()
-            & (reported >= since)
-            & (reported < until)
-        )
+        row, at, kind = self._fit
+        first, last = np.searchsorted(at, np.array([since, until], dtype="datetime64[s]"))
+        wanted = [n for n, code in enumerate(self._kinds) if code.startswith(tuple(categories))]
+        own = row[first:last][np.isin(kind[first:last], wanted)]
         if within is not None:
-            fits &= (rows[within[0]] == within[1]).to_numpy()
-        able = np.array([i for i in np.flatnonzero(fits) if i not in self.taken], dtype=np.int64)
+            own = own[self.issues[within[0]].to_numpy()[own] == within[1]]
+        able = np.array([i for i in own.tolist() if i not in self.taken], dtype=np.int64)
         chosen = rng.permutation(able)[:most]
         self.taken.update(chosen.tolist())
-        return rows.iloc[chosen]
+        return self.issues.iloc[chosen]
+
+    @cached_property
+    def _fit(self) -> tuple[Array, Array, Array]:
+        """Rows of issues that may have come of something, in order of time; when, and what."""
+        rows = self.issues
+        fits = rows["set_aside"].isna() & ~rows["on_the_spot"] & (rows["channel"] != "worker")
+        at = rows["reported_at"].dt.tz_localize(None).to_numpy().astype("datetime64[s]")
+        own = np.flatnonzero(fits.to_numpy())
+        own = own[np.argsort(at[own], kind="stable")]
+        kind = np.searchsorted(self._kinds, rows["category"].to_numpy().astype(str)[own])
+        return own, at[own], kind
+
+    @cached_property
+    def _kinds(self) -> list[str]:
+        """Categories that occur, in order."""
+        return sorted(self.issues["category"].unique().tolist())
 
 
 def lines_of(grids: pd.DataFrame) -> pd.DataFrame:
