@@ -98,7 +98,8 @@ class ViewOptions:
     packed : bool
         The page brings the scripts and styles of the map along, in a file of its own.
     plain : bool
-        Borders alone, without fills and figures: for those who look for a place, not at the net.
+        Borders alone, without fills, figures and stations: for those who look for a place, or at
+        marks of another kind, not at the net.
     """
 
     lang: str = "zh"
@@ -174,7 +175,7 @@ def net_frame(
         page.add_child(_base_layer(city, net, chosen))
     if chosen.only in (None, "grids"):
         page.add_child(_net_layer(city, net, chosen))
-    if chosen.only in (None, "stations"):
+    if chosen.only == "stations" or (chosen.only is None and not chosen.plain):
         page.add_child(_station_layer(city, chosen))
     return page.frame(chosen.nonce, packed=chosen.packed)
 

@@ -83,6 +83,10 @@ def test_the_net_is_base_grids_and_stations() -> None:
     assert frame.script == ""
 
 
+def test_a_plain_map_has_no_marks_but_those_of_its_page() -> None:
+    assert Elements(frame_of(a_city(), plain=True).html).layers == ["base", "net"]
+
+
 def test_the_net_stands_in_the_address_of_what_never_changes() -> None:
     net = Elements(frame_of(a_city()).html).options("net")
     base = "/api/v1/cities/demo/nets/7/levels"
