@@ -105,7 +105,7 @@ def _alarms(
             "issue_id": row.issue_id,
         })  # fmt: skip
     figure = "" if made[0]["value"] is None else f" {made[0]['value']:g}{sort.unit}"
-    said.put(row.issue_id, f"{thing['name']}: {sort.words}{figure}", "device")
+    said.put(row.issue_id, f"{thing['name']}：{sort.words}{figure}", "device")
     return made
 
 

@@ -39,12 +39,12 @@ _CHECKED: Final = (
 )  # fmt: skip
 GRADES: Final = [["优秀", 90], ["良好", 75], ["合格", 60], ["不合格", 0]]
 ANSWERS: Final = (
-    "超期的两件在等电梯配件,配件到货当天已修好,请结合维保记录考虑。",
-    "楼道已全部清理,并约定每周三集中回收,请复核。",
-    "消防检查指出的问题已整改完毕,复查记录一并附上。",
+    "超期的两件在等电梯配件，配件到货当天已修好，请结合维保记录考虑。",
+    "楼道已全部清理，并约定每周三集中回收，请复核。",
+    "消防检查指出的问题已整改完毕，复查记录一并附上。",
 )
-APPEAL: Final = "其中有事项发生在市政道路一侧,不在本小区管理范围,请核减。"
-DECISION: Final = "经复核,一件事项位于市政道路一侧,核减相应扣分。"
+APPEAL: Final = "其中有事项发生在市政道路一侧，不在本小区管理范围，请核减。"
+DECISION: Final = "经复核，一件事项位于市政道路一侧，核减相应扣分。"
 A = RatingAct
 
 
@@ -90,7 +90,7 @@ def frames(town: Town) -> dict[str, pd.DataFrame]:
     told = np.array([second + 11 * DAY, town.end - TOLD_DAYS * DAY], dtype="datetime64[s]")
     rules = {
         "rule_id": [1, 2],
-        "title": ["物业服务评价办法(试行)", "物业服务评价办法"],
+        "title": ["物业服务评价办法（试行）", "物业服务评价办法"],
         "published_on": published,
         "begins_on": begins,
         "ends_on": np.array([second, np.datetime64("NaT")], dtype="datetime64[s]"),

@@ -36,14 +36,14 @@ SIGNS: Final = (
 RESULTS: Final = ((R.PASSED, 0.66), (R.MENDED, 0.17), (R.TO_MEND, 0.14), (R.STOPPED, 0.03))
 COMPOUND_KINDS: Final = (K.LIFTS, K.FIRE, K.SERVICE, K.HYGIENE)
 ANSWERS: Final = (
-    "已按要求整改,照片交给检查人员复核。",
-    "灭火器已更换,通道已清空。",
-    "已联系维保单位,三日内完成。",
-    "标识已补齐,每周自查一次。",
+    "已按要求整改，照片交给检查人员复核。",
+    "灭火器已更换，通道已清空。",
+    "已联系维保单位，三日内完成。",
+    "标识已补齐，每周自查一次。",
 )
-APPEALS: Final = ("当天正在装修,现场并非营业状态,请复核。", "检查的是隔壁铺面,请核对门牌。")
-UPHELD: Final = "经复核,检查结果属实,予以维持;整改后可申请复查。"
-ALLOWED: Final = "经复核,检查记录的门牌有误,予以撤销。"
+APPEALS: Final = ("当天正在装修，现场并非营业状态，请复核。", "检查的是隔壁铺面，请核对门牌。")
+UPHELD: Final = "经复核，检查结果属实，予以维持；整改后可申请复查。"
+ALLOWED: Final = "经复核，检查记录的门牌有误，予以撤销。"
 
 
 def frames(town: Town) -> dict[str, pd.DataFrame]:
