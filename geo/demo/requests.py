@@ -55,8 +55,8 @@ ON_STREET: Final = ("C02", "C0101", "C0102", "E0102", "E0402", "E0403", "E0404",
 CHANNELS: Final = {"worker": 0.46, "hotline": 0.27, "report": 0.19, "station": 0.05, "office": 0.03}
 #: Where an issue stands on its way: the share of its time from which on it is so.
 OPEN_STATES: Final = {
-    "reported": 0.0, "accepted": 0.07, "verified": 0.15, "registered": 0.2, "dispatched": 0.3,
-    "handled": 0.86, "checked": 0.96,
+    "reported": 0.0, "accepted": 0.03, "verified": 0.06, "registered": 0.085, "dispatched": 0.12,
+    "handled": 0.88, "checked": 0.96,
 }  # fmt: skip
 NEW_STATES: Final = ("reported", "accepted", "verified")
 """Nobody was sent yet."""

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -418,11 +419,13 @@ def test_the_demo_city_is_loaded_once_and_holds(database: dict[str, str], here: 
     assert first.returncode == 0, first.stderr
     answer = json.loads(first.stdout)
     assert (answer["slug"], answer["loaded"]) == ("demo-small", True)
+    ended = date.fromisoformat(answer["made_with"]["until"])
+    assert date.today() - timedelta(1) <= ended <= date.today() + timedelta(1)  # noqa: DTZ011
     second = json.loads(here("demo", "--size", "small", "--json", **database).stdout)
     assert (second["loaded"], second["unmet"]) == (False, {})
-    other = here("demo", "--size", "small", "--seed", "7", **database)
-    assert "made with seed 1, size small, issues 200" in other.stdout
-    assert "not made again with seed 7" in other.stdout
+    other = here("demo", "--size", "small", "--seed", "7", "--until", "2026-10-01", **database)
+    assert f"made with seed 1, size small, until {ended}, issues 200" in other.stdout
+    assert "not made again with seed 7, until 2026-10-01" in other.stdout
     assert "wangge city drop demo-small" in other.stdout
     checked = here("check", "--city", "demo-small", **database)
     assert checked.returncode == 0, checked.stdout
