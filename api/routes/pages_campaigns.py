@@ -22,6 +22,7 @@ from api.routes.pages_together import (
     DeskDep,
     Number,
     Orders,
+    RowNumber,
     TickerDep,
     Words,
     address,
@@ -85,8 +86,8 @@ class Narrow:
 
     state: Annotated[CampaignState | None, Blank, Query()] = None
     lines: Annotated[Literal["open", "late", "over"] | None, Blank, Query()] = None
-    owner: Annotated[int | None, Blank, Query(ge=1, le=MOST_ID)] = None
-    at: Annotated[int | None, Blank, Query(ge=1, le=MOST_ID, description="A grid.")] = None
+    owner: RowNumber = None
+    at: RowNumber = None
 
 
 NarrowDep = Annotated[Narrow, Depends()]

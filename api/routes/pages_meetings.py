@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api.deps import check_day
 from api.i18n import marked
-from api.office_desk import MOST_ID, Desk, Failed, Sent, SentDep
+from api.office_desk import Desk, Failed, Sent, SentDep
 from api.routes.pages import Blank
 from api.routes.pages_report import STATES
 from api.routes.pages_together import (
@@ -23,6 +23,7 @@ from api.routes.pages_together import (
     KeeperDep,
     Number,
     Orders,
+    RowNumber,
     Words,
     address,
     card_of,
@@ -72,7 +73,7 @@ class Narrow:
     state: State = None
     since: Annotated[date | None, Blank, Query(alias="from")] = None
     until: Annotated[date | None, Blank, Query(alias="to")] = None
-    at: Annotated[int | None, Blank, Query(ge=1, le=MOST_ID, description="A grid.")] = None
+    at: RowNumber = None
 
 
 NarrowDep = Annotated[Narrow, Depends()]

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api import rendering
 from api.i18n import marked
-from api.office_desk import MOST_ID, Desk, Failed, Sent, SentDep
+from api.office_desk import Desk, Failed, Sent, SentDep
 from api.routes.pages import Blank
 from api.routes.pages_campaigns import PROJECTS
 from api.routes.pages_together import (
@@ -21,6 +21,7 @@ from api.routes.pages_together import (
     DeskDep,
     Number,
     Orders,
+    RowNumber,
     Words,
     address,
     bodies,
@@ -76,7 +77,7 @@ TONES: Final[Mapping[str, str]] = {
 class Narrow:
     """Which projects are shown, as it stands in the address."""
 
-    campaign: Annotated[int | None, Blank, Query(ge=1, le=MOST_ID)] = None
+    campaign: RowNumber = None
     state: Annotated[ProjectState | None, Blank, Query()] = None
     waits: Annotated[bool, Query(description="Those alone that wait for the reader.")] = False
 

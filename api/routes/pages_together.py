@@ -9,9 +9,10 @@ from uuid import UUID, uuid4
 
 from fastapi import Depends, Query, Response
 from fastapi.responses import RedirectResponse
+from pydantic import Field
 
-from api.office_desk import REFUSALS, Desk, Failed, Sent, desk_for
-from api.routes.pages import Sight
+from api.office_desk import MOST_ID, REFUSALS, Desk, Failed, Sent, desk_for
+from api.routes.pages import Blank, Sight
 from geo import service
 from geo.errors import ForbiddenError, InvalidInputError, OutsideCityError, StaleEditError
 from geo.terms import STAFF, Role
@@ -22,6 +23,8 @@ TICKING: Final = KEEPERS | {Role.DEPARTMENT}
 MOST_BODIES: Final = 1_000
 Number = Annotated[str, Query(max_length=18, pattern=r"^(\d*|new)$")]
 Words = Annotated[str, Query(max_length=100)]
+RowNumber = Annotated[Annotated[int, Field(ge=1, le=MOST_ID)] | None, Blank, Query()]
+"""What a list is narrowed to: the number of a grid, a body, a campaign; empty for none."""
 DeskDep = Annotated[Desk, Depends(desk_for(*sorted(STAFF)), scope="function")]
 KeeperDep = Annotated[Desk, Depends(desk_for(*sorted(KEEPERS)), scope="function")]
 TickerDep = Annotated[Desk, Depends(desk_for(*sorted(TICKING)), scope="function")]
