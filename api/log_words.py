@@ -144,6 +144,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "session.opened": marked("Signed in"),
     "session.refused": marked("Sign-in refused"),
     "session.revoked": marked("Session ended by the office"),
+    "shop.changed": marked("Shop changed"),
     "shop.closed": marked("Shop closed"),
     "shop.opened": marked("Shop entered"),
     "station_kind.put": marked("Kind of station set"),

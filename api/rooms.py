@@ -176,6 +176,12 @@ ROOMS: Final = (
         EVERYBODY,
     ),
     Room(
+        "/inspections",
+        marked("Inspections"),
+        marked("What was looked at in each compound, what is due, answers and appeals."),
+        Group.LISTS,
+    ),
+    Room(
         "/points",
         marked("Service points"),
         marked("Where volunteers help, with what, and when."),

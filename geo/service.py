@@ -44,10 +44,12 @@ from geo.store import (
     points,
     prepared,
     publishing,
+    rating_rules,
     reading,
     rights,
     roster,
     shops,
+    supervised,
     teams,
 )
 from geo.store import issues as issue_rows
@@ -104,6 +106,7 @@ from geo.store.signing import (
     set_password,
 )
 from geo.store.together import bulletins, campaigns, devices, links, lists, meetings, projects
+from geo.store.together.places import body_named
 from geo.store.together.rows import Made
 from geo.tables import Audit, City, Issue, IssueSquare, Net, NetGrid, Plan, UserAccount, Worker
 from geo.terms import Role
@@ -126,6 +129,7 @@ __all__ = [
     "account_of_session",
     "addresses",
     "admit_sign_in",
+    "body_named",
     "bulletins",
     "campaigns",
     "cases",
@@ -173,6 +177,7 @@ __all__ = [
     "prepared",
     "projects",
     "publishing",
+    "rating_rules",
     "refuse_sign_in",
     "roster",
     "rulebook",
@@ -182,6 +187,7 @@ __all__ = [
     "show_city",
     "station_density",
     "stations_sheet",
+    "supervised",
     "teams",
     "vector_tile",
 ]

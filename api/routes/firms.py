@@ -8,13 +8,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep
+from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, Text
 from api.deps import AdministratorDep, KeepersDep, SessionDep, StaffDep, ViewerDep
 from api.errors import responses_for
 from api.routes.office import PROTECTED, Line, Number, Wish
 from api.schemas import AsOf, Form
 from geo import service
-from geo.errors import CityNotFoundError, ConflictError, NetNotFoundError, NotFoundError
+from geo.errors import (
+    CityNotFoundError,
+    ConflictError,
+    NetNotFoundError,
+    NotFoundError,
+    StaleEditError,
+)
 from geo.terms import RatingAct, RatingState
 
 router = APIRouter(prefix="/api/v1/cities/{city}", tags=["firms"], dependencies=[KNOWN_FIELDS])
@@ -66,6 +72,7 @@ class RuleContent(Wish):
     answer_days: Annotated[int, Field(ge=1, le=90)]
     appeal_days: Annotated[int, Field(ge=1, le=90)]
     valid_days: Annotated[int, Field(ge=1, le=366)]
+    least_days: Annotated[int, Field(ge=1, le=366)] = 1
 
 
 class RuleWish(Wish):
@@ -101,14 +108,51 @@ class PeriodWish(Wish):
         return service.firms.Period(self.rule, self.compound, self.since, self.until)
 
 
+class RuleTrial(Wish):
+    """A rule that is being written, and a period that is over."""
+
+    content: RuleContent
+    since: date
+    until: date
+
+
+class TriedFirm(Form):
+    """What a firm would get; `rated` is false where it managed the compound on too few days."""
+
+    compound: int
+    compound_name: str
+    firm: int
+    firm_name: str
+    points: int
+    grade: str
+    cost: dict[str, dict[str, int]]
+    managed_days: int
+    days: int
+    rated: bool
+
+
+class TriedRule(Form):
+    """What a rule would give, the fewest points first; nothing is kept."""
+
+    items: list[TriedFirm]
+    as_of: AsOf
+
+
 class Fact(Form):
-    """An issue or an inspection that counts, and what it costs."""
+    """An issue or an inspection that counts, what it was and what it costs."""
 
     criterion: str
     issue: int | None
     inspection: int | None
     happened_on: date
     points: int
+    what: str
+
+
+class KeptFact(Fact):
+    """A fact of a rating; `fallen` says that it would not count any more."""
+
+    fallen: bool
 
 
 class Reckoned(Form):
@@ -120,6 +164,8 @@ class Reckoned(Form):
     grade: str
     cost: dict[str, dict[str, int]]
     facts: list[Fact]
+    managed_days: int
+    days: int
 
 
 class RatingItem(Form):
@@ -134,6 +180,8 @@ class RatingItem(Form):
     compound_name: str
     since: date
     until: date
+    managed_days: int
+    version: int
     state: RatingState
     points: int
     grade: str
@@ -145,6 +193,8 @@ class RatingItem(Form):
     expires_on: date
     shown: bool
     mine: bool
+    lon: float
+    lat: float
 
 
 class Ratings(Form):
@@ -168,17 +218,22 @@ class RatingCard(RatingItem):
     """A rating with the rule it rests on; facts and all words for its own people alone."""
 
     content: dict[str, Any]
-    facts: list[Fact]
+    acts: list[RatingAct]
+    facts: list[KeptFact]
     steps: list[RatingLine]
     as_of: AsOf
 
 
 class RatingWish(Wish):
-    """An answer, an appeal, a decision (with points, never fewer) or a withdrawal."""
+    """An answer, an appeal, a decision (with points, never fewer) or a withdrawal.
+
+    With `version`, the one that was read, it is refused when something was said since.
+    """
 
     act: RatingAct
     words: Said
     points: Annotated[int, Field(ge=0, le=100)] | None = None
+    version: Annotated[int, Field(ge=0)] | None = None
 
 
 class MadeRating(Form):
@@ -196,7 +251,7 @@ class RatingStands(Form):
 @router.get("/rating-rules", responses=responses_for(*OPEN))
 def list_rating_rules(session: SessionDep, viewer: ViewerDep, asked: AskedDep) -> RatingRules:
     """List the rules by which property firms are rated; open to everybody."""
-    found = service.firms.rules(session, asked.moment(session))
+    found = service.rating_rules.listed(session, asked.moment(session))
     return RatingRules(items=[RatingRuleItem.model_validate(one) for one in found])
 
 
@@ -210,14 +265,24 @@ def publish_rating_rule(
     content = wish.content.model_dump(exclude_none=True)
     at = asked.moment(session)
     return MadeRule(
-        rule=service.firms.publish_rule(session, viewer, at, wish.title, wish.begins_on, content)
+        rule=service.rating_rules.publish(session, viewer, at, wish.title, wish.begins_on, content)
     )
+
+
+@router.post("/rating-rules/tried", responses=responses_for(*PROTECTED, NetNotFoundError))
+def try_rating_rule(
+    session: SessionDep, viewer: AdministratorDep, asked: AskedDep, wish: RuleTrial
+) -> TriedRule:
+    """Say what a rule that is being written would give for a period that is over; keep nothing."""
+    at, content = asked.moment(session), wish.content.model_dump(exclude_none=True)
+    found = service.firms.tried(session, viewer, at, content, wish.since, wish.until)
+    return TriedRule(items=[TriedFirm.model_validate(one) for one in found], as_of=AsOf.of(at))
 
 
 @router.patch(
     "/rating-rules/{rule}",
     status_code=204,
-    responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError),
+    responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError, ConflictError),
 )
 def end_rating_rule(
     session: SessionDep, viewer: AdministratorDep, asked: AskedDep, rule: RulePath, wish: RuleEnd
@@ -228,8 +293,10 @@ def end_rating_rule(
     ------
     NotFoundError
         If there is none: 404.
+    ConflictError
+        If an end was published before: 409.
     """
-    service.firms.end_rule(session, viewer, asked.moment(session), rule, wish.ends_on)
+    service.rating_rules.end(session, viewer, asked.moment(session), rule, wish.ends_on)
     return Response(status_code=204)
 
 
@@ -240,10 +307,15 @@ def list_ratings(
     asked: AskedDep,
     compound: Annotated[int | None, Query(ge=1, le=MOST_ID)] = None,
     firm: Annotated[int | None, Query(ge=1, le=MOST_ID)] = None,
+    state: RatingState | None = None,
+    grade: Annotated[str | None, Query(max_length=20)] = None,
+    q: Annotated[Text | None, Query(description="Part of a firm's or a compound's name.")] = None,
 ) -> Ratings:
     """List the ratings that everybody may see now, and one's own."""
     at = asked.moment(session)
-    found = service.firms.listed(session, viewer, at, compound=compound, firm=firm)
+    found = service.firms.listed(
+        session, viewer, at, compound=compound, firm=firm, state=state, grade=grade, q=q
+    )
     return Ratings(items=[RatingItem.model_validate(one) for one in found], as_of=AsOf.of(at))
 
 
@@ -303,7 +375,9 @@ def tell_rating(
 
 @router.post(
     "/firm-ratings/{rating}/acts",
-    responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError, ConflictError),
+    responses=responses_for(
+        *PROTECTED, NetNotFoundError, NotFoundError, ConflictError, StaleEditError
+    ),
 )
 def act_on_rating(
     session: SessionDep, viewer: StaffDep, asked: AskedDep, rating: RatingPath, wish: RatingWish
@@ -316,7 +390,11 @@ def act_on_rating(
         If it is none of one's own: 404.
     ConflictError
         If its time is over, its state is another, or the same person would decide: 409.
+    StaleEditError
+        If something was said since the version that was read: 412.
     """
     at = asked.moment(session)
-    state = service.firms.do(session, viewer, at, rating, wish.act, wish.words, wish.points)
+    state = service.firms.do(
+        session, viewer, at, rating, wish.act, wish.words, wish.points, wish.version
+    )
     return RatingStands(state=state)

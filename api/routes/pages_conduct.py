@@ -1,326 +1,354 @@
-"""Pages of property firms, of shops and their inspections, of volunteers' service points.
+"""Pages of shops and compounds with their inspections, and of volunteers' service points.
 
-Everybody reads what is public there; forms stand below for those who keep it.
+Everybody reads what is public there; forms stand beside it for those who keep it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Query, Response
 
-from api import rendering
-from api.i18n import get_language, marked, translations
-from api.office_desk import REFUSALS, Desk, Failed, Sent, SentDep, desk_for
-from api.routes.pages import Number, Sight, SightDep, Word
+from api import conduct_desk, rendering
+from api.conduct_desk import KEEPERS, act_of
+from api.office_desk import Failed, Sent, SentDep
+from api.routes.pages import Sight, SightDep, Word
+from api.routes.pages_figures import require_staff
 from geo import service
-from geo.errors import ForbiddenError, InvalidInputError, NotFoundError
-from geo.terms import (
-    STAFF,
-    InspectionKind,
-    InspectionResult,
-    Offer,
-    RatingAct,
-    RatingState,
-    Role,
-    ShopKind,
-)
+from geo.errors import InvalidInputError, NotFoundError
+from geo.terms import InspectionKind, InspectionResult, Offer, ShopKind
 
 router = APIRouter(include_in_schema=False)
 
-WORDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "kinds": {
-        InspectionKind.FIRE: marked("fire safety"),
-        InspectionKind.FOOD: marked("food"),
-        InspectionKind.GAS: marked("gas"),
-        InspectionKind.HYGIENE: marked("cleanliness"),
-        InspectionKind.FRONTAGE: marked("frontage"),
-        InspectionKind.LIFTS: marked("lifts"),
-        InspectionKind.SERVICE: marked("service of the compound"),
-    },
-    "results": {
-        InspectionResult.PASSED: marked("in order"),
-        InspectionResult.MENDED: marked("mended on the spot"),
-        InspectionResult.TO_MEND: marked("to be mended"),
-        InspectionResult.STOPPED: marked("stopped until mended"),
-    },
-    "shops": {
-        ShopKind.FOOD: marked("food and drink"),
-        ShopKind.RETAIL: marked("retail"),
-        ShopKind.SERVICE: marked("services"),
-        ShopKind.WORKSHOP: marked("workshop"),
-        ShopKind.LODGING: marked("lodging"),
-        ShopKind.OTHER: marked("other shop"),
-    },
-    "offers": {
-        Offer.WATER: marked("drinking water"),
-        Offer.REST: marked("a place to rest"),
-        Offer.MEDICINE: marked("first aid"),
-        Offer.MENDING: marked("mending"),
-        Offer.HAIRCUT: marked("haircuts"),
-        Offer.MEALS: marked("meals"),
-        Offer.LESSONS: marked("lessons"),
-        Offer.ADVICE: marked("advice"),
-        Offer.GREEN: marked("care of greenery"),
-        Offer.OTHER: marked("other help"),
-    },
-    "acts": {
-        RatingAct.TELL: marked("told"),
-        RatingAct.ANSWER: marked("Answer"),
-        RatingAct.APPEAL: marked("Appeal"),
-        RatingAct.DECIDE: marked("Decision"),
-        RatingAct.WITHDRAW: marked("Withdrawal"),
-    },
-    "states": {
-        RatingState.TOLD: marked("told to the firm"),
-        RatingState.APPEALED: marked("appeal open"),
-        RatingState.DECIDED: marked("appeal decided"),
-        RatingState.WITHDRAWN: marked("withdrawn"),
-    },
-}
-DONE: Final = marked("It is kept.")
-KEEPERS: Final = frozenset({Role.ADMINISTRATOR, Role.COMMUNITY})
 Chosen = Annotated[str, Query(max_length=20, pattern=r"^[0-9A-Za-z]*$")]
-DeskDep = Annotated[Desk, Depends(desk_for(*sorted(STAFF)), scope="function")]
+Ticked = Annotated[str, Query(max_length=1, pattern=r"^1?$")]
 SHOWN: Final = 200
-EXAMPLE: Final = {
-    "criteria": [
-        {"code": "late", "title": "物业服务诉求超期", "source": "issue", "points": 2, "most": 20,
-         "when": "overdue"},
-        {"code": "fire", "title": "消防检查需整改", "source": "inspection", "points": 5,
-         "most": 20, "kinds": ["fire"], "results": ["to_mend", "stopped"]},
-    ],
-    "grades": [["绿", 90], ["黄", 75], ["红", 0]],
-    "answer_days": 7, "appeal_days": 15, "valid_days": 180,
-}  # fmt: skip
-
-
-@router.get("/firms")
-def show_firms(sight: SightDep, rating: Number = None, done: Word = None) -> Response:
-    """Show rules for property firms and the ratings that one may see."""
-    return _read(sight, "firms", str(rating or ""), done)
+OF_SHOPS: Final = (
+    InspectionKind.FIRE, InspectionKind.FOOD, InspectionKind.GAS, InspectionKind.HYGIENE,
+    InspectionKind.FRONTAGE,
+)  # fmt: skip
+OF_COMPOUNDS: Final = (
+    InspectionKind.FIRE, InspectionKind.GAS, InspectionKind.LIFTS, InspectionKind.HYGIENE,
+    InspectionKind.FRONTAGE, InspectionKind.SERVICE,
+)  # fmt: skip
+GOOD: Final = (InspectionResult.PASSED.value, InspectionResult.MENDED.value)
 
 
 @router.get("/shops")
-def show_shops(sight: SightDep, shop: Chosen = "", q: Word = None, done: Word = None) -> Response:
+def show_shops(
+    sight: SightDep,
+    shop: Chosen = "",
+    q: Word = None,
+    kind: Chosen = "",
+    result: Annotated[str, Query(max_length=20)] = "",
+    due: Ticked = "",
+    mine: Ticked = "",
+    after: Annotated[str, Query(max_length=8000)] = "",
+    done: Word = None,
+) -> Response:
     """Show shops with their last inspection, or one of them by the code on its door."""
-    return _read(sight, "shops", shop, done, q=q)
+    asked = {"shop": shop, "q": q, "kind": kind, "result": result, "due": due, "mine": mine,
+             "after": after, "done": done}  # fmt: skip
+    return _shops(sight, asked)
+
+
+@router.get("/inspections")
+def show_inspections(
+    sight: SightDep, compound: Chosen = "", q: Word = None, due: Ticked = "", done: Word = None
+) -> Response:
+    """Show compounds of one's own areas or work with their inspections, to staff alone."""
+    require_staff(sight)
+    return _compounds(sight, {"compound": compound, "q": q, "due": due, "done": done})
 
 
 @router.get("/points")
-def show_points(sight: SightDep, done: Word = None) -> Response:
+def show_points(
+    sight: SightDep, point: Chosen = "", q: Word = None, offer: Chosen = "", done: Word = None
+) -> Response:
     """Show the volunteers' service points."""
-    return _read(sight, "points", "", done)
+    return _points(sight, {"point": point, "q": q, "offer": offer, "done": done})
 
 
-def _read(sight: Sight, room: str, chosen: str, done: str | None, **more: Any) -> Response:
+def tone_of(result: str | None, due: bool = False) -> str:
+    """Return how a place is coloured by its last result: what is due is to be watched.
+
+    Examples
+    --------
+    >>> tone_of("passed"), tone_of("passed", due=True), tone_of("stopped"), tone_of(None)
+    ('good', 'watch', 'bad', '')
+    """
+    if result is None:
+        return ""
+    if result in GOOD:
+        return "watch" if due else "good"
+    return "bad" if result == InspectionResult.STOPPED.value else "watch"
+
+
+def _shops(sight: Sight, asked: Mapping[str, Any], failed: Failed | None = None) -> Response:
     session, viewer = sight.access.session, sight.access.viewer
-    values = ROOMS[room](session, viewer, sight.asked.moment(session), chosen, **more)
-    word = translations(get_language(sight.request)).gettext
-    return sight.page(
-        f"{room}.html",
-        role=viewer.role.value,
-        failed=None,
-        done=word(DONE) if done else "",
-        **_common(viewer, word),
-        **values,
-    )
-
-
-def _common(viewer: Any, word: Callable[[str], str]) -> dict[str, Any]:
-    return {
-        "keeps": viewer.role in KEEPERS,
-        "judges": viewer.role in service.firms.JUDGES,
-        "words": {
-            name: {str(code): word(text) for code, text in codes.items()}
-            for name, codes in WORDS.items()
-        },
+    at = sight.asked.moment(session)
+    kind, result = asked.get("kind") or "", asked.get("result") or ""
+    narrow: dict[str, Any] = {
+        "q": asked.get("q"),
+        "kind": kind if kind in set(ShopKind) else None,
+        "result": result if result in set(InspectionResult) else None,
+        "mine": bool(asked.get("mine")),
     }
-
-
-def _firms(session: Any, viewer: Any, at: Any, chosen: str) -> dict[str, Any]:
-    found = None
-    if chosen:
-        found = service.firms.show(session, viewer, at, int(chosen))
-    own = viewer.role in KEEPERS
-    narrow, turn = service.estates.CompoundFilter(), service.Turn(1000, None)
-    asked = service.Asked(at.city_id, at.day)
-    return {
-        "rules": service.firms.rules(session, at),
-        "rows": service.firms.listed(session, viewer, at),
-        "chosen": found,
-        "example": json.dumps(EXAMPLE, ensure_ascii=False, indent=1),
-        "now": service.firms.today(session, at),
-        "compounds": service.list_compounds(session, asked, narrow, turn)[1].items if own else [],
-    }
-
-
-def _shops(session: Any, viewer: Any, at: Any, chosen: str, q: str | None = None) -> dict[str, Any]:
-    page = service.shops.listed(session, viewer, at, q=q, limit=SHOWN)
-    card = service.shops.card(session, viewer, at, chosen) if chosen else None
-    return {
-        "rows": page.items, "more": page.next is not None, "chosen": card, "q": q,
-        "now": service.firms.today(session, at), "picture": rendering.qr_code,
+    listed = service.shops.listed
+    page = listed(session, viewer, at, **narrow, due=bool(asked.get("due")), limit=SHOWN,
+                  after=asked.get("after") or None)  # fmt: skip
+    today = service.rating_rules.today(session, at)
+    for row in page.items:
+        row["due"] = row["next_on"] is not None and row["next_on"] <= today
+        row["tone"] = tone_of(row["last_result"], row["due"])
+    keeps, code = viewer.role in KEEPERS, str(asked.get("shop") or "")
+    adding = keeps and code == "new"
+    card = None
+    if code and not adding:
+        try:
+            card = service.shops.card(session, viewer, at, code)
+        except NotFoundError:
+            if failed is None:
+                raise
+    own = {**narrow, "mine": True}
+    waiting = listed(session, viewer, at, **own, due=True, limit=SHOWN) if viewer.staff else None
+    values = {
+        "rows": page.items, "next": page.next, "chosen": card, "asked": asked, "adding": adding,
+        "waiting": waiting, "picture": rendering.qr_code, "of_places": OF_SHOPS, "good": GOOD,
+        "done": asked.get("done"),
     }  # fmt: skip
+    seen = {row["code"]: row for row in page.items}
+    if card and card["code"] not in seen:
+        seen[card["code"]] = {**card, "tone": ""}
+    return conduct_desk.page(
+        sight, "shops.html", [{**row, "key": row["code"]} for row in seen.values()], values,
+        param="shop", chosen=card["code"] if card else None, picking=adding, failed=failed,
+    )  # fmt: skip
 
 
-def _points(session: Any, viewer: Any, at: Any, chosen: str) -> dict[str, Any]:
-    return {"rows": service.points.listed(session, at), "now": service.firms.today(session, at)}
+def _compounds(sight: Sight, asked: Mapping[str, Any], failed: Failed | None = None) -> Response:
+    session, viewer = sight.access.session, sight.access.viewer
+    at = sight.asked.moment(session)
+    everything = service.supervised.compounds(session, viewer, at)
+    rows = service.supervised.compounds(
+        session, viewer, at, q=asked.get("q"), due=bool(asked.get("due"))
+    )
+    for row in everything + rows:
+        row["tone"] = tone_of(row["last_result"], row["due"])
+    code = str(asked.get("compound") or "")
+    chosen = next((one for one in everything if str(one["compound"]) == code), None)
+    if code and chosen is None and failed is None:
+        raise NotFoundError(f"There is no compound {code} in your area.", compound=code)
+    found = service.shops.inspections
+    values = {
+        "rows": rows, "chosen": chosen, "asked": asked, "of_places": OF_COMPOUNDS, "good": GOOD,
+        "everything": len(everything), "waiting": sum(one["due"] for one in everything),
+        "appeals": sum(one["appeals"] for one in everything),
+        "never": sum(one["last_on"] is None for one in everything), "done": asked.get("done"),
+        "inspections": found(session, viewer, at, compound=chosen["compound"]) if chosen else [],
+    }  # fmt: skip
+    places = [{**row, "key": row["compound"]} for row in rows]
+    return conduct_desk.page(
+        sight, "inspections.html", places, values, param="compound", failed=failed,
+        chosen=chosen["compound"] if chosen else None,
+    )  # fmt: skip
 
 
-ROOMS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
-    "firms": _firms,
-    "shops": _shops,
-    "points": _points,
-}
+def _points(
+    sight: Sight,
+    asked: Mapping[str, Any],
+    failed: Failed | None = None,
+    offers: list[str] | None = None,
+) -> Response:
+    session, viewer = sight.access.session, sight.access.viewer
+    at = sight.asked.moment(session)
+    offer, code = asked.get("offer") or "", str(asked.get("point") or "")
+    rows = service.points.listed(
+        session, viewer, at, q=asked.get("q"), offer=offer if offer in set(Offer) else None
+    )
+    keeps, chosen, months = viewer.role in KEEPERS, None, []
+    adding = keeps and code == "new"
+    if code and not adding:
+        number = int(code) if code.isdecimal() else 0
+        chosen = next(iter(service.points.listed(session, viewer, at, point=number)), None)
+        if chosen is None and failed is None:
+            raise NotFoundError(f"There is no service point {code}.", point=code)
+        if chosen and chosen["mine"]:
+            months = service.points.months(session, viewer, at, chosen["point"])
+    last = service.rating_rules.today(session, at).replace(day=1)
+    values = {
+        "rows": rows, "chosen": chosen, "months": months, "asked": asked, "adding": adding,
+        "organisations": _organisations(sight) if keeps and (adding or chosen) else [],
+        "offered": offers,
+        "uncounted": [one for one in rows if one["mine"] and _uncounted(one, last)],
+        "done": asked.get("done"),
+    }  # fmt: skip
+    places = [{**row, "key": row["point"], "tone": ""} for row in rows]
+    return conduct_desk.page(
+        sight, "points.html", places, values, param="point", failed=failed, picking=adding,
+        chosen=chosen["point"] if chosen else None,
+    )  # fmt: skip
+
+
+def _uncounted(point: Mapping[str, Any], month: date) -> bool:
+    """Return whether a point has no counts of the month before this one, or later."""
+    before = (month.year * 12 + month.month - 2) if month else 0
+    told = point["last_month"]
+    return told is None or told.year * 12 + told.month - 1 < before
+
+
+def _organisations(sight: Sight) -> list[dict[str, Any]]:
+    session = sight.access.session
+    narrow, turn = service.PlaceFilter(), service.Turn(1000, None)
+    return list(service.list_organisations(session, sight.asked, narrow, turn)[1].items)
 
 
 # ---- forms ---------------------------------------------------------------------------------------
 
 
-@router.post("/firms")
-def change_firms(desk: DeskDep, sent: SentDep) -> Response:
-    """Publish a rule, rate a firm, answer, appeal, decide; the form again when that fails."""
-    return _change(desk, sent, "firms", "rating")
-
-
 @router.post("/shops")
-def change_shops(desk: DeskDep, sent: SentDep) -> Response:
-    """Enter a shop or an inspection, an answer or an appeal; the form again when that fails."""
-    return _change(desk, sent, "shops", "shop")
+def change_shops(sight: SightDep, sent: SentDep) -> Response:
+    """Enter or change a shop, an inspection, an answer or an appeal; the form again if it fails."""
+
+    def again(failed: Failed) -> Response:
+        return _shops(sight, {"shop": sent.text("chosen") or "new"}, failed)
+
+    return conduct_desk.change(sight, sent, "/shops", SHOPS, again)
+
+
+@router.post("/inspections")
+def change_inspections(sight: SightDep, sent: SentDep) -> Response:
+    """Enter an inspection of a compound, an answer, an appeal; the form again when that fails."""
+
+    def again(failed: Failed) -> Response:
+        return _compounds(sight, {"compound": sent.text("chosen")}, failed)
+
+    return conduct_desk.change(sight, sent, "/inspections", COMPOUNDS, again)
 
 
 @router.post("/points")
-def change_points(desk: DeskDep, sent: SentDep) -> Response:
-    """Enter a service point or its counts; the form again when that fails."""
-    return _change(desk, sent, "points", "point")
+def change_points(sight: SightDep, sent: SentDep) -> Response:
+    """Enter, change or close a service point or count a month; the form again when that fails."""
+
+    def again(failed: Failed) -> Response:
+        asked = {"point": sent.text("chosen") or "new"}
+        return _points(sight, asked, failed, sent.all("offers"))
+
+    return conduct_desk.change(sight, sent, "/points", POINTS, again)
 
 
-def _change(desk: Desk, sent: Sent, room: str, key: str) -> Response:
-    do, viewer = sent.text("do"), desk.access.viewer
-    chosen = sent.text("chosen")
-    try:
-        if do not in ACTIONS or not do.startswith(room.removesuffix("s")):
-            raise InvalidInputError("There is no such order.", field="do")
-        with desk.access.session.begin_nested():
-            chosen = ACTIONS[do](desk, sent) or chosen
-    except REFUSALS as error:
-        return _again(desk, room, chosen, desk.failed(sent, error))
-    query = {"city": desk.city["slug"], "done": "1", **({key: chosen} if chosen else {})}
-    if viewer.role not in STAFF:
-        raise ForbiddenError("This is for staff of the city.")
-    return RedirectResponse(f"/{room}?{urlencode(query)}", 303)
-
-
-def _again(desk: Desk, room: str, chosen: str, failed: Failed) -> Response:
-    session, viewer = desk.access.session, desk.access.viewer
-    try:
-        values = ROOMS[room](session, viewer, desk.at, chosen)
-    except (NotFoundError, ValueError):
-        values = ROOMS[room](session, viewer, desk.at, "")
-    return desk.page(
-        f"{room}.html", status=422, failed=failed, done="", **_common(viewer, desk.word), **values
-    )
-
-
-def _publish(desk: Desk, sent: Sent) -> str:
-    try:
-        content = json.loads(sent.text("content"))
-        if not isinstance(content, dict):
-            raise TypeError("no object")
-        service.firms.publish_rule(
-            desk.access.session, desk.access.viewer, desk.at, sent.text("title"),
-            sent.needed_day("begins_on"), content,
-        )  # fmt: skip
-    except (json.JSONDecodeError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInputError(
-            "The rule is not written as it should be.", field="content", reason="content"
-        ) from error
-    return ""
-
-
-def _tell(desk: Desk, sent: Sent) -> str:
-    period = service.firms.Period(
-        sent.number("rule"), sent.number("compound"), sent.needed_day("since"),
-        sent.needed_day("until"),
-    )  # fmt: skip
-    return str(service.firms.tell(desk.access.session, desk.access.viewer, desk.at, period))
-
-
-def _rating_act(desk: Desk, sent: Sent) -> str:
-    points = sent.number("points") if sent.text("points") else None
-    service.firms.do(
-        desk.access.session, desk.access.viewer, desk.at, sent.number("chosen"), _act(sent),
-        sent.text("words"), points,
-    )  # fmt: skip
-    return sent.text("chosen")
-
-
-def _act(sent: Sent) -> RatingAct:
-    if sent.text("act") not in set(RatingAct):
-        raise InvalidInputError("There is no such order.", field="act")
-    return RatingAct(sent.text("act"))
-
-
-def _open_shop(desk: Desk, sent: Sent) -> str:
+def _open_shop(sight: Sight, sent: Sent) -> Mapping[str, Any]:
+    session, viewer = sight.access.session, sight.access.viewer
     place = service.shops.Place(
         sent.text("name"), sent.text("kind"), sent.real("lon"), sent.real("lat"),
         sent.text("address") or None,
     )  # fmt: skip
-    return service.shops.open_shop(desk.access.session, desk.access.viewer, desk.at, place)[1]
+    at = sight.asked.moment(session)
+    return {"shop": service.shops.open_shop(session, viewer, at, place)[1]}
 
 
-def _inspect(desk: Desk, sent: Sent) -> str:
+def _change_shop(sight: Sight, sent: Sent) -> Mapping[str, Any]:
+    place = service.shops.Place(
+        sent.text("name"), sent.text("kind"), 0.0, 0.0, sent.text("address") or None
+    )
+    service.shops.change_shop(
+        sight.access.session, sight.access.viewer, sight.asked.moment(sight.access.session),
+        sent.number("shop"), sent.number("version"), place,
+    )  # fmt: skip
+    return {"shop": sent.text("chosen")}
+
+
+def _close_shop(sight: Sight, sent: Sent) -> Mapping[str, Any]:
+    at = sight.asked.moment(sight.access.session)
+    service.shops.close_shop(sight.access.session, sight.access.viewer, at, sent.number("shop"))
+    return {}
+
+
+def _inspect(sight: Sight, sent: Sent) -> Mapping[str, Any]:
+    shop = sent.number("shop") if sent.text("shop") else None
     found = service.shops.Found(
         sent.text("kind"), sent.needed_day("held_on"), sent.text("result"), sent.day("next_on"),
-        shop=sent.number("shop"),
+        shop, None if shop else sent.number("compound"),
     )  # fmt: skip
-    service.shops.enter(desk.access.session, desk.access.viewer, desk.at, found)
-    return ""
+    at = sight.asked.moment(sight.access.session)
+    service.shops.enter(sight.access.session, sight.access.viewer, at, found)
+    return _kept(sent)
 
 
-def _inspection_act(desk: Desk, sent: Sent) -> str:
+def _inspection_act(sight: Sight, sent: Sent) -> Mapping[str, Any]:
     service.shops.do(
-        desk.access.session, desk.access.viewer, desk.at, sent.number("inspection"), _act(sent),
-        sent.text("words"), allowed=sent.ticked("allowed"),
+        sight.access.session, sight.access.viewer, sight.asked.moment(sight.access.session),
+        sent.number("inspection"), act_of(sent), sent.text("words"),
+        allowed=sent.ticked("allowed"),
     )  # fmt: skip
-    return ""
+    return _kept(sent)
 
 
-def _open_point(desk: Desk, sent: Sent) -> str:
-    point = service.points.Point(
-        sent.text("name"), sent.real("lon"), sent.real("lat"), tuple(sent.all("offers")),
-        sent.text("address") or None, sent.text("open_hours") or None,
+def _kept(sent: Sent) -> Mapping[str, Any]:
+    """Return the place that was looked at: a compound by its number, a shop by its code."""
+    chosen = sent.text("chosen")
+    return {"compound" if sent.text("of") == "compound" else "shop": chosen}
+
+
+def _point(sent: Sent, lon: float, lat: float) -> service.points.Point:
+    body = sent.number("organisation") if sent.text("organisation") else None
+    return service.points.Point(
+        sent.text("name"), lon, lat, tuple(sent.all("offers")), sent.text("address") or None,
+        sent.text("open_hours") or None, body,
     )  # fmt: skip
-    service.points.open_point(desk.access.session, desk.access.viewer, desk.at, point)
-    return ""
 
 
-def _count_point(desk: Desk, sent: Sent) -> str:
+def _open_point(sight: Sight, sent: Sent) -> Mapping[str, Any]:
+    session, viewer = sight.access.session, sight.access.viewer
+    point = _point(sent, sent.real("lon"), sent.real("lat"))
+    at = sight.asked.moment(session)
+    return {"point": service.points.open_point(session, viewer, at, point)}
+
+
+def _change_point(sight: Sight, sent: Sent) -> Mapping[str, Any]:
+    service.points.change(
+        sight.access.session, sight.access.viewer, sight.asked.moment(sight.access.session),
+        sent.number("chosen"), sent.number("version"), _point(sent, 0.0, 0.0),
+    )  # fmt: skip
+    return {"point": sent.text("chosen")}
+
+
+def _close_point(sight: Sight, sent: Sent) -> Mapping[str, Any]:
+    at = sight.asked.moment(sight.access.session)
+    service.points.close(sight.access.session, sight.access.viewer, at, sent.number("chosen"))
+    return {}
+
+
+def _count_point(sight: Sight, sent: Sent) -> Mapping[str, Any]:
     month = sent.text("month")
     try:
         first = date.fromisoformat(f"{month}-01")
     except ValueError:
-        raise InvalidInputError("No month.", field="month", reason="no_date") from None
+        raise InvalidInputError("No month.", field="month", reason="no_month") from None
     service.points.count(
-        desk.access.session, desk.access.viewer, desk.at, sent.number("point"), first,
+        sight.access.session, sight.access.viewer, sight.asked.moment(sight.access.session),
+        sent.number("chosen"), first,
         helped=sent.number("helped"), helpers=sent.number("helpers"), hours=sent.number("hours"),
     )  # fmt: skip
-    return ""
+    return {"point": sent.text("chosen")}
 
 
-ACTIONS: Final[Mapping[str, Callable[[Desk, Sent], str]]] = {
-    "firm.rule": _publish,
-    "firm.tell": _tell,
-    "firm.act": _rating_act,
+PLACES: Final[Mapping[str, conduct_desk.Action]] = {
+    "place.inspect": _inspect,
+    "place.act": _inspection_act,
+}
+SHOPS: Final[Mapping[str, conduct_desk.Action]] = {
     "shop.open": _open_shop,
-    "shop.inspect": _inspect,
-    "shop.act": _inspection_act,
+    "shop.change": _change_shop,
+    "shop.close": _close_shop,
+    **PLACES,
+}
+COMPOUNDS: Final = PLACES
+POINTS: Final[Mapping[str, conduct_desk.Action]] = {
     "point.open": _open_point,
+    "point.change": _change_point,
+    "point.close": _close_point,
     "point.count": _count_point,
 }

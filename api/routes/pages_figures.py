@@ -7,9 +7,9 @@ from typing import Final, Literal
 from fastapi import APIRouter, Response
 
 from api import i18n
+from api.conduct_words import WORDS
 from api.i18n import marked
 from api.routes.pages import Sight, SightDep
-from api.routes.pages_conduct import WORDS
 from geo.errors import ForbiddenError, NotSignedInError
 from maps.figure_views import figure_frame, figure_page
 

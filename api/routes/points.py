@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep
-from api.deps import KeepersDep, SessionDep
+from api.asking import KNOWN_FIELDS, MOST_ID, AskedDep, Text
+from api.deps import KeepersDep, SessionDep, ViewerDep
 from api.errors import responses_for
 from api.routes.office import PROTECTED, Line, Number, Wish
 from api.schemas import AsOf, Form
 from geo import service
-from geo.errors import CityNotFoundError, NetNotFoundError, NotFoundError, OutsideCityError
+from geo.errors import (
+    CityNotFoundError,
+    ConflictError,
+    NetNotFoundError,
+    NotFoundError,
+    OutsideCityError,
+    StaleEditError,
+)
 from geo.terms import Offer
 
 router = APIRouter(prefix="/api/v1/cities/{city}", tags=["stations"], dependencies=[KNOWN_FIELDS])
@@ -25,7 +32,10 @@ Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class PointItem(Form):
-    """A service point; the counts are those of the last twelve months."""
+    """A service point; the counts are those of `months` months of the last twelve.
+
+    Hours of a point where fewer than five helped are told to its own office alone.
+    """
 
     point: int
     name: str
@@ -38,7 +48,10 @@ class PointItem(Form):
     grid_name: str | None
     helped: int | None
     hours: int | None
+    months: int
     last_month: date | None
+    version: int
+    mine: bool
     lon: float
     lat: float
 
@@ -69,12 +82,6 @@ class PointWish(Wish):
         )
 
 
-class MadePoint(Form):
-    """The point's number."""
-
-    point: int
-
-
 class MonthCounts(Wish):
     """How often the point helped in a month, how many helped, for how many hours in all."""
 
@@ -83,18 +90,43 @@ class MonthCounts(Wish):
     hours: Count
 
 
+class PointChange(PointWish):
+    """What is said of a service point; with `version`, the one that was read."""
+
+    version: Annotated[int, Field(ge=0)] | None = None
+
+
+class PointVersion(Form):
+    """The version after a change."""
+
+    version: int
+
+
+class MadePoint(Form):
+    """The point's number."""
+
+    point: int
+
+
 @router.get("/service-points", responses=responses_for(CityNotFoundError, NetNotFoundError))
-def list_service_points(session: SessionDep, asked: AskedDep) -> Points:
+def list_service_points(
+    session: SessionDep,
+    viewer: ViewerDep,
+    asked: AskedDep,
+    offer: Offer | None = None,
+    q: Annotated[Text | None, Query(description="Part of a name or an address.")] = None,
+) -> Points:
     """List the volunteers' service points; open to everybody."""
     at = asked.moment(session)
-    found: list[dict[str, Any]] = service.points.listed(session, at)
+    wanted = offer.value if offer else None
+    found = service.points.listed(session, viewer, at, q=q, offer=wanted)
     return Points(items=[PointItem.model_validate(one) for one in found], as_of=AsOf.of(at))
 
 
 @router.post(
     "/service-points",
     status_code=201,
-    responses=responses_for(*PROTECTED, NetNotFoundError, OutsideCityError),
+    responses=responses_for(*PROTECTED, NetNotFoundError, OutsideCityError, ConflictError),
 )
 def open_service_point(
     session: SessionDep, viewer: KeepersDep, asked: AskedDep, wish: PointWish
@@ -105,6 +137,8 @@ def open_service_point(
     ------
     OutsideCityError
         If the place lies outside the city: 404.
+    ConflictError
+        If an open point of this name stands there already: 409.
     """
     at = asked.moment(session)
     return MadePoint(point=service.points.open_point(session, viewer, at, wish.told()))
@@ -112,21 +146,23 @@ def open_service_point(
 
 @router.put(
     "/service-points/{point}",
-    status_code=204,
-    responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError),
+    responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError),
 )
 def change_service_point(
-    session: SessionDep, viewer: KeepersDep, asked: AskedDep, point: PointPath, wish: PointWish
-) -> Response:
+    session: SessionDep, viewer: KeepersDep, asked: AskedDep, point: PointPath, wish: PointChange
+) -> PointVersion:
     """Change what is said of a service point; its place stays.
 
     Raises
     ------
     NotFoundError
         If the own areas have no such open point: 404.
+    StaleEditError
+        If it was changed since the version that was read: 412.
     """
-    service.points.change(session, viewer, asked.moment(session), point, wish.told())
-    return Response(status_code=204)
+    at = asked.moment(session)
+    changed = service.points.change(session, viewer, at, point, wish.version, wish.told())
+    return PointVersion(version=changed)
 
 
 @router.delete(

@@ -21,6 +21,7 @@ from geo.errors import (
     NetNotFoundError,
     NotFoundError,
     OutsideCityError,
+    StaleEditError,
 )
 from geo.terms import InspectionKind, InspectionResult, RatingAct, ShopKind
 
@@ -45,6 +46,8 @@ class ShopItem(Form):
     last_on: date | None
     last_result: InspectionResult | None
     next_on: date | None
+    appeals: int
+    mine: bool
     lon: float
     lat: float
 
@@ -57,6 +60,21 @@ class ShopWish(Wish):
     lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
     lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
     address: Line | None = None
+
+
+class ShopChange(Wish):
+    """What is said of a shop, and the version that was read."""
+
+    name: Line
+    kind: ShopKind
+    address: Line | None = None
+    version: Annotated[int, Field(ge=0)]
+
+
+class ShopVersion(Form):
+    """The version after a change."""
+
+    version: int
 
 
 class MadeShop(Form):
@@ -77,8 +95,10 @@ class InspectionItem(Form):
     kind: InspectionKind
     held_on: date
     result: InspectionResult
+    firm: int | None
     next_on: date | None
     expires_on: date
+    appeal_until: date
     answer: str | None
     appealed_on: date | None
     appeal: str | None
@@ -86,6 +106,7 @@ class InspectionItem(Form):
     decision: str | None
     withdrawn: bool
     mine: bool
+    acts: list[RatingAct]
 
 
 class Inspections(Form):
@@ -105,6 +126,8 @@ class ShopCard(Form):
     address: str | None
     lon: float
     lat: float
+    version: int
+    mine: bool
     inspections: list[InspectionItem]
     as_of: AsOf
 
@@ -143,13 +166,19 @@ def list_shops(
     turn: TurnDep,
     bbox: BboxDep,
     kind: ShopKind | None = None,
+    result: InspectionResult | None = None,
+    due: Annotated[bool, Query(description="Next inspection has come, or an appeal is open.")] = (
+        False
+    ),
+    mine: Annotated[bool, Query(description="Of one's own areas.")] = False,
     q: Annotated[Text | None, Query(description="Part of a name or an address, or a code.")] = None,
     f: Format = "json",
 ) -> Response:
     """List the open shops with the last inspection that one may see."""
     at = asked.moment(session)
     page = service.shops.listed(
-        session, viewer, at, q=q, kind=kind.value if kind else None, bbox=bbox, limit=turn.limit,
+        session, viewer, at, q=q, kind=kind.value if kind else None,
+        result=result.value if result else None, due=due, mine=mine, bbox=bbox, limit=turn.limit,
         after=turn.after,
     )  # fmt: skip
     return listing(request, ShopItem, page.items, page.next, AsOf.of(at), key="shop", f=f)
@@ -174,7 +203,7 @@ def show_shop(
 @router.post(
     "/shops",
     status_code=201,
-    responses=responses_for(*PROTECTED, NetNotFoundError, OutsideCityError),
+    responses=responses_for(*PROTECTED, NetNotFoundError, OutsideCityError, ConflictError),
 )
 def open_shop(session: SessionDep, viewer: KeepersDep, asked: AskedDep, wish: ShopWish) -> MadeShop:
     """Enter a shop.
@@ -183,10 +212,34 @@ def open_shop(session: SessionDep, viewer: KeepersDep, asked: AskedDep, wish: Sh
     ------
     OutsideCityError
         If the place lies outside the city: 404.
+    ConflictError
+        If an open shop of this name stands there already: 409.
     """
     place = service.shops.Place(wish.name, wish.kind.value, wish.lon, wish.lat, wish.address)
     shop, code = service.shops.open_shop(session, viewer, asked.moment(session), place)
     return MadeShop(shop=shop, code=code)
+
+
+@router.put(
+    "/shops/{shop}",
+    responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError, StaleEditError),
+)
+def change_shop(
+    session: SessionDep, viewer: KeepersDep, asked: AskedDep, shop: ShopPath, wish: ShopChange
+) -> ShopVersion:
+    """Change what is said of a shop; its place and its code stay.
+
+    Raises
+    ------
+    NotFoundError
+        If the own areas have no such open shop: 404.
+    StaleEditError
+        If it was changed since: 412.
+    """
+    place = service.shops.Place(wish.name, wish.kind.value, 0.0, 0.0, wish.address)
+    at = asked.moment(session)
+    changed = service.shops.change_shop(session, viewer, at, shop, wish.version, place)
+    return ShopVersion(version=changed)
 
 
 @router.delete(
@@ -227,7 +280,7 @@ def list_inspections(
 @router.post(
     "/inspections",
     status_code=201,
-    responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError),
+    responses=responses_for(*PROTECTED, NetNotFoundError, NotFoundError, ConflictError),
 )
 def enter_inspection(
     session: SessionDep, viewer: KeepersDep, asked: AskedDep, wish: InspectionWish
@@ -238,6 +291,8 @@ def enter_inspection(
     ------
     NotFoundError
         If the own areas have no such open shop: 404.
+    ConflictError
+        If the same kind with the same result of that day is entered already: 409.
     """
     found = service.shops.Found(
         wish.kind.value, wish.held_on, wish.result.value, wish.next_on, wish.shop, wish.compound

@@ -7,34 +7,31 @@ after the answer period, not while an appeal is open, and not for ever.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
-from geo.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from geo.errors import ConflictError, InvalidInputError, NotFoundError, StaleEditError
 from geo.ratings import (
     FULL,
     Rule,
-    content_of,
     dates_of,
     demand_order,
-    demand_time,
     grade_of,
     points_of,
-    rule_of,
 )
-from geo.store import audit, rating_facts, rights
+from geo.store import appeals, audit, rating_facts, rating_rules, rights
 from geo.store.grids import of_net
 from geo.store.nets import Moment
 from geo.store.rating_facts import Managed
+from geo.store.rating_rules import today
+from geo.store.shapes import contains_text
 from geo.store.together import places, words
 from geo.tables import (
-    Category,
     Compound,
     FirmRating,
     Inspection,
@@ -46,13 +43,11 @@ from geo.tables import (
     RatingRule,
     RatingStep,
 )
-from geo.terms import IssueState, RatingAct, RatingState, Role
+from geo.terms import IssueState, RatingAct, RatingState
 
 LATEST: Final = 500
 OPEN_ACTS: Final = (RatingAct.ANSWER.value, RatingAct.DECIDE.value)
 """What was said that everybody reads beside public figures: the firm's answer, the decision."""
-JUDGES: Final = frozenset({Role.ADMINISTRATOR, Role.LEADER})
-"""They decide on appeals, never on a rating that they made."""
 PREVIEW_DAYS: Final = 366
 """The longest period that a rule is tried on."""
 
@@ -81,123 +76,6 @@ class Reckoned:
     days: int
 
 
-def today(session: Session, at: Moment) -> date:
-    """Return the present day in the city's zone, whatever day is asked about."""
-    now: datetime = session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
-    return now.astimezone(ZoneInfo(at.timezone)).date()
-
-
-# ---- rules ---------------------------------------------------------------------------------------
-
-
-def publish_rule(
-    session: Session,
-    viewer: Viewer,
-    at: Moment,
-    title: str,
-    begins_on: date,
-    content: dict[str, Any],
-) -> int:
-    """Publish a rule today that begins on a later day; it can be ended, never changed.
-
-    Raises
-    ------
-    ForbiddenError
-        If the viewer is no administrator.
-    InvalidInputError
-        If it cannot be used, or would begin today or earlier.
-    """
-    city_id = rights.demand(viewer, rights.ADMINISTRATORS)
-    content = content_of(_checked(session, at, content))
-    day = today(session, at)
-    if not day < begins_on < date(2999, 1, 1):
-        raise InvalidInputError(
-            "A rule begins after the day on which it is published.", field="begins_on",
-            reason="published_first",
-        )  # fmt: skip
-    values = {"title": words.title(title, "title"), "published_on": day, "begins_on": begins_on}
-    made = insert(RatingRule).values(city_id=city_id, content=content, **values)
-    rule = int(session.scalar(made.returning(RatingRule.rule_id)) or 0)
-    told = {"title": values["title"], "begins_on": begins_on.isoformat(), "content": content}
-    audit.append(session, city_id, "rating_rule.published", f"rating_rule/{rule}", told)
-    return rule
-
-
-def _checked(session: Session, at: Moment, content: dict[str, Any]) -> Rule:
-    """Return a rule whose titles name nobody, and whose categories the city has."""
-    rule = rule_of(content)
-    for title in (*(one.title for one in rule.criteria), *(title for title, _ in rule.grades)):
-        words.title(title, "content", 80)
-    wanted = {code for one in rule.criteria for code in one.categories}
-    known = set(
-        session.scalars(
-            select(Category.category).where(
-                Category.city_id == at.city_id, Category.category.in_(wanted)
-            )
-        )
-    )
-    if wanted - known:
-        missing = min(wanted - known)
-        raise InvalidInputError(
-            f"The city has no category {missing}.", field="content", reason="no_category",
-            value=missing,
-        )  # fmt: skip
-    return rule
-
-
-def end_rule(session: Session, viewer: Viewer, at: Moment, rule: int, ends_on: date) -> None:
-    """End a rule on a day to come; what was rated by it stays.
-
-    Raises
-    ------
-    ForbiddenError
-        If the viewer is no administrator.
-    NotFoundError
-        If there is none.
-    InvalidInputError
-        If the day has passed.
-    ConflictError
-        If an end was published before.
-    """
-    city_id = rights.demand(viewer, rights.ADMINISTRATORS)
-    if not today(session, at) < ends_on < date(2999, 1, 1):
-        raise InvalidInputError("Say a day to come.", field="ends_on", reason="day_to_come")
-    _rule(session, at, rule)
-    ended = session.execute(
-        update(RatingRule)
-        .where(RatingRule.city_id == city_id, RatingRule.rule_id == rule,
-               RatingRule.ends_on.is_(None))
-        .values(ends_on=ends_on)
-        .returning(RatingRule.rule_id)
-    )  # fmt: skip
-    if ended.first() is None:
-        raise ConflictError("An end of this rule was published before.", reason="ended")
-    audit.append(session, city_id, "rating_rule.ended", f"rating_rule/{rule}",
-                 {"ends_on": ends_on.isoformat()})  # fmt: skip
-
-
-def rules(session: Session, at: Moment) -> list[dict[str, Any]]:
-    """Return the rules of a city, the latest first; open to everybody."""
-    rows = session.execute(
-        select(
-            RatingRule.rule_id.label("rule"), RatingRule.title, RatingRule.published_on,
-            RatingRule.begins_on, RatingRule.ends_on, RatingRule.content,
-        )
-        .where(RatingRule.city_id == at.city_id)
-        .order_by(RatingRule.begins_on.desc(), RatingRule.rule_id.desc())
-    )  # fmt: skip
-    return [dict(row._mapping) for row in rows]
-
-
-def _rule(session: Session, at: Moment, rule: int) -> tuple[Any, Rule]:
-    row = session.scalars(
-        select(RatingRule).where(RatingRule.city_id == at.city_id, RatingRule.rule_id == rule)
-    ).one_or_none()
-    if row is None:
-        raise NotFoundError(f"There is no rule {rule}.", rule=rule)
-    return row, rule_of(row.content)
-
-
 # ---- ratings -------------------------------------------------------------------------------------
 
 
@@ -219,7 +97,7 @@ def reckon(session: Session, viewer: Viewer, at: Moment, period: Period) -> Reck
         If the rule did not stand before the period, or the period is not over.
     """
     rights.demand(viewer, rights.TELLING)
-    row, rule = _rule(session, at, period.rule)
+    row, rule = rating_rules.one(session, at, period.rule)
     demand_order(row.published_on, row.begins_on, row.ends_on, period.since, period.until,
                  today(session, at))  # fmt: skip
     main_grid(session, viewer, at, period.compound)
@@ -264,18 +142,15 @@ def tried(
         If the rule or the period cannot be used.
     """
     rights.demand(viewer, rights.ADMINISTRATORS)
-    rule = _checked(session, at, content)
+    rule = rating_rules.checked(session, at, content)
     if not (since <= until < today(session, at) and (until - since).days < PREVIEW_DAYS):
         raise InvalidInputError(
             "A period of a year at most that is over.", field="tried_since", reason="tried_period"
         )
     firms = rating_facts.managed(session, at, since, until)
     found = rating_facts.facts_of(session, at, rule, firms)
-    names: dict[int, str] = dict(
-        session.execute(
-            select(Compound.compound_id, Compound.name).where(Compound.city_id == at.city_id)
-        ).tuples()
-    )  # fmt: skip
+    wanted = select(Compound.compound_id, Compound.name).where(Compound.city_id == at.city_id)
+    names = {row.compound_id: row.name for row in session.execute(wanted)}
     rows = []
     for firm in firms:
         row = _reckoned(rule, firm, found[firm.compound], since, until)
@@ -319,7 +194,7 @@ def tell(session: Session, viewer: Viewer, at: Moment, period: Period) -> int:
         As `reckon`; and `ConflictError` if this period is rated already (`reason` "rated_already").
     """
     reckoned = reckon(session, viewer, at, period)
-    _, rule = _rule(session, at, period.rule)
+    _, rule = rating_rules.one(session, at, period.rule)
     day = today(session, at)
     dates = dates_of(rule, day)
     values = {
@@ -385,6 +260,7 @@ def do(
     act: RatingAct,
     said: str,
     points: int | None = None,
+    version: int | None = None,
 ) -> RatingState:
     """Answer, appeal, decide or withdraw; return where the rating stands.
 
@@ -399,6 +275,8 @@ def do(
         If this is for others.
     ConflictError
         If it cannot be done in its state, its time is over, or the same person would decide.
+    StaleEditError
+        If something was said since the `version` that the viewer knows.
     InvalidInputError
         If words or points cannot be used.
     """
@@ -411,12 +289,16 @@ def do(
     ).one_or_none() if viewer.staff and viewer.city_id == at.city_id else None  # fmt: skip
     if row is None:
         raise NotFoundError(f"There is no rating {rating} of yours.", rating=rating)
-    _demand_role(viewer, row, act)
+    if version is not None and version != row.version:
+        raise StaleEditError("Something was said about this rating since.", version=row.version)
     until = row.answer_until if act is RatingAct.ANSWER else row.appeal_until
-    state = demand_time(act, RatingState(row.state), until, today(session, at))
+    state = appeals.demand(
+        viewer, act, RatingState(row.state), organisation=row.organisation_id, until=until,
+        made_by=row.made_by, today=today(session, at),
+    )  # fmt: skip
     kept = words.plain(said, "words")
     if act is RatingAct.DECIDE:
-        _decide(session, viewer, at, row, points)
+        _decide(session, at, row, points)
     row.state, row.version = state.value, row.version + 1
     _step(session, viewer, at, rating, act, kept, row.points)
     session.flush()
@@ -425,29 +307,14 @@ def do(
     return state
 
 
-def _demand_role(viewer: Viewer, row: Any, act: RatingAct) -> None:
-    desk = viewer.role in rights.TELLING
-    firm = viewer.role is Role.DEPARTMENT and row.organisation_id in viewer.organisations
-    may = {
-        RatingAct.ANSWER: desk or firm,
-        RatingAct.APPEAL: desk or firm,
-        RatingAct.DECIDE: viewer.role in JUDGES,
-        RatingAct.WITHDRAW: desk,
-    }
-    if not may.get(act, False):
-        raise ForbiddenError("This is for others to do.")
-
-
-def _decide(session: Session, viewer: Viewer, at: Moment, row: Any, points: int | None) -> None:
-    if row.made_by == viewer.user_id:
-        raise ConflictError("Who made a rating does not decide on it.", reason="same_person")
+def _decide(session: Session, at: Moment, row: Any, points: int | None) -> None:
     wanted = row.points if points is None else points
     if not row.points <= wanted <= FULL:
         raise InvalidInputError(
             f"A decision leaves the firm {row.points} to {FULL} points.", field="points",
             reason="points",
         )  # fmt: skip
-    _, rule = _rule(session, at, row.rule_id)
+    _, rule = rating_rules.one(session, at, row.rule_id)
     row.points, row.grade = wanted, grade_of(rule, wanted)
 
 
@@ -471,12 +338,15 @@ def listed(
     compound: int | None = None,
     firm: int | None = None,
     rating: int | None = None,
+    state: RatingState | None = None,
+    grade: str | None = None,
+    q: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return ratings, the latest first: one's own, and those that everybody may see."""
     day = today(session, at)
     mine: ColumnElement[bool] = false()
     if viewer.staff and viewer.city_id == at.city_id:
-        mine = places.seen(FirmRating, viewer, own_work=True)
+        mine = func.coalesce(places.seen(FirmRating, viewer, own_work=True), false())
     statement = _listed(day, mine).where(FirmRating.city_id == at.city_id, or_(shown(day), mine))
     if rating is not None:
         statement = statement.where(FirmRating.rating_id == rating)
@@ -484,6 +354,13 @@ def listed(
         statement = statement.where(FirmRating.compound_id == compound)
     if firm is not None:
         statement = statement.where(FirmRating.organisation_id == firm)
+    if state is not None:
+        statement = statement.where(FirmRating.state == state.value)
+    if grade is not None:
+        statement = statement.where(FirmRating.grade == grade)
+    if q:
+        named = or_(contains_text(Organisation.name, q), contains_text(Compound.name, q))
+        statement = statement.where(named)
     order = statement.order_by(FirmRating.until.desc(), FirmRating.rating_id.desc()).limit(LATEST)
     return [dict(row._mapping) for row in session.execute(order)]
 
@@ -495,10 +372,13 @@ def _listed(day: date, mine: ColumnElement[bool]) -> Any:
             RatingRule.title.label("rule_title"), FirmRating.organisation_id.label("firm"),
             Organisation.name.label("firm_name"), FirmRating.compound_id.label("compound"),
             Compound.name.label("compound_name"), FirmRating.since, FirmRating.until,
+            FirmRating.managed_days, FirmRating.version,
             FirmRating.state, FirmRating.points, FirmRating.grade, FirmRating.deducted,
             FirmRating.told_on, FirmRating.answer_until, FirmRating.appeal_until,
             FirmRating.public_from, FirmRating.expires_on, shown(day).label("shown"),
-            mine.label("mine"),
+            mine.label("mine"), FirmRating.made_by,
+            func.ST_X(func.ST_PointOnSurface(Compound.geom)).label("lon"),
+            func.ST_Y(func.ST_PointOnSurface(Compound.geom)).label("lat"),
         )
         .join(RatingRule, and_(RatingRule.city_id == FirmRating.city_id,
                                RatingRule.rule_id == FirmRating.rule_id))
@@ -511,12 +391,13 @@ def _listed(day: date, mine: ColumnElement[bool]) -> Any:
 
 def _fallen() -> ColumnElement[bool]:
     """Return the condition of facts that would not count any more."""
-    return or_(
+    fallen = or_(
         Inspection.withdrawn_at.is_not(None),
         and_(Inspection.appealed_on.is_not(None), Inspection.decided_on.is_(None)),
         Issue.set_aside.is_not(None),
         Issue.state == IssueState.VOID.value,
     )
+    return func.coalesce(fallen, false())
 
 
 def show(session: Session, viewer: Viewer, at: Moment, rating: int) -> dict[str, Any]:
@@ -552,9 +433,16 @@ def show(session: Session, viewer: Viewer, at: Moment, rating: int) -> dict[str,
         .where(RatingStep.city_id == at.city_id, RatingStep.rating_id == rating, told)
         .order_by(RatingStep.step_id)
     )  # fmt: skip
+    made_by = found.pop("made_by")
+    acts = appeals.open_acts(
+        viewer, RatingState(found["state"]), organisation=found["firm"], made_by=made_by,
+        answer_until=found["answer_until"], appeal_until=found["appeal_until"],
+        today=today(session, at),
+    ) if found["mine"] else []  # fmt: skip
     return {
         **found,
-        "content": _rule(session, at, found["rule"])[0].content,
+        "acts": acts,
+        "content": rating_rules.one(session, at, found["rule"])[0].content,
         "facts": [dict(row._mapping) for row in facts] if found["mine"] else [],
         "steps": [dict(row._mapping) for row in said],
     }

@@ -11,25 +11,27 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ColumnElement, Subquery, and_, false, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from geo.db import Viewer
-from geo.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from geo.store import audit, rights
-from geo.store.firms import JUDGES, main_grid, today
+from geo.errors import ConflictError, InvalidInputError, NotFoundError, StaleEditError
+from geo.store import appeals, audit, rating_facts, rights
+from geo.store.firms import main_grid
 from geo.store.nets import Moment
 from geo.store.paging import Key, Order, Page, Statement
+from geo.store.rating_rules import today
 from geo.store.shapes import Box, contains_text, intersects
 from geo.store.together import places, words
 from geo.tables import Compound, Inspection, NetGrid, Shop
-from geo.terms import FOREVER, InspectionKind, InspectionResult, RatingAct, ShopKind
+from geo.terms import FOREVER, InspectionKind, InspectionResult, RatingAct, RatingState, ShopKind
 
 VALID: Final = timedelta(days=365)
 """After so long an inspection is not told any more."""
 APPEAL: Final = timedelta(days=30)
-"""So long after it was held its result can be appealed against."""
+"""So long after it was entered here its result can be appealed against."""
 EARLIEST: Final = timedelta(days=365)
 ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 CODE_LENGTH: Final = 9
@@ -72,22 +74,78 @@ def open_shop(session: Session, viewer: Viewer, at: Moment, place: Place) -> tup
         If a value cannot be used, or the place lies elsewhere.
     OutsideCityError
         If the place lies outside the city.
+    ConflictError
+        If an open shop of this name stands there already.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    if place.kind not in set(ShopKind):
-        raise InvalidInputError("There is no such kind of shop.", field="kind", reason="no_choice")
     values = {
-        "name": words.title(place.name, "name", 60),
-        "kind": place.kind,
-        "address": words.perhaps(place.address, "address", 120),
+        **_said(place),
         "code": "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH)),
         **places.of_point(session, viewer, at, place.lon, place.lat),
     }
+    same = select(Shop.code).where(
+        Shop.city_id == city_id, Shop.closed_on.is_(None), Shop.name == values["name"],
+        func.ST_Equals(Shop.geom, func.ST_GeomFromEWKT(values["geom"])),
+    )  # fmt: skip
+    if session.scalar(same) is not None:
+        raise ConflictError("A shop of this name stands there already.", reason="shop_there")
     made = insert(Shop).values(city_id=city_id, **values).returning(Shop.shop_id)
     shop = int(session.execute(made).scalar_one())
     told = {"name": values["name"], "kind": place.kind, "grid": values["grid_id"]}
     audit.append(session, city_id, "shop.opened", f"shop/{shop}", told)
     return shop, str(values["code"])
+
+
+def _said(place: Place) -> dict[str, Any]:
+    if place.kind not in set(ShopKind):
+        raise InvalidInputError("There is no such kind of shop.", field="kind", reason="no_choice")
+    return {
+        "name": words.title(place.name, "name", 60),
+        "kind": place.kind,
+        "address": words.perhaps(place.address, "address", 120),
+    }
+
+
+def change_shop(
+    session: Session, viewer: Viewer, at: Moment, shop: int, version: int, place: Place
+) -> int:
+    """Change what is said of a shop; its place and its code stay. Return the version.
+
+    Raises
+    ------
+    ForbiddenError
+        If the viewer is neither an administrator nor a community.
+    NotFoundError
+        If the viewer's areas have no such open shop.
+    StaleEditError
+        If it was changed since.
+    InvalidInputError
+        If a value cannot be used.
+    """
+    city_id = rights.demand(viewer, rights.TELLING)
+    values = _said(place)
+    row = _open(session, viewer, shop)
+    if row.version != version:
+        raise StaleEditError("The shop was changed since.", version=row.version)
+    session.execute(
+        update(Shop)
+        .where(places.seen(Shop, viewer), Shop.shop_id == shop)
+        .values(**values, version=version + 1)
+    )
+    told = {"name": values["name"], "kind": values["kind"]}
+    audit.append(session, city_id, "shop.changed", f"shop/{shop}", told)
+    return version + 1
+
+
+def _open(session: Session, viewer: Viewer, shop: int | None) -> Any:
+    row = session.scalars(
+        select(Shop)
+        .where(places.seen(Shop, viewer), Shop.shop_id == shop, Shop.closed_on.is_(None))
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no open shop {shop} in your area.", shop=shop)
+    return row
 
 
 def close_shop(session: Session, viewer: Viewer, at: Moment, shop: int) -> None:
@@ -101,14 +159,8 @@ def close_shop(session: Session, viewer: Viewer, at: Moment, shop: int) -> None:
         If the viewer's areas have no such open shop.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    closed = session.execute(
-        update(Shop)
-        .where(places.seen(Shop, viewer), Shop.shop_id == shop, Shop.closed_on.is_(None))
-        .values(closed_on=today(session, at))
-        .returning(Shop.shop_id)
-    )
-    if closed.first() is None:
-        raise NotFoundError(f"There is no open shop {shop} in your area.", shop=shop)
+    _open(session, viewer, shop).closed_on = today(session, at)
+    session.flush()
     audit.append(session, city_id, "shop.closed", f"shop/{shop}", {})
 
 
@@ -119,35 +171,34 @@ def listed(
     *,
     q: str | None = None,
     kind: str | None = None,
+    result: str | None = None,
+    due: bool = False,
+    mine: bool = False,
     bbox: Box | None = None,
     limit: int = 100,
     after: str | None = None,
 ) -> Page[dict[str, Any]]:
     """Return a page of the open shops with their last inspection that the viewer may see.
 
+    `next_on` is the soonest over all kinds. With `due` those whose next inspection has come or
+    whose appeal is open; with `mine` those of the viewer's own areas.
+
     Raises
     ------
     InvalidInputError
         If the cursor does not belong to this list.
     """
-    last = (
-        select(Inspection.shop_id, Inspection.kind, Inspection.held_on, Inspection.result,
-               Inspection.next_on)
-        .ext(distinct_on(Inspection.shop_id))
-        .where(Inspection.city_id == at.city_id, Inspection.shop_id.is_not(None),
-               Inspection.withdrawn_at.is_(None), _seen(session, viewer, at))
-        .order_by(Inspection.shop_id, Inspection.held_on.desc(), Inspection.inspection_id.desc())
-        .subquery()
-    )  # fmt: skip
+    last, day = latest(session, viewer, at, Inspection.shop_id), today(session, at)
+    own = _of_own_areas(viewer, at)
     statement: Statement = (
         select(
             Shop.shop_id.label("shop"), Shop.code, Shop.name, Shop.kind, Shop.address,
             Shop.grid_id.label("grid"), NetGrid.name.label("grid_name"),
             func.ST_X(Shop.geom).label("lon"), func.ST_Y(Shop.geom).label("lat"),
-            last.c.kind.label("last_kind"), last.c.held_on.label("last_on"),
-            last.c.result.label("last_result"), last.c.next_on,
+            last.c.last_kind, last.c.last_on, last.c.last_result, last.c.next_on,
+            own.label("mine"), func.coalesce(last.c.appeals, 0).label("appeals"),
         )
-        .outerjoin(last, last.c.shop_id == Shop.shop_id)
+        .outerjoin(last, last.c.place == Shop.shop_id)
         .outerjoin(NetGrid, and_(NetGrid.city_id == Shop.city_id, NetGrid.to_seq == FOREVER,
                                  NetGrid.grid_id == Shop.grid_id))
         .where(Shop.city_id == at.city_id, Shop.closed_on.is_(None))
@@ -157,13 +208,62 @@ def listed(
                                         contains_text(Shop.address, q)))  # fmt: skip
     if kind is not None:
         statement = statement.where(Shop.kind == kind)
+    if result is not None:
+        statement = statement.where(last.c.last_result == result)
+    if due:
+        statement = statement.where(or_(last.c.next_on <= day, last.c.appeals > 0))
+    if mine:
+        statement = statement.where(own)
     if bbox is not None:
         statement = statement.where(intersects(Shop.geom, bbox))
     order = Order(
         (Key(Shop.shop_id, int),),
-        {"list": "shops", "city": at.city_id, "q": q, "kind": kind, "bbox": bbox},
-    )
+        {"list": "shops", "city": at.city_id, "q": q, "kind": kind, "result": result, "due": due,
+         "mine": mine, "bbox": bbox},
+    )  # fmt: skip
     return order.fetch(session, statement, limit=limit, after=after)
+
+
+def latest(session: Session, viewer: Viewer, at: Moment, place: Any) -> Subquery:
+    """Return the last inspection of each place that the viewer may see, and what comes next.
+
+    `place` is the column of the place. The columns: `place`, `last_kind`, `last_on`, `last_result`;
+    `next_on`, the soonest over the last inspections of each kind; `appeals`, how many are open.
+    """
+    of_kind = (
+        select(place.label("place"), Inspection.inspection_id, Inspection.kind,
+               Inspection.held_on, Inspection.result, Inspection.next_on,
+               Inspection.appealed_on, Inspection.decided_on)
+        .ext(distinct_on(place, Inspection.kind))
+        .where(Inspection.city_id == at.city_id, place.is_not(None),
+               Inspection.withdrawn_at.is_(None), _seen(session, viewer, at))
+        .order_by(place, Inspection.kind, Inspection.held_on.desc(),
+                  Inspection.inspection_id.desc())
+        .subquery()
+    )  # fmt: skip
+    by_day = (of_kind.c.held_on.desc(), of_kind.c.inspection_id.desc())
+
+    def first(column: Any) -> Any:
+        return func.array_agg(aggregate_order_by(column, *by_day))[1]
+
+    open_one = and_(of_kind.c.appealed_on.is_not(None), of_kind.c.decided_on.is_(None))
+    return (
+        select(
+            of_kind.c.place, first(of_kind.c.kind).label("last_kind"),
+            func.max(of_kind.c.held_on).label("last_on"),
+            first(of_kind.c.result).label("last_result"),
+            func.min(of_kind.c.next_on).label("next_on"),
+            func.count().filter(open_one).label("appeals"),
+        )
+        .group_by(of_kind.c.place)
+        .subquery()
+    )  # fmt: skip
+
+
+def _of_own_areas(viewer: Viewer, at: Moment) -> ColumnElement[bool]:
+    if not viewer.staff or viewer.city_id != at.city_id:
+        return false()
+    return func.coalesce(places.seen(Shop, viewer), false())
 
 
 def card(session: Session, viewer: Viewer, at: Moment, code: str) -> dict[str, Any]:
@@ -177,7 +277,8 @@ def card(session: Session, viewer: Viewer, at: Moment, code: str) -> dict[str, A
     row = session.execute(
         select(
             Shop.shop_id.label("shop"), Shop.code, Shop.name, Shop.kind, Shop.address,
-            func.ST_X(Shop.geom).label("lon"), func.ST_Y(Shop.geom).label("lat"),
+            func.ST_X(Shop.geom).label("lon"), func.ST_Y(Shop.geom).label("lat"), Shop.version,
+            _of_own_areas(viewer, at).label("mine"),
         ).where(Shop.city_id == at.city_id, Shop.code == code.upper(), Shop.closed_on.is_(None))
     ).first()  # fmt: skip
     if row is None:
@@ -205,6 +306,8 @@ def enter(session: Session, viewer: Viewer, at: Moment, found: Found) -> int:
         If the viewer's areas have no such open shop.
     InvalidInputError
         If a value cannot be used, or the place lies elsewhere.
+    ConflictError
+        If the same kind with the same result of the same day is entered already.
     """
     city_id = rights.demand(viewer, rights.TELLING)
     day = today(session, at)
@@ -224,10 +327,15 @@ def enter(session: Session, viewer: Viewer, at: Moment, found: Found) -> int:
     values = {
         "kind": found.kind, "held_on": found.held_on, "result": found.result,
         "next_on": found.next_on, "expires_on": found.held_on + VALID,
-        "entered_by": viewer.user_id, **_place(session, viewer, at, found),
+        "appeal_until": day + APPEAL, "entered_by": viewer.user_id,
+        **_place(session, viewer, at, found),
     }  # fmt: skip
     made = insert(Inspection).values(city_id=city_id, **values)
-    number = int(session.execute(made.returning(Inspection.inspection_id)).scalar_one())
+    try:
+        with session.begin_nested():
+            number = int(session.execute(made.returning(Inspection.inspection_id)).scalar_one())
+    except IntegrityError as error:
+        raise ConflictError("This inspection is entered already.", reason="entered") from error
     told = {"kind": found.kind, "result": found.result, "held_on": found.held_on.isoformat(),
             "shop": found.shop, "compound": found.compound}  # fmt: skip
     audit.append(session, city_id, "inspection.entered", f"inspection/{number}", told)
@@ -240,17 +348,12 @@ def _place(session: Session, viewer: Viewer, at: Moment, found: Found) -> dict[s
             "An inspection is of a shop or of a compound.", field="shop", reason="empty"
         )
     if found.compound is not None:
-        return {
-            "compound_id": found.compound,
-            **main_grid(session, viewer, at, found.compound),
-        }
-    row = session.scalars(
-        select(Shop).where(
-            places.seen(Shop, viewer), Shop.shop_id == found.shop, Shop.closed_on.is_(None)
-        )
-    ).one_or_none()
-    if row is None:
-        raise NotFoundError(f"There is no open shop {found.shop} in your area.", shop=found.shop)
+        grid = main_grid(session, viewer, at, found.compound)
+        day = found.held_on
+        firms = rating_facts.managed(session, at, day, day, [found.compound])
+        firm = firms[0].firm if firms else None
+        return {"compound_id": found.compound, "organisation_id": firm, **grid}
+    row = _open(session, viewer, found.shop)
     return {"shop_id": row.shop_id, "grid_id": row.grid_id, **words.areas_of(row)}
 
 
@@ -268,7 +371,7 @@ def do(
     Raises
     ------
     NotFoundError
-        If the viewer's areas have no such inspection.
+        If the viewer may see no such inspection as one of its own.
     ForbiddenError
         If this is for others.
     ConflictError
@@ -276,33 +379,36 @@ def do(
     """
     row = session.scalars(
         select(Inspection)
-        .where(places.seen(Inspection, viewer), Inspection.inspection_id == number)
+        .where(
+            places.seen(Inspection, viewer, own_work=True), Inspection.inspection_id == number
+        )
         .with_for_update()
     ).one_or_none() if viewer.staff and viewer.city_id == at.city_id else None  # fmt: skip
     if row is None or row.withdrawn_at is not None:
-        raise NotFoundError(f"There is no inspection {number} in your area.", inspection=number)
-    judge = act is RatingAct.DECIDE
-    if viewer.role not in (JUDGES if judge else rights.TELLING) or act is RatingAct.TELL:
-        raise ForbiddenError("This is for others to do.")
-    day = today(session, at)
+        raise NotFoundError(f"There is no inspection {number} of yours.", inspection=number)
+    day, judge = today(session, at), act is RatingAct.DECIDE
+    appeals.demand(
+        viewer, act, _state(row), organisation=row.organisation_id, made_by=row.entered_by,
+        until=row.appeal_until if act is RatingAct.APPEAL else row.expires_on, today=day,
+    )  # fmt: skip
     kept = words.plain(said, "words", 500)
     if act is RatingAct.ANSWER:
         row.answer = kept
     elif act is RatingAct.APPEAL:
-        if row.appealed_on is not None or day > row.held_on + APPEAL:
-            raise ConflictError("An appeal is possible once, within 30 days.", reason="appealed")
         row.appealed_on, row.appeal = day, kept
     elif judge:
-        if row.appealed_on is None or row.decided_on is not None:
-            raise ConflictError("No appeal is open.", reason="no_appeal")
-        if row.entered_by == viewer.user_id:
-            raise ConflictError("Who entered it does not decide on it.", reason="same_person")
         row.decided_on, row.decision = day, kept
     if act is RatingAct.WITHDRAW or (judge and allowed):
         row.withdrawn_at = func.statement_timestamp()
     session.flush()
     told = {"allowed": allowed} if judge else {}
     audit.append(session, at.city_id, f"inspection.{act.value}", f"inspection/{number}", told)
+
+
+def _state(row: Any) -> RatingState:
+    if row.decided_on is not None:
+        return RatingState.DECIDED
+    return RatingState.TOLD if row.appealed_on is None else RatingState.APPEALED
 
 
 def inspections(
@@ -314,17 +420,21 @@ def inspections(
     compound: int | None = None,
     limit: int = 200,
 ) -> list[dict[str, Any]]:
-    """Return inspections, the latest first: those of one's areas, else those that all may see."""
+    """Return inspections, the latest first: those of one's areas, else those that all may see.
+
+    `acts` is what the viewer may do about each now.
+    """
     mine = _mine(viewer, at)
     statement = (
         select(
             Inspection.inspection_id.label("inspection"), Inspection.shop_id.label("shop"),
             Inspection.compound_id.label("compound"), Compound.name.label("compound_name"),
             Shop.name.label("shop_name"), Inspection.kind, Inspection.held_on, Inspection.result,
+            Inspection.organisation_id.label("firm"), Inspection.appeal_until,
             Inspection.next_on, Inspection.expires_on, Inspection.answer, Inspection.appealed_on,
             Inspection.decided_on, Inspection.decision,
             (Inspection.withdrawn_at.is_not(None)).label("withdrawn"), Inspection.appeal,
-            mine.label("mine"),
+            mine.label("mine"), Inspection.entered_by,
         )
         .outerjoin(Shop, and_(Shop.city_id == Inspection.city_id,
                               Shop.shop_id == Inspection.shop_id))
@@ -338,18 +448,23 @@ def inspections(
         statement = statement.where(Inspection.shop_id == shop)
     if compound is not None:
         statement = statement.where(Inspection.compound_id == compound)
-    found = [dict(row._mapping) for row in session.execute(statement)]
-    for one in found:
-        if not one["mine"]:
-            one["appeal"] = None
+    day, found = today(session, at), []
+    for row in session.execute(statement):
+        one = dict(row._mapping)
+        made_by, one["acts"] = one.pop("entered_by"), []
+        if one["mine"] and not one["withdrawn"]:
+            one["acts"] = appeals.open_acts(
+                viewer, _state(row), organisation=row.firm, made_by=made_by,
+                answer_until=row.expires_on, appeal_until=row.appeal_until, today=day,
+            )  # fmt: skip
+        found.append(one if one["mine"] else {**one, "appeal": None})
     return found
 
 
 def _mine(viewer: Viewer, at: Moment) -> ColumnElement[bool]:
     if not viewer.staff or viewer.city_id != at.city_id:
         return false()
-    own: ColumnElement[bool] = places.seen(Inspection, viewer)
-    return own
+    return func.coalesce(places.seen(Inspection, viewer, own_work=True), false())
 
 
 def _seen(session: Session, viewer: Viewer, at: Moment) -> ColumnElement[bool]:

@@ -57,6 +57,7 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "/print/issue": {"city": "{city}", "issue": "{issue}", "as_of": DAY},
     "/firms": {"city": "{city}"},
     "/shops": {"city": "{city}"},
+    "/inspections": {"city": "{city}"},
     "/points": {"city": "{city}"},
     "/print/issues": {"city": "{city}", "as_of": DAY},
     "/api/v1/cities/{city}/stations": {"as_of": DAY, "grid": "{grid}"},

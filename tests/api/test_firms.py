@@ -239,7 +239,7 @@ def test_territories_and_both_walls(house: House) -> None:
 
 
 def test_the_log_knows_and_has_no_words(house: House) -> None:
-    rating = house.tell(-12, -8).json()["rating"]
+    rating = house.tell(-9, -8).json()["rating"]
     assert house.act(house.firm, rating, "appeal", words="期限有误").status_code == 200
     rows = house.signed(Role.ADMINISTRATOR).get(f"{CITY}/audit", params={"limit": 200}).json()
     found = {one["action"] for one in rows["items"]}

@@ -98,11 +98,15 @@ RIGHTS: Final[Mapping[str, Right]] = {
     f"POST {API}/rating-rules": Right(
         ADMINISTRATORS, _json(title="规则", begins_on="2998-01-01", content=RULE)
     ),
+    f"POST {API}/rating-rules/tried": Right(
+        ADMINISTRATORS, _json(content=RULE, since="2026-01-01", until="2026-01-31")
+    ),
     f"PATCH {API}/rating-rules/{{rule}}": Right(ADMINISTRATORS, _json(ends_on="2998-01-01")),
     f"POST {API}/firm-ratings": Right(TELLING, _json(**PERIOD)),
     f"POST {API}/firm-ratings/reckoned": Right(TELLING, _json(**PERIOD)),
     f"POST {API}/firm-ratings/{{rating}}/acts": Right(STAFF, _json(act="answer", words="答")),
     f"POST {API}/shops": Right(TELLING, _json(**SHOP)),
+    f"PUT {API}/shops/{{shop}}": Right(TELLING, _json(name="店", kind="food", version=0), "path"),
     f"DELETE {API}/shops/{{shop}}": Right(TELLING, {}, "path"),
     f"POST {API}/inspections": Right(
         TELLING, _json(kind="fire", held_on="2026-05-01", result="passed", shop=999)
@@ -182,8 +186,9 @@ RIGHTS: Final[Mapping[str, Right]] = {
     ),
     **{
         f"POST /{room}": Right(STAFF, {"params": {"city": HOME}, "data": {"do": "nothing"}})
-        for room in ("firms", "shops", "points")
+        for room in ("firms", "shops", "inspections", "points")
     },
+    "POST /firms/tried": Right(ADMINISTRATORS, {"params": {"city": HOME}, "data": {}}),
     "POST /staff": Right(POSTING, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
     "POST /admin": Right(ADMINISTRATORS, {"params": {"city": HOME}, "data": {"do": "nothing"}}),
 }

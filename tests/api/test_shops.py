@@ -76,7 +76,9 @@ def test_everybody_sees_the_last_facts_with_the_answer(street: Street) -> None:
 
 
 def test_an_appeal_hides_it_and_one_that_is_allowed_takes_it_away(street: Street) -> None:
-    first, second = (street.inspect(kind="gas").json()["inspection"] for _ in range(2))
+    first, second = (
+        street.inspect(kind="gas", held_on=days(-n)).json()["inspection"] for n in (1, 2)
+    )
     for number in (first, second):
         assert street.act(street.desk, number, "appeal", words="当日未营业") == 204
         assert street.act(street.desk, number, "appeal") == 409
@@ -126,7 +128,7 @@ def test_another_territory_neither_enters_nor_closes(street: Street) -> None:
     shop = {"name": "别处小店", "kind": "retail", **street.place(111)}
     answer = street.elsewhere.post(f"{CITY}/shops", json=shop)
     assert (answer.status_code, answer.json()["reason"]) == (422, "elsewhere")
-    number = street.inspect().json()["inspection"]
+    number = street.inspect(kind="frontage").json()["inspection"]
     assert street.act(street.elsewhere, number, "answer") == 404
 
 
@@ -159,12 +161,22 @@ def test_service_points_with_their_counts(street: Street) -> None:
     answer = street.desk.post(f"{CITY}/service-points", json=wish)
     assert answer.status_code == 201, answer.text
     point = f"{CITY}/service-points/{answer.json()['point']}"
+    again = street.desk.post(f"{CITY}/service-points", json=wish)
+    assert (again.status_code, again.json()["reason"]) == (409, "point_there")
     counts = {"helped": 40, "helpers": 6, "hours": 55}
     month = days(0)[:7]
     for told in ({**counts, "helped": 3}, counts):
         assert street.desk.put(f"{point}/months/{month}", json=told).status_code == 204
     assert street.desk.put(f"{point}/months/2999-01", json=counts).status_code == 422
     assert street.elsewhere.put(f"{point}/months/{month}", json=counts).status_code == 404
+    few = {**counts, "helpers": 4}
+    assert street.desk.put(f"{point}/months/{month}", json=few).status_code == 204
+    hours = [
+        one.get(f"{CITY}/service-points").json()["items"][0]["hours"]
+        for one in (street.stranger, street.elsewhere, street.desk)
+    ]
+    assert hours == [None, None, 55], "hours of few helpers are somebody's hours"
+    assert street.desk.put(f"{point}/months/{month}", json=counts).status_code == 204
     listed = street.stranger.get(f"{CITY}/service-points").json()["items"]
     assert [(one["name"], one["offers"], one["helped"], one["hours"]) for one in listed] == [
         ("爱心驿站", ["rest", "water"], 40, 55)
@@ -172,7 +184,10 @@ def test_service_points_with_their_counts(street: Street) -> None:
     assert "helpers" not in listed[0]
     changed = {**wish, "offers": ["meals"]}
     assert street.elsewhere.put(point, json=changed).status_code == 404
-    assert street.desk.put(point, json=changed).status_code == 204
+    done = street.desk.put(point, json={**changed, "version": 0})
+    assert (done.status_code, done.json()) == (200, {"version": 1})
+    late = street.desk.put(point, json={**changed, "name": "别名", "version": 0})
+    assert (late.status_code, late.json()["code"]) == (412, "stale_edit")
     assert street.stranger.get(f"{CITY}/service-points").json()["items"][0]["offers"] == ["meals"]
     assert street.desk.delete(point).status_code == 204
     assert street.stranger.get(f"{CITY}/service-points").json()["items"] == []
