@@ -27,6 +27,7 @@ from api.routes.pages_together import (
     Words,
     address,
     bodies,
+    body_of,
     card_of,
     carry_out,
     client_id,
@@ -90,6 +91,8 @@ class Narrow:
     at: RowNumber = None
 
 
+MOST_SHOWN: Final = 200
+"""Lines of a list on one page."""
 NarrowDep = Annotated[Narrow, Depends()]
 
 
@@ -157,6 +160,7 @@ def _page(
         chosen=chosen,
         narrow=narrow,
         lists=_lists(desk, narrow, chosen),
+        most=MOST_SHOWN,
         adding=campaign == "new" and keeps,
         keeps=keeps,
         whole_city=viewer.role is Role.ADMINISTRATOR,
@@ -289,7 +293,7 @@ def _said(desk: Desk, sent: Sent) -> dict[str, Any]:
     said: dict[str, Any] = {
         "name": sent.text("name"), "goal": sent.text("goal"),
         "starts_on": sent.needed_day("starts_on"), "ends_on": sent.day("ends_on"),
-        "organisation": optional_number(sent, "organisation"),
+        "organisation": body_of(desk, sent),
     }  # fmt: skip
     for name in ("starts_on", "ends_on"):
         check_day(said[name])
@@ -324,7 +328,7 @@ def _add(desk: Desk, sent: Sent) -> int:
     if kind not in set(ItemList):
         raise InvalidInputError("There is no such list.", field="list", reason="no_category")
     line = service.campaigns.Line(
-        ItemList(kind), sent.text("words"), optional_number(sent, "organisation"),
+        ItemList(kind), sent.text("words"), body_of(desk, sent),
         optional_grid(desk, sent), sent.day("due_on"), optional_number(sent, "of"),
         optional_number(sent, "issue"),
     )  # fmt: skip
@@ -345,7 +349,7 @@ def _word(desk: Desk, sent: Sent) -> int:
     due_on = sent.day("due_on")
     check_day(due_on)
     said = {
-        "words": sent.text("words"), "organisation": optional_number(sent, "organisation"),
+        "words": sent.text("words"), "organisation": body_of(desk, sent),
         "due_on": due_on,
     }  # fmt: skip
     return _keep_line(desk, sent, said | ({"note": note} if (note := sent.text("note")) else {}))

@@ -25,6 +25,7 @@ from api.routes.pages_together import (
     Words,
     address,
     bodies,
+    body_of,
     card_of,
     carry_out,
     client_id,
@@ -125,6 +126,7 @@ def _page(
         status=status,
         rows=rows,
         sums=_sums(rows),
+        most=service.projects.LATEST,
         narrow=narrow,
         chosen=chosen,
         adding=adding,
@@ -186,12 +188,12 @@ def _money(sent: Sent, name: str) -> Decimal | None:
         raise InvalidInputError(told, field=name, reason="no_number", value=said[:40]) from None
 
 
-def _said(sent: Sent) -> dict[str, Any]:
+def _said(desk: Desk, sent: Sent) -> dict[str, Any]:
     """Return what a form says of a project."""
     return {
         "name": sent.text("name"), "words": sent.text("words"), "budget": _money(sent, "budget"),
         "funding": sent.text("funding") or None,
-        "organisation": optional_number(sent, "organisation"),
+        "organisation": body_of(desk, sent),
         "campaign": optional_number(sent, "campaign"),
         "lon": sent.real("lon"), "lat": sent.real("lat"),
     }  # fmt: skip
@@ -199,13 +201,15 @@ def _said(sent: Sent) -> dict[str, Any]:
 
 def _propose(desk: Desk, sent: Sent) -> int:
     session, viewer = desk.access.session, desk.access.viewer
-    plan = service.projects.Plan(**_said(sent))
+    plan = service.projects.Plan(**_said(desk, sent))
     return service.projects.propose(session, viewer, desk.at, plan, client_id(sent)).number
 
 
 def _revise(desk: Desk, sent: Sent) -> int:
     session, viewer, project = desk.access.session, desk.access.viewer, sent.number("project")
-    service.projects.revise(session, viewer, desk.at, project, sent.number("version"), _said(sent))
+    service.projects.revise(
+        session, viewer, desk.at, project, sent.number("version"), _said(desk, sent)
+    )
     return project
 
 

@@ -116,15 +116,26 @@ def client_id(sent: Sent) -> UUID | None:
         raise InvalidInputError("That is no id.", field="client_id") from None
 
 
-def bodies(desk: Desk) -> list[dict[str, Any]]:
-    """Return the bodies that may own a line or carry out a project, departments first."""
+def bodies(desk: Desk) -> list[str]:
+    """Return names of bodies that may own a line or carry out a project, departments first."""
     asked, turn = service.Asked(int(desk.access.city_id or 0)), service.Turn(MOST_BODIES, None)
-    found: dict[int, str] = {}
+    found: dict[str, None] = {}
     for narrow in (service.PlaceFilter(kind="department"), service.PlaceFilter()):
         _, rows = service.list_organisations(desk.access.session, asked, narrow, turn)
-        for row in sorted(rows.items, key=lambda row: int(row["organisation"])):
-            found.setdefault(row["organisation"], row["name"])
-    return [{"organisation": number, "name": name} for number, name in found.items()]
+        found |= dict.fromkeys(row["name"] for row in rows.items)
+    return list(found)
+
+
+def body_of(desk: Desk, sent: Sent) -> int | None:
+    """Return the body that a form names, None for none.
+
+    Raises
+    ------
+    InvalidInputError
+        If none is called so, or several are.
+    """
+    city_id = int(desk.access.city_id or 0)
+    return service.body_named(desk.access.session, city_id, sent.text("organisation"))
 
 
 def optional_number(sent: Sent, name: str) -> int | None:

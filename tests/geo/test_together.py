@@ -164,8 +164,9 @@ def test_words_are_erased_where_they_came_from(city: City) -> None:
         for n, issue in enumerate(issues, 1):
             values = {"city": city_id, "meeting": meeting, "device": device, "n": n, "i": issue}
             session.execute(
-                text("INSERT INTO meeting_topic (city_id, meeting_id, n, words, outcome, issue_id)"
-                     " VALUES (:city, :meeting, :n, '路灯', '已答复', :i)"), values,
+                text("INSERT INTO meeting_topic (city_id, meeting_id, n, words, outcome, issue_id,"
+                     " content_hash) VALUES (:city, :meeting, :n, '路灯', '已答复', :i, '#')"),
+                values,
             )  # fmt: skip
             session.execute(
                 text("INSERT INTO device_alarm (city_id, device_id, alarm, at, digest, words,"
@@ -177,8 +178,10 @@ def test_words_are_erased_where_they_came_from(city: City) -> None:
         session.execute(erase, {"i": issues[0]})
         assert forget(session, city_id) == 2
         assert forget(session, city_id) == 0
-        kept = session.execute(text("SELECT words, outcome FROM meeting_topic ORDER BY n")).all()
-        assert [tuple(row) for row in kept] == [("", None), ("路灯", "已答复")]
+        kept = session.execute(
+            text("SELECT words, outcome, content_hash IS NULL FROM meeting_topic ORDER BY n")
+        ).all()
+        assert [tuple(row) for row in kept] == [("", None, True), ("路灯", "已答复", False)]
         told = session.scalars(text("SELECT words FROM device_alarm ORDER BY alarm")).all()
         assert told == [None, "倾斜"]
         session.rollback()

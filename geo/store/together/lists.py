@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from geo import sheets
@@ -23,8 +22,7 @@ from geo.errors import InvalidInputError, WanggeError
 from geo.store import audit, office, rights
 from geo.store.nets import Moment
 from geo.store.roster import Rejected
-from geo.store.together import campaigns
-from geo.tables import Organisation
+from geo.store.together import campaigns, places
 from geo.terms import ItemList, ItemState
 
 COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
@@ -268,10 +266,10 @@ def _rows(
         0,
     )
     header = [OTHERWISE.get(_text(name), name) for name in rows[head]] if rows else []
-    places, left_out = sheets.columns(header, KNOWN, ["words"])
+    found, left_out = sheets.columns(header, KNOWN, ["words"])
     report.left_out += [name for name in left_out if name not in report.left_out]
     for number, row in enumerate(rows[head + 1 :], head + 2):
-        values = {name: row[place] if place < len(row) else None for name, place in places.items()}
+        values = {name: row[place] if place < len(row) else None for name, place in found.items()}
         if any(value not in (None, "") for value in values.values()):
             yield number, _text(values.get("list")) or title, values
 
@@ -299,7 +297,7 @@ class _Taking:
             line["words"]: line["n"] for line in lines if line["list"] == ItemList.PROBLEM.value
         }
         self.standing = {self._same(line) for line in lines}
-        self.bodies: dict[str, int] = {}
+        self.bodies: dict[str, int | None] = {}
         self.grids: dict[str, int] = {}
 
     def row(self, title: str, values: Mapping[str, Any]) -> None:
@@ -365,17 +363,7 @@ class _Taking:
         if not name:
             return None
         if name not in self.bodies:
-            body = Organisation
-            found = self.session.scalars(
-                select(body.organisation_id)
-                .where(body.city_id == self.at.city_id, body.name == name)
-                .limit(2)
-            ).all()
-            if len(found) != 1:
-                reason = "several_organisations" if found else "no_body"
-                told = f"The city has not one organisation called {name}."
-                raise InvalidInputError(told, field="organisation", reason=reason, value=name[:40])
-            self.bodies[name] = found[0]
+            self.bodies[name] = places.body_named(self.session, self.at.city_id, name)
         return self.bodies[name]
 
     def _grid(self, values: Mapping[str, Any]) -> int | None:

@@ -100,6 +100,32 @@ def body(session: Session, city_id: int, organisation: int | None) -> int | None
     return organisation
 
 
+def body_named(session: Session, city_id: int, said: str | None) -> int | None:
+    """Return the one organisation of the city that has this name, None for no name.
+
+    Raises
+    ------
+    InvalidInputError
+        If none is called so, or several are.
+    """
+    name = (said or "").strip()
+    if not name:
+        return None
+    found = session.scalars(
+        select(Organisation.organisation_id)
+        .where(Organisation.city_id == city_id, Organisation.name == name)
+        .limit(2)
+    ).all()
+    if len(found) != 1:
+        raise InvalidInputError(
+            f"The city has not one organisation called {name}.",
+            field="organisation",
+            reason="several_organisations" if found else "no_body",
+            value=name[:40],
+        )
+    return found[0]
+
+
 def seen(table: Any, viewer: Viewer, *, own_work: bool = False) -> Any:
     """Return the condition of rows of a table that the viewer may see: its areas, its work."""
     own = table.city_id == viewer.city_id
