@@ -40,6 +40,7 @@ MADE_FROM: Final = (
     "proofs/desks.py",
 )
 SUBDISTRICT: Final = "proof-subdistrict"
+LOGINS: Final = ("worker", "community", "department", "leader", "administrator", SUBDISTRICT)
 
 FIRST_PAGES: Final[dict[str, dict[str, str]]] = {
     "all": {},
@@ -56,6 +57,8 @@ _FURTHER: Final[dict[str, dict[str, str]]] = {
     **{box: {"box": box} for box in _BOXES},
     "period": {"from": "2026-03-01", "to": "2026-03-07"},
     "channel": {"channel": "hotline"},
+    "words": {"q": "路灯"},
+    "words of nobody": {"q": "没有这样的字"},
 }
 
 # All below the areas of an account, found by walking down; an issue lies where its cell does.
@@ -130,15 +133,14 @@ def fill_city(owner_url: str, grids: int, issues: int, say: Say) -> None:
             session, dataset, demo=True, progress=lambda what, share: say(f"loading {what}")
         )
         service.create_demo_accounts(session, dataset.slug)
-        above = session.scalar(text("""
-            SELECT g.parent_id FROM area_grant AS a
-            JOIN user_account AS u USING (city_id, user_id)
-            JOIN net_grid AS g USING (city_id, grid_id)
-            WHERE u.role = 'community' AND g.to_seq = 2147483647 AND a.city_id = :city LIMIT 1
+    with owner_transaction(engine) as session:
+        most = session.scalar(text("""
+            SELECT area_1 FROM issue WHERE city_id = :city
+            GROUP BY area_1 ORDER BY count(*) DESC, area_1 LIMIT 1
         """), {"city": city})  # fmt: skip
         service.create_account(
             session, city, login=SUBDISTRICT, password=service.DEMO_PASSWORD,
-            role=Role.COMMUNITY, display_name="街道", grid_ids=[above], demo=True,
+            role=Role.COMMUNITY, display_name="街道", grid_ids=[most], demo=True,
         )  # fmt: skip
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
@@ -177,9 +179,9 @@ def _people(engine: Engine) -> tuple[str, int, list[Who]]:
             SELECT u.login, u.role, u.organisation_id,
                 array_remove(array_agg(a.grid_id), NULL) AS areas
             FROM user_account AS u LEFT JOIN area_grant AS a USING (city_id, user_id)
-            WHERE u.role IN ('worker', 'community', 'department', 'leader', 'administrator')
+            WHERE u.login = ANY(:logins)
             GROUP BY u.user_id, u.login, u.role, u.organisation_id ORDER BY u.user_id
-        """)).all()  # fmt: skip
+        """), {"logins": list(LOGINS)}).all()  # fmt: skip
     wide = ("leader", "administrator")
     people = [
         Who(row.login, city, row.role in wide, tuple(row.areas), row.organisation_id)
