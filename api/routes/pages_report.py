@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Request, Response
+from fastapi import Path as InPath
 
 from api import auth, i18n
 from api.i18n import marked
@@ -72,7 +74,7 @@ CHANNELS: Final[Mapping[str, str]] = {
 """How something reaches the staff who enter it."""
 NEAR_DEG: Final = 0.004
 """Half of the first view: some hundred metres, so that a pin can be set."""
-Code = Annotated[str, Path(min_length=4, max_length=16, pattern=r"^[0-9A-Z]+$")]
+Code = Annotated[str, InPath(min_length=4, max_length=16, pattern=r"^[0-9A-Z]+$")]
 
 
 @router.get("/report")
@@ -90,6 +92,7 @@ def show_report(sight: SightDep) -> Response:
     viewer = sight.access.viewer
     word = i18n.translations(i18n.get_language(sight.request)).gettext
     page["staff"] = viewer.staff
+    page["base"] = sight.request.app.state.assets.base
     page["walks"] = viewer.role is Role.WORKER
     first = "worker" if viewer.role is Role.WORKER else "hotline"
     channels = [
@@ -140,6 +143,16 @@ def _door(sight: Sight, options: Any) -> dict[str, Any]:
         "csrf": auth.csrf_token(token) if token else "",
         "lang": i18n.get_language(sight.request),
     }
+
+
+@router.get("/report-worker.js")
+def show_worker(request: Request) -> Response:
+    """Return what lets the page of reports open without a connection.
+
+    It stands at the root: a service worker has no say above its own address.
+    """
+    path = Path(request.app.state.assets.directory) / "js" / "report-worker.js"
+    return Response(path.read_bytes(), media_type="text/javascript")
 
 
 @router.get("/report/{code}")

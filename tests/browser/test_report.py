@@ -230,6 +230,27 @@ def test_what_was_not_answered_is_kept_on_the_phone_and_comes_in_once(
     assert tuple(told) == (1, 1)
 
 
+def test_the_page_opens_without_a_connection(
+    new_page: Callable[..., Page], database: MigratedDatabase
+) -> None:
+    page = new_page(viewport=PHONE, has_touch=True, is_mobile=True)
+    at = middle(database)
+    open_report(page, at)
+    expect(page.locator("body[data-kept=true]")).to_be_attached()
+    page.context.set_offline(True)
+    open_report(page, at)
+    page.select_option("#category", "C0102")
+    page.fill("#words", "没有信号")
+    page.get_by_role("button", name="上报", exact=True).click()
+    expect(page.locator(".report-done")).to_contain_text("已保存在本机")
+    page.context.set_offline(False)
+    expect(page.locator("#waiting")).to_be_hidden()
+    page.visit.errors.clear()  # type: ignore[attr-defined]
+    with database.engine.connect() as seen:
+        told = seen.scalar(text("SELECT count(*) FROM issue WHERE words = '没有信号'"))
+    assert told == 1
+
+
 def test_reports_do_not_pile_up_where_the_map_opens(
     new_page: Callable[..., Page], database: MigratedDatabase
 ) -> None:

@@ -3,6 +3,7 @@
 import { toGcj02 } from "../map/datum.js";
 import { frame } from "../map/frame.js";
 import { distance, h, number, say, t } from "./dom.js";
+import { keepPage } from "./offline.js";
 import { deliver, mayWait, queue } from "./queue.js";
 import { ready } from "./ready.js";
 import { ask, linkOf, mine, newId, smaller } from "./reports.js";
@@ -18,11 +19,19 @@ const page = JSON.parse(document.body.dataset.page);
 const { map } = await frame;
 const told = new URLSearchParams(location.search);
 const state = {
-  id: newId(), photos: [], outside: false, shifted: localStorage.getItem("wangge-shift") === "gcj02", raw: null,
+  id: newId(), photos: [], outside: false, shifted: shiftOfBefore(), raw: null,
   first: told.has("lon") && told.has("lat") ? null : map.getCenter(), sending: new Set(),
 };
 let rest = 0;
 let asked = 0;
+
+function shiftOfBefore() {
+  try {
+    return localStorage.getItem("wangge-shift") === "gcj02";
+  } catch {
+    return false; // a browser that keeps nothing
+  }
+}
 
 function fail(message) {
   byId("said").hidden = !message;
@@ -408,3 +417,4 @@ if (state.first && (await navigator.permissions?.query({ name: "geolocation" }).
 ready();
 await listWaiting();
 flush();
+if (navigator.onLine) keepPage(page.base).then(() => { document.body.dataset.kept = "true"; }, () => {}); // a help, not a condition
