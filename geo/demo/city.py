@@ -29,7 +29,7 @@ from geo.demo.hierarchy import Counts, Net, build_net
 from geo.demo.landuse import Use, stretch, uses_of
 from geo.demo.layout import draw_board, draw_waves
 from geo.demo.requests import Truth
-from geo.profiles import load_profile
+from geo.profiles import Profile, load_profile
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -302,7 +302,13 @@ class _City:
     tell: Progress
 
     def dataset(self) -> tuple[CityDataset, Truth]:
-        """Name everything, staff it, and draw the requests."""
+        """Name everything, staff it, draw the requests, and let its office work."""
+        plain, truth = self._plain()
+        whole = office.furnish(plain, self.seed, self.days.last)
+        self.tell("rows", 1.0)
+        return whole, truth
+
+    def _plain(self) -> tuple[CityDataset, Truth]:
         tell, net, ground = self.tell, self.net, self.land.ground
         tell("rows", 0.0)
         rng = np.random.default_rng([self.seed, 3])
@@ -334,14 +340,7 @@ class _City:
         )
         life = np.random.default_rng([self.seed, 6])
         dataset = CityDataset(
-            slug=self.size.slug,
-            name=self.size.name,
-            name_en=self.size.name_en,
-            profile="cn",
-            timezone=profile.timezone,
-            metre_srid=METRE_SRID,
-            county_code=COUNTY_CODE,
-            effective_from=self.days.on(EFFECTIVE_FROM),
+            **self._identity(profile),
             grids=self._grid_frame(labels),
             cells=cells,
             cell_values=self._cell_values(rng),
@@ -365,9 +364,19 @@ class _City:
                 issues, truth.duplicate_of, categories, made.departments, profile, self.days, life
             ),
         )
-        dataset = office.furnish(dataset, self.seed, self.days.last)
-        tell("rows", 1.0)
         return dataset, truth
+
+    def _identity(self, profile: Profile) -> dict[str, Any]:
+        return {
+            "slug": self.size.slug,
+            "name": self.size.name,
+            "name_en": self.size.name_en,
+            "profile": "cn",
+            "timezone": profile.timezone,
+            "metre_srid": METRE_SRID,
+            "county_code": COUNTY_CODE,
+            "effective_from": self.days.on(EFFECTIVE_FROM),
+        }
 
     def _cell_frame(self) -> Any:
         return shaped(
