@@ -81,6 +81,7 @@ def change_rules(desk: KeeperDep, sent: SentDep, tab: Tab = "kinds") -> Response
         with desk.access.session.begin_nested():
             ACTIONS[do](desk, sent)
     except REFUSALS as error:
+        n = sent.text("key") if do == "routing.put" else n  # the form that was sent
         return _page(desk, tab, kind, n, status=422, failed=desk.failed(sent, error))
     query = {"city": desk.city["slug"], "tab": tab, "done": do, **({"kind": kind} if kind else {})}
     return RedirectResponse(f"/issues/rules?{urlencode(query)}", 303)

@@ -148,7 +148,8 @@ def _posted(keeper: httpx.Client, **fields: Any) -> httpx.Response:
     page = keeper.get("/issues/rules", params={**PAGE, "tab": "routing", "n": "new"}).text
     token = re.search(r'name="csrf_token" value="([^"]+)"', page)
     assert token
-    sent = {"csrf_token": token[1], "do": "routing.put", "name": "夜间", **fields}
+    key = fields.get("was", "new")
+    sent = {"csrf_token": token[1], "do": "routing.put", "key": key, "name": "夜间", **fields}
     address = "/issues/rules?" + urlencode({**PAGE, "tab": "routing"})
     return keeper.post(address, data=sent, follow_redirects=False)
 

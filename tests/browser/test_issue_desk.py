@@ -247,6 +247,28 @@ def test_many_are_treated_with_a_look_ahead_that_news_do_not_disturb(
     expect(page.locator(".issue-rows li")).to_have_count(1)
 
 
+def test_several_bodies_are_called_and_the_history_names_them(
+    new_page: Callable[..., Page], live_server: str, database: MigratedDatabase
+) -> None:
+    code = report(live_server, database, "吹哨")
+    page = new_page(locale="en-GB")
+    sign_in(page, "community")
+    page.goto(f"/issues?city=tiny&lang=en&q={code}")
+    page.locator(".issue-row").click()
+    page.locator('[data-act="joint_dispatch"]').click()
+    form = page.locator(".issue-act-form")
+    leads = form.locator("[name=organisation] option")
+    first, second = leads.nth(0).inner_text(), leads.nth(1).inner_text()
+    expect(form.locator(".issue-foresight")).to_contain_text("✕")
+    form.locator(".issue-ticks").get_by_label(second).check()
+    expect(form.locator(".issue-foresight")).to_contain_text(f"→ {first}")
+    form.get_by_role("button", name="Do it").click()
+    line = page.locator(".issue-history li").first
+    expect(line).to_contain_text(f"→ {first}")
+    expect(line).to_contain_text(second)
+    expect(page.locator("#card-holder")).to_have_text(first)
+
+
 def test_a_deadline_is_one_of_the_city_wherever_the_desk_stands(
     new_page: Callable[..., Page], live_server: str, database: MigratedDatabase
 ) -> None:

@@ -31,7 +31,7 @@ function facts(one, page, actions) {
     line(t("short code"), one.code),
     line(t("repeats"), one.duplicate_of ? link(one.duplicate_of, actions) : null),
     line(t("split off from"), one.split_from ? link(one.split_from, actions) : null),
-    times.map(([word, n]) => line(word, t("%(n)s times", { n }))),
+    times.map(([word, n]) => line(word, n === 1 ? t("once") : t("%(n)s times", { n }))),
     one.satisfied === null ? null : line(t("the reporter is"), one.satisfied ? t("satisfied") : t("not satisfied")));
 }
 
@@ -56,11 +56,17 @@ function told(one, page, actions) {
   return parts.length ? h("p", { class: "issue-told" }, parts.map((part, place) => [place ? " · " : "", part])) : null;
 }
 
+// Reasons that the house itself wrote are told in the reader's language.
+function reasonOf(one, page) {
+  const begun = one.act === "hand_over" && /^net (\d+) has begun$/.exec(one.reason);
+  return begun ? t("net %(n)s has begun", { n: begun[1] }) : page.words.reasons[one.reason] ?? one.reason;
+}
+
 function historyList(items, page, actions) {
   return h("section", {}, h("h3", {}, t("History")), h("ol", { class: "issue-history" }, [...items].reverse().map((one) => h("li", {},
-    h("b", {}, page.words.done[one.act] ?? one.act), " ", h("span", { class: "quiet" }, page.words.states[one.state] ?? one.state),
+    h("b", {}, page.words.done[one.act] ?? one.act), page.words.states[one.state] === page.words.done[one.act] ? null : h("span", { class: "quiet" }, ` ${page.words.states[one.state] ?? one.state}`),
     told(one, page, actions),
-    one.reason ? h("p", {}, page.words.reasons[one.reason] ?? one.reason) : null,
+    one.reason ? h("p", {}, reasonOf(one, page)) : null,
     h("small", { class: "quiet figure" }, moment(one.at), one.actor_role ? ` · ${page.words.roles[one.actor_role] ?? one.actor_role}` : "")))));
 }
 
