@@ -185,6 +185,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/campaigns/{campaign}/bulletin": NOT_THERE,
     "GET /api/v1/cities/{city}/campaigns/{campaign}/bulletin.xlsx": NOT_THERE,
     "GET /api/v1/cities/{city}/campaigns/{campaign}/lists": NOT_THERE,
+    "GET /api/v1/cities/{city}/campaigns/{campaign}/lists ?f=csv": NOT_THERE,
     "POST /api/v1/cities/{city}/campaigns/{campaign}/lists": NO_TOKEN,
     "GET /api/v1/cities/{city}/projects": STAFF,
     "POST /api/v1/cities/{city}/projects": NO_TOKEN,

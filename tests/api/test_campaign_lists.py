@@ -107,9 +107,10 @@ def test_a_list_from_elsewhere_is_taken_whole_or_not_at_all(community: httpx.Cli
     assert (report["taken"], report["rows"], report["left_out"]) == (False, 4, ["序号"])
     assert [(row["row"], row["reason"]) for row in report["rejected"]] == [(5, "no_grid")]
     assert _lines(community, campaign) == []
-    book = _book(问题清单=problems, 措施清单=measures)
+    book = _book(填表说明=[["请逐项填写"]], 问题清单=problems, 措施清单=measures)
     looked = _take(community, campaign, book, write=False)
     assert (looked["taken"], looked["added"]) == (False, 3)
+    assert looked["left_out"] == ["填表说明", "序号"]
     assert _lines(community, campaign) == []
     assert _take(community, campaign, book)["added"] == 3
     again = _take(community, campaign, book)
@@ -124,6 +125,8 @@ def test_a_list_from_elsewhere_is_taken_whole_or_not_at_all(community: httpx.Cli
     state = "编号,清单,内容,状态,办理情况\n1,问题清单,3号楼楼道堆物,已销号,清完\n".encode("gb18030")
     assert _take(community, campaign, state)["changed"] == 1
     assert [row["state"] for row in _lines(community, campaign)] == ["done", "open", "done"]
+    moved = "编号,清单,内容,网格\n1,问题清单,3号楼楼道堆物,松岭社区\n".encode()
+    assert [row["reason"] for row in _take(community, campaign, moved)["rejected"]] == ["line_grid"]
 
 
 @pytest.mark.parametrize(

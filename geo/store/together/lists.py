@@ -184,16 +184,18 @@ def take(
         If the file is no table or lacks a column.
     """
     city_id = rights.demand(viewer, rights.TELLING)
-    found = _tables(content)
-    card = campaigns.show(session, viewer, at, campaign)
     report = Report()
+    rows = [row for title, table in _tables(content, report) for row in _rows(title, table, report)]
+    if len(rows) > campaigns.MOST_ITEMS:
+        told = f"At most {campaigns.MOST_ITEMS} rows are taken."
+        raise InvalidInputError(told, field="file", reason="too_many_rows")
+    card = campaigns.show(session, viewer, at, campaign)
     attempt = session.begin_nested()
     taking = _Taking(session, viewer, at, card, report)
     session.info[office.BATCH] = True
     try:
-        for title, rows in found:
-            for number, one, values in _rows(title, rows, report):
-                _take_row(session, taking, number, one, values)
+        for row in rows:
+            _take_row(session, taking, *row)
     finally:
         session.info.pop(office.BATCH)
     report.taken = write and not report.rejected and report.rows > 0
@@ -215,9 +217,6 @@ def _take_row(
 ) -> None:
     report = taking.report
     report.rows += 1
-    if report.rows > campaigns.MOST_ITEMS:
-        told = f"At most {campaigns.MOST_ITEMS} rows are taken."
-        raise InvalidInputError(told, field="file", reason="too_many_rows")
     try:
         with session.begin_nested():
             taking.row(one, values)
@@ -228,10 +227,17 @@ def _take_row(
         )
 
 
-def _tables(content: bytes) -> list[tuple[str, list[list[Any]]]]:
-    """Return the tables of a workbook or of a CSV file, with their titles."""
+def _tables(content: bytes, report: Report) -> list[tuple[str, list[list[Any]]]]:
+    """Return the tables of a workbook or of a CSV file, with their titles.
+
+    A sheet that is no list, beside one that is, is left out and named.
+    """
     if content.startswith(b"PK"):
-        return [(title, rows) for title, rows in sheets.read_all(content).items() if rows]
+        found = [(title, rows) for title, rows in sheets.read_all(content).items() if rows]
+        told = [one for one in found if _head(one[1]) is not None]
+        if told:
+            report.left_out += [title for title, rows in found if _head(rows) is None]
+        return told or found
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             text = content.decode(encoding)
@@ -251,20 +257,21 @@ def _of_csv(text: str) -> list[list[Any]]:
     return [[sheets.plain(value) for value in row] for row in rows]
 
 
+def _head(rows: Sequence[Sequence[Any]]) -> int | None:
+    """Return the row of a table that holds the names of its columns, None if none seems to."""
+    names = {name.casefold() for name in (*COLUMNS["words"], "words")}
+    names |= {name for name, code in OTHERWISE.items() if code == "words"}
+    for n, row in enumerate(rows[:HEAD_ROWS]):
+        if names & {_text(one).casefold() for one in row}:
+            return n
+    return None
+
+
 def _rows(
     title: str, rows: list[list[Any]], report: Report
 ) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Yield the number in the file, the list and the values of each row of a table."""
-    codes = {name.casefold() for name in COLUMNS["words"]} | {"words"}
-    codes |= {name for name, code in OTHERWISE.items() if code == "words"}
-    head = next(
-        (
-            n
-            for n, row in enumerate(rows[:HEAD_ROWS])
-            if codes & {_text(one).casefold() for one in row}
-        ),
-        0,
-    )
+    head = _head(rows) or 0
     header = [OTHERWISE.get(_text(name), name) for name in rows[head]] if rows else []
     found, left_out = sheets.columns(header, KNOWN, ["words"])
     report.left_out += [name for name in left_out if name not in report.left_out]
@@ -336,6 +343,10 @@ class _Taking:
         if before is None or before["list"] != line["list"]:
             told = "There is no such line on this list."
             raise InvalidInputError(told, field="n", reason="no_line", value=_text(values.get("n")))
+        named = _text(values.get("grid")) or _text(values.get("grid_name"))
+        if named and before["grid"] != line["grid"]:
+            told = "A line stays in its grid."
+            raise InvalidInputError(told, field="grid", reason="line_grid", value=named[:40])
         now: dict[str, Any] = {"words": line["words"]}
         now |= {name: line[name] for name in ("organisation", "due_on") if name in values}
         if "issue" in values:
