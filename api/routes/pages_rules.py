@@ -82,7 +82,8 @@ def change_rules(desk: KeeperDep, sent: SentDep, tab: Tab = "kinds") -> Response
             ACTIONS[do](desk, sent)
     except REFUSALS as error:
         n = sent.text("key") if do == "routing.put" else n  # the form that was sent
-        return _page(desk, tab, kind, n, status=422, failed=desk.failed(sent, error))
+        said = _said(sent) if do == "routing.put" else None
+        return _page(desk, tab, kind, n, status=422, failed=desk.failed(sent, error), said=said)
     query = {"city": desk.city["slug"], "tab": tab, "done": do, **({"kind": kind} if kind else {})}
     return RedirectResponse(f"/issues/rules?{urlencode(query)}", 303)
 
@@ -97,6 +98,7 @@ def _page(
     done: str = "",
     status: int = 200,
     failed: Failed | None = None,
+    said: dict[str, Any] | None = None,
 ) -> Response:
     session, viewer = desk.access.session, desk.access.viewer
     book = service.rulebook.book(session, viewer, desk.at)
@@ -115,6 +117,7 @@ def _page(
         kinds=first,
         chosen=shown,
         rule=rule,
+        said=said or rule,
         adding=n == "new",
         next_n=min(999, max((row["n"] for row in book["routing"]), default=0) + 1),
         bodies=bodies,
@@ -130,6 +133,17 @@ def _page(
         places={code: desk.word(word) for code, word in PLACES.items()},
         weekdays=[desk.word(word) for word in WEEKDAYS],
     )
+
+
+def _said(sent: Sent) -> dict[str, Any]:
+    """Return what was chosen in the form of a rule, so that a refusal takes nothing of it away."""
+    return {
+        "category": sent.text("category"),
+        "weekdays": _numbers(sent, "weekdays"),
+        "organisation": next(iter(_numbers(sent, "organisation")), None),
+        "assisting": _numbers(sent, "assisting"),
+        "desk_level": next(iter(_numbers(sent, "desk_level")), None),
+    }
 
 
 def _tried(desk: Desk, kind: str, code: str) -> tuple[dict[str, Any] | None, str]:

@@ -157,9 +157,11 @@ def _posted(keeper: httpx.Client, **fields: Any) -> httpx.Response:
 def test_a_rule_is_moved_and_never_takes_anothers_place_unseen(keeper: httpx.Client) -> None:
     assert _posted(keeper, n="701", category="C01").status_code == 303
     assert _posted(keeper, n="702", name="白天").status_code == 303
-    refused = _posted(keeper, n="702", name="第三条")
+    refused = _posted(keeper, n="702", name="第三条", category="C01", weekdays=["6", "7"])
     assert refused.status_code == 422
     assert "第 702 位已有规则" in refused.text
+    assert '<option value="C01" selected>' in refused.text, "what was chosen stays"
+    assert refused.text.count('name="weekdays" value="7" checked') == 1
     assert _posted(keeper, n="702", was="701", name="夜间").status_code == 422
     assert _posted(keeper, n="703", was="701", name="夜间改").status_code == 303
     named = {one["n"]: one["name"] for one in _book(keeper)["routing"]}
