@@ -22,6 +22,7 @@ from geo.errors import (
     NotFoundError,
     PhotoRefusedError,
     ReportTwiceError,
+    TooBusyError,
     TooManyReportsError,
 )
 
@@ -146,6 +147,7 @@ class Seconded(Form):
         ReportTwiceError,
         IssueActError,
         TooManyReportsError,
+        TooBusyError,
     ),
 )
 def add_report_photo(
@@ -244,7 +246,9 @@ def second_report(session: SessionDep, city: CityDep, code: Code, wish: Secondin
 @router.post(
     "/issues/{issue}/photos",
     status_code=201,
-    responses=responses_for(*SEEN, PhotoRefusedError, ReportTwiceError, IssueActError),
+    responses=responses_for(
+        *SEEN, PhotoRefusedError, ReportTwiceError, IssueActError, TooBusyError
+    ),
 )
 def add_issue_photo(
     response: Response,
@@ -296,7 +300,7 @@ def show_issue_photo(
 @router.patch(
     "/issues/{issue}/photos/{photo}",
     status_code=204,
-    responses=responses_for(*SEEN, PhotoRefusedError),
+    responses=responses_for(*SEEN, PhotoRefusedError, TooBusyError),
 )
 def change_photo(
     session: SessionDep, viewer: KeepersDep, issue: IssuePath, photo: PhotoPath, wish: PhotoChange

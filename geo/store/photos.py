@@ -37,7 +37,6 @@ __all__ = [
     "add_as_staff",
     "cover",
     "of_issue",
-    "of_report",
     "pixels",
     "release",
     "second",
@@ -93,6 +92,7 @@ def add_as_reporter(session: Session, code: str, secret: str, name: str, content
         If the report has its photos, or is over.
     """
     _check_name(name)
+    _demand_own(session, code, secret)  # nobody else has anything decoded
     with _decoding():
         photo = photos.clean(content)
     became = session.scalar(
@@ -111,7 +111,7 @@ def add_as_reporter(session: Session, code: str, secret: str, name: str, content
         )
     )
     if became == "unknown":
-        raise NotFoundError("This code and this link do not belong together.")
+        raise _unknown()
     if became == "other":
         raise ReportTwiceError("Another photo came under this name before.")
     if became == "full":
@@ -119,6 +119,17 @@ def add_as_reporter(session: Session, code: str, secret: str, name: str, content
     if became == "over":
         raise IssueActError("The report is closed already.", act="photo", reason="state")
     return Added(photo.width, photo.height, created=became == "new")
+
+
+def _demand_own(session: Session, code: str, secret: str) -> None:
+    asked = {"code": code, "secret": hash_of(secret)}
+    found = session.execute(text("SELECT FROM followed_issue(:code, :secret)"), asked).first()
+    if found is None:
+        raise _unknown()
+
+
+def _unknown() -> NotFoundError:
+    return NotFoundError("This code and this link do not belong together.")
 
 
 @contextmanager
@@ -339,15 +350,6 @@ def _change(session: Session, key: tuple[int, int, int], **values: Any) -> None:
     city, issue, photo = key
     mine = (Photo.city_id == city, Photo.issue_id == issue, Photo.photo_id == photo)
     session.execute(update(Photo).where(*mine).values(**values))
-
-
-def of_report(session: Session, code: str, secret: str) -> list[dict[str, Any]]:
-    """Return the photos of the own report, small, as the reporter may look at them."""
-    rows = session.execute(
-        text("SELECT name, width, height, thumbnail FROM followed_photos(:code, :secret)"),
-        {"code": code, "secret": hash_of(secret)},
-    )
-    return [dict(row._mapping) for row in rows]
 
 
 def shown(session: Session, code: str) -> list[dict[str, Any]]:

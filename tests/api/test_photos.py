@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import httpx
@@ -13,6 +14,7 @@ from sqlalchemy import text
 
 from geo import service
 from geo.db import Viewer, owner_transaction
+from geo.store import photos
 from geo.terms import Role
 from tests.api.conftest import AWAY, HOME, World, login_of
 from tests.geo.test_photos import CANARY, scene, with_secrets, written
@@ -233,3 +235,17 @@ def test_who_sees_the_same_says_so_once(
     assert reader.post(f"{told.address}/seconds", json=other).json() == {"seconds": 2}
     assert desk.get(f"{API}/issues/{told.issue}/photos").json()["seconds"] == 2
     assert reader.post(f"{told.address}/seconds", json={"client_id": "short"}).status_code == 422
+
+
+def test_few_photos_are_decoded_at_once_and_none_for_a_wrong_link(
+    world: World, reader: httpx.Client, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "_PATIENCE_S", 0.01)
+    with ExitStack() as taken:
+        for _ in range(photos.AT_ONCE):
+            taken.enter_context(photos._decoding())
+        busy = hand(reader, told, "b1", with_secrets("JPEG"))
+        assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
+        wrong = replace(told, secret="x" * 24)
+        assert hand(reader, wrong, "b1", with_secrets("JPEG")).status_code == 404
+    assert hand(reader, told, "b1", with_secrets("JPEG")).status_code == 201
