@@ -245,3 +245,78 @@ def test_the_log_knows_and_has_no_words(house: House) -> None:
     found = {one["action"] for one in rows["items"]}
     assert {"rating_rule.published", "firm_rating.tell", "firm_rating.appeal"} <= found
     assert "期限有误" not in str(rows)
+
+
+def test_periods_do_not_overlap_and_an_end_is_published_once(house: House) -> None:
+    assert house.tell(-70, -61).status_code == 201
+    for since, until in ((-70, -61), (-61, -60), (-80, -70), (-75, -55), (-66, -64)):
+        refused = house.tell(since, until)
+        assert (refused.status_code, refused.json()["reason"]) == (409, "rated_already")
+    assert house.tell(-60, -60).status_code == 201
+    keeper = house.signed(Role.ADMINISTRATOR)
+    wish = {"title": "另一办法", "begins_on": days(1), "content": CONTENT}
+    rule = keeper.post(f"{CITY}/rating-rules", json=wish).json()["rule"]
+    path = f"{CITY}/rating-rules/{rule}"
+    assert keeper.patch(path, json={"ends_on": days(0)}).status_code == 422
+    assert keeper.patch(path, json={"ends_on": days(9)}).status_code == 204
+    again = keeper.patch(path, json={"ends_on": days(90)})
+    assert (again.status_code, again.json()["reason"]) == (409, "ended")
+
+
+def test_what_was_read_is_what_is_answered(house: House) -> None:
+    rating = house.tell(-90, -85).json()["rating"]
+    path = f"{CITY}/firm-ratings/{rating}"
+    card = house.firm.get(path).json()
+    assert card["acts"] == ["answer", "appeal"]
+    assert house.signed(Role.COMMUNITY).get(path).json()["acts"] == [
+        "answer", "appeal", "withdraw",
+    ]  # fmt: skip
+    assert house.judge.get(path).json()["acts"] == []
+    assert house.act(house.firm, rating, "appeal", version=card["version"]).status_code == 200
+    assert house.judge.get(path).json()["acts"] == ["decide"]
+    late = house.act(house.judge, rating, "decide", version=card["version"])
+    assert (late.status_code, late.json()["code"]) == (412, "stale_edit")
+    assert house.act(house.judge, rating, "decide", version=card["version"] + 1).status_code == 200
+
+
+def test_a_fact_that_fell_away_is_told(house: House) -> None:
+    desk = house.signed(Role.COMMUNITY)
+    found = {"kind": "gas", "held_on": days(-96), "result": "stopped", "compound": COMPOUND}
+    inspection = desk.post(f"{CITY}/inspections", json=found).json()["inspection"]
+    twice = desk.post(f"{CITY}/inspections", json=found)
+    assert (twice.status_code, twice.json()["reason"]) == (409, "entered")
+    rating = house.tell(-97, -95).json()["rating"]
+    card = f"{CITY}/firm-ratings/{rating}"
+    fact = house.firm.get(card).json()["facts"][0]
+    assert (fact["what"], fact["inspection"], fact["fallen"]) == ("gas stopped", inspection, False)
+    seen = house.firm.get(f"{CITY}/inspections", params={"compound": COMPOUND}).json()["items"]
+    own = next(one for one in seen if one["inspection"] == inspection)
+    assert (own["acts"], own["appeal_until"]) == (["answer", "appeal"], days(30))
+    acts = f"{CITY}/inspections/{inspection}/acts"
+    said = {"act": "appeal", "words": "表具当日已更换"}
+    other = house.signed(Role.DEPARTMENT)
+    assert other.post(acts, json=said).status_code == 404
+    assert house.firm.post(acts, json=said).status_code == 204
+    assert house.firm.post(acts, json={"act": "decide", "words": "成立"}).status_code == 403
+    assert house.firm.get(card).json()["facts"][0]["fallen"]
+    allowed = {"act": "decide", "words": "成立", "allowed": True}
+    assert house.judge.post(acts, json=allowed).status_code == 204
+    assert house.judge.get(card).json()["facts"][0]["fallen"]
+
+
+def test_the_day_of_the_city_decides_in_the_database_as_well(house: House) -> None:
+    rating = house.tell(-94, -93).json()["rating"]
+    house.later(rating, 10)
+    assert house.seen(house.stranger, rating)
+    with house.world.migrated.engine.connect() as connection:
+        city = connection.scalar(text("SELECT city_id FROM city WHERE slug = :s"), {"s": HOME})
+    asked = text("SELECT count(*) FROM firm_rating WHERE rating_id = :r")
+    moved = "UPDATE firm_rating SET public_from = :d WHERE rating_id = :r"
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        house.own("UPDATE city SET timezone = :z WHERE city_id = :c", z=zone, c=city)
+        day = datetime.now(ZoneInfo(zone)).date()
+        for public_from, expected in ((day, 1), (day + timedelta(days=1), 0)):
+            house.own(moved, d=public_from, r=rating)
+            with house.world.database.transaction(Viewer.public(city)) as session:
+                assert session.scalar(asked, {"r": rating}) == expected, (zone, public_from)
+    house.own("UPDATE city SET timezone = 'Asia/Shanghai' WHERE city_id = :c", c=city)

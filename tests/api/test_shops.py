@@ -191,3 +191,39 @@ def test_service_points_with_their_counts(street: Street) -> None:
     assert street.stranger.get(f"{CITY}/service-points").json()["items"][0]["offers"] == ["meals"]
     assert street.desk.delete(point).status_code == 204
     assert street.stranger.get(f"{CITY}/service-points").json()["items"] == []
+
+
+def test_a_shop_is_entered_once_and_changed_by_one_at_a_time(street: Street) -> None:
+    shop, code = street.open(name="两次小店")
+    wish = {"name": "两次小店", "kind": "food", **street.place(111)}
+    again = street.desk.post(f"{CITY}/shops", json=wish)
+    assert (again.status_code, again.json()["reason"]) == (409, "shop_there")
+    path, change = f"{CITY}/shops/{shop}", {"name": "改名小店", "kind": "retail", "version": 0}
+    assert street.elsewhere.put(path, json=change).status_code == 404
+    assert street.desk.put(path, json=change).json() == {"version": 1}
+    late = street.desk.put(path, json=change)
+    assert (late.status_code, late.json()["code"]) == (412, "stale_edit")
+    shown = street.stranger.get(f"{CITY}/shops/{code}").json()
+    assert (shown["name"], shown["kind"], shown["mine"]) == ("改名小店", "retail", False)
+
+
+def test_what_is_due_is_found_by_its_own_kind(street: Street) -> None:
+    shop, code = street.open(name="到期小店")
+    due = street.inspect(shop=shop, held_on=days(-50), next_on=days(0))
+    assert due.status_code == 201
+    later = street.inspect(shop=shop, kind="food", held_on=days(-1), next_on=days(90))
+    assert later.status_code == 201
+    path = f"{CITY}/shops"
+    for who, mine in ((street.desk, 1), (street.elsewhere, 0)):
+        rows = who.get(path, params={"due": True, "mine": True, "q": code}).json()["items"]
+        assert len(rows) == mine, "the older kind is due, though a younger one is not"
+    row = street.stranger.get(path, params={"q": code}).json()["items"][0]
+    assert (row["last_kind"], row["next_on"], row["mine"]) == ("food", days(0), False)
+    assert street.stranger.get(path, params={"result": "passed", "q": code}).json()["items"] == []
+
+
+def test_an_appeal_is_possible_after_a_late_entry(street: Street) -> None:
+    number = street.inspect(kind="food", held_on=days(-200)).json()["inspection"]
+    card = next(one for one in street.card(street.desk) if one["inspection"] == number)
+    assert (card["appeal_until"], card["expires_on"]) == (days(30), days(165))
+    assert street.act(street.desk, number, "appeal", words="当日停业") == 204
