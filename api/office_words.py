@@ -86,11 +86,13 @@ REASONS: Mapping[str, str] = {
     "sent_already": marked("This form was sent before with other words. Load the page again."),
     "no_table": marked("This is no readable table. Save it as XLSX or CSV and choose it again."),
     "no_list": marked(
-        "Which list is it for? Call the sheet “Problems” or “Measures”, or fill in the column “list”."
+        "Which list is it for? Call the sheet “Problems” or “Measures”, or fill in the column"
+        " “list”."
     ),
     "no_line": marked(
         "The list has no line %(value)s. Leave the number empty to put a new line on it."
     ),
+    "line_grid": marked("A line stays in its grid. Drop it and put a new one on the list."),
     "no_body": marked("The city has no body called “%(value)s”. Write its name in full."),
     "several_organisations": marked("Several bodies are called “%(value)s”. Rename one first."),
     "issue_already": marked("The topic is an issue already."),

@@ -169,7 +169,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "PATCH /api/v1/cities/{city}/devices/{device}": NO_TOKEN,
     "POST /api/v1/cities/{city}/alarms/{code}": NO_SECRET,
     "GET /api/v1/cities/{city}/issues/{issue}/links": OF_ONE_ISSUE,
-    "GET /api/v1/cities/{city}/meetings": STAFF,  # whose rows: test_meetings
+    "GET /api/v1/cities/{city}/meetings": STAFF,  # whose rows: test_together
     "POST /api/v1/cities/{city}/meetings": NO_TOKEN,
     "GET /api/v1/cities/{city}/meetings/{meeting}": NOT_THERE,
     "PATCH /api/v1/cities/{city}/meetings/{meeting}": NO_TOKEN,
@@ -186,6 +186,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /api/v1/cities/{city}/campaigns/{campaign}/bulletin.xlsx": NOT_THERE,
     "GET /api/v1/cities/{city}/campaigns/{campaign}/lists": NOT_THERE,
     "GET /api/v1/cities/{city}/campaigns/{campaign}/lists ?f=csv": NOT_THERE,
+    "GET /api/v1/cities/{city}/campaigns/{campaign}/lists ?f=xlsx": NOT_THERE,
     "POST /api/v1/cities/{city}/campaigns/{campaign}/lists": NO_TOKEN,
     "GET /api/v1/cities/{city}/projects": STAFF,
     "POST /api/v1/cities/{city}/projects": NO_TOKEN,
