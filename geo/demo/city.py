@@ -338,9 +338,14 @@ class _City:
             self.days,
             np.random.default_rng([self.seed, 4]),
         )
-        life = np.random.default_rng([self.seed, 6])
+        identity = self._identity(profile)
+        chance = np.random.default_rng([self.seed, 6])
+        life: dict[str, Any] = lives.frames(
+            issues, truth.duplicate_of, categories, made.departments, profile, self.days, chance
+        )  # fmt: skip
         dataset = CityDataset(
-            **self._identity(profile),
+            **identity,
+            **life,
             grids=self._grid_frame(labels),
             cells=cells,
             cell_values=self._cell_values(rng),
@@ -360,9 +365,6 @@ class _City:
             stations=stations.stations_frame(net, labels, buildings, streets, made, rng),
             categories=categories,
             issues=issues,
-            **lives.frames(
-                issues, truth.duplicate_of, categories, made.departments, profile, self.days, life
-            ),
         )
         return dataset, truth
 

@@ -6,7 +6,8 @@ back and an opening again are the firm's where it led the issue at that moment b
 history, whoever has it now; of issues that came without a history, where it has the issue now.
 
 Issues are found by the cells that a compound touches: under row-level security no spatial index of
-issues can be used.
+issues can be used. Those cells are looked up first: with many compounds the planner would else lay
+each compound on all issues of the city.
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ _ISSUES: Final = text("""
         SELECT * FROM unnest(CAST(:compounds AS bigint[]), CAST(:firms AS bigint[]),
                              CAST(:begins AS date[]), CAST(:ends AS date[]))
             AS m(compound, firm, since, until)
+    ), ground AS MATERIALIZED (
+        SELECT m.compound, m.firm, m.since, m.until, k.geom, c.cell_id
+        FROM managed AS m
+        JOIN compound AS k ON k.city_id = :city AND k.compound_id = m.compound
+        JOIN cell AS c ON c.city_id = :city AND c.geom && k.geom
     ), told AS (
         SELECT m.compound, m.firm, m.since, m.until, i.city_id, i.issue_id, i.category,
                i.organisation_id, i.reported_at, i.deadline_at, i.suspended_at, i.reworks,
                i.reopens, coalesce(i.handled_at, i.closed_at) AS done_at
-        FROM managed AS m
-        JOIN compound AS k ON k.city_id = :city AND k.compound_id = m.compound
-        JOIN cell AS c ON c.city_id = :city AND c.geom && k.geom
-        JOIN issue AS i ON i.city_id = :city AND i.cell_id = c.cell_id
-        WHERE ST_Covers(k.geom, i.geom)
+        FROM ground AS m
+        JOIN issue AS i ON i.city_id = :city AND i.cell_id = m.cell_id
+        WHERE ST_Covers(m.geom, i.geom)
           AND i.set_aside IS NULL AND i.state NOT IN ('reported', 'void')
           AND (i.reported_at AT TIME ZONE :zone)::date <= m.until
     ), moment AS (
