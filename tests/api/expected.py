@@ -346,6 +346,7 @@ TABLE: Final[Mapping[str, Expected]] = {
     "GET /print/issues": STAFF,
     "GET /rates": STAFF,
     "GET /report": PAGE,
+    "GET /report-worker.js": OPEN,
     "GET /report/{code}": PAGE,
     "GET /api/v1/cities/{city}/nearby": OPEN,
     "POST /api/v1/cities/{city}/reports/{code}/photos": NO_SECRET,
