@@ -325,8 +325,10 @@ def _shifted(session: Session, at: Moment, level: int, people: dict[int, set[int
     found: set[int] = set()
     for one in range(1, len(AREA_COLUMNS) + 1):
         both = then.merge(_cells(session, now, one).rename(columns={"grid": "now"}), on="cell")
-        size, after = then["then"].value_counts(), both["now"].value_counts()
-        for (past, present), shared in both.groupby(["then", "now"]).size().items():
+        size = then["then"].value_counts().to_dict()
+        after = both["now"].value_counts().to_dict()
+        pairs = both.groupby(["then", "now"]).size().reset_index(name="shared")
+        for past, present, shared in pairs.itertuples(index=False, name=None):
             was, new = people.get(past, set()), today.get(present, set())
             inside = shared == size[past] < after[present] and len(new - was) < LEAST_WORKERS
             around = shared == after[present] < size[past] and len(was - new) < LEAST_WORKERS
