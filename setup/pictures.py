@@ -27,15 +27,17 @@ from geo.service import DEMO_PASSWORD
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CITY = "demo"
 DESKTOP = {"width": 1280, "height": 720}
 PHONE = {"width": 390, "height": 780}
 PALETTES = (
-    (256, Image.Quantize.MEDIANCUT),
-    (256, Image.Quantize.FASTOCTREE),
+    (256, Image.Quantize.MAXCOVERAGE),
+    (96, Image.Quantize.MAXCOVERAGE),
     (48, Image.Quantize.FASTOCTREE),
 )
-"""Numbers of colours, and ways to choose them, that are tried until a picture is small enough."""
+"""Numbers of colours, and ways to choose them, that are tried until a picture is small enough.
+
+Rare colours are kept, since the few pixels of a legend tell states apart.
+"""
 MOST_BYTES = 150_000
 MARGIN = 24
 READY = "body[data-ready=true]"
@@ -50,6 +52,19 @@ SIGN_OUT = """async () => {
     }
 }"""
 """So that the lists of sign-ins do not grow from picture to picture."""
+
+SOLVE = """async ([city, code, password]) => {
+    const api = `/api/v1/cities/${city}`;
+    const send = (path, token, body) => fetch(path, { method: "POST", body: JSON.stringify(body),
+        headers: { "Content-Type": "application/json", "X-CSRF-Token": token || "" } });
+    const session = await (await send("/api/v1/session", "", { login: "administrator", password }))
+        .json();
+    const { items } = await (await fetch(`${api}/desk?q=${code}`)).json();
+    const done = await send(`${api}/issues/${items[0].issue}/acts`, session.csrf_token,
+        { act: "solve_on_the_spot", reason: "已更换灯泡" });
+    return done.ok ? "" : await done.text();
+}"""
+"""The desk solves on the spot what has this code."""
 
 Step = Callable[[Page], None]
 
@@ -73,17 +88,22 @@ class Picture:
 def own_grid(page: Page) -> dict[str, str]:
     """Return the first grid that the account acts in, as the map's answer tells it."""
     found: dict[str, str] = page.evaluate(
-        "(city) => fetch('/api/v1/session').then(r => r.json()).then(s => s.areas[0])"
-        ".then(g => fetch(`/api/v1/cities/${city}/grids/${g}`)).then(r => r.json())",
-        CITY,
+        "fetch('/api/v1/session').then(r => r.json())"
+        ".then(s => fetch(`/api/v1/cities/${s.city}/grids/${s.areas[0]}`)).then(r => r.json())",
     )
+    return found
+
+
+def own_city(page: Page) -> str:
+    """Return the short name of the city that the account belongs to."""
+    found: str = page.evaluate("fetch('/api/v1/session').then(r => r.json()).then(s => s.city)")
     return found
 
 
 def show_door(page: Page) -> None:
     """Go on to the card at the door of the own grid."""
     code = own_grid(page)["code"]
-    page.goto(f"/door/{code}?city={CITY}")
+    page.goto(f"/door/{code}?city={own_city(page)}")
 
 
 def show_card(page: Page) -> None:
@@ -132,7 +152,7 @@ def drop_buildings(page: Page) -> None:
     found = page.evaluate(
         "(city) => fetch(`/api/v1/cities/${city}/buildings?f=geojson&limit=400`)"
         ".then(r => r.json())",
-        CITY,
+        own_city(page),
     )
     shapes = [shapely.geometry.shape(one["geometry"]) for one in found["features"]]
     moved = shapes_from_wgs84(np.array(shapes, dtype=object), "gcj02")
@@ -153,15 +173,33 @@ def drop_buildings(page: Page) -> None:
 
 
 def write_report(page: Page) -> None:
-    """Fill in a report; it is not sent."""
+    """Put the pin on a place and fill in a report; it is not sent."""
+    for _ in range(3):
+        page.locator(".leaflet-control-zoom-in").click()
+        page.wait_for_timeout(SETTLED_MS)
+    box = page.locator("#pin").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 16, box["y"] + 15)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 35, steps=3)
+    page.mouse.up()
     page.select_option("#category", "C0101")
     page.fill("#words", "路灯三天没亮了")
+    page.locator("#words").blur()
+    page.locator("#panel-body").evaluate("(panel) => panel.scrollTo(0, 0)")
 
 
 def send_report(page: Page) -> None:
-    """Send a report and open what follows it."""
+    """Send a report, let it be solved, and open what follows it."""
     write_report(page)
     page.click("#send")
+    link = page.locator(".report-done a.is-main").get_attribute("href") or ""
+    code = link.split("/report/")[1].split("?")[0].split("#")[0]
+    city = json.loads(page.locator("body").get_attribute("data-page") or "{}")["city"]
+    refused = page.evaluate(SOLVE, [city, code, DEMO_PASSWORD])
+    if refused:
+        raise SystemExit(refused)
+    page.evaluate(SIGN_OUT)
     page.locator(".report-done a.is-main").click()
     page.wait_for_selector(READY)
 
@@ -172,6 +210,29 @@ def open_issue(page: Page) -> None:
     page.locator("#panel-body h2").wait_for()
 
 
+def opens(link: str, shown: str) -> Step:
+    """Return the step that follows the first link of a list and waits for what it shows."""
+
+    def step(page: Page) -> None:
+        page.locator(link).first.click()
+        page.locator(shown).first.wait_for()
+
+    return step
+
+
+def open_bulletin(page: Page) -> None:
+    """Open the bulletin of the month of the first campaign."""
+    open_campaign(page)
+    page.locator("a[href*='period=month']").first.click()
+    page.locator(".bulletin-figures").first.wait_for()
+
+
+open_meeting = opens("a.team.is-link", ".office-side .topic")
+open_campaign = opens("a.team.is-link", ".campaign-head")
+open_project = opens("table.works tbody a", ".project-steps")
+open_place = opens(".places li:has(.place-state .chip) a", ".office-side h2")
+
+
 PICTURES = (
     Picture("net", None, "/net", ready=True, step=show_card),
     Picture("net-phone", None, "/net", phone=True, ready=True),
@@ -180,8 +241,16 @@ PICTURES = (
     Picture("worker-zone", "worker", "/patrol", phone=True, ready=True),
     Picture("report-phone", None, "/report", phone=True, ready=True, step=write_report),
     Picture("report-follow", None, "/report", phone=True, ready=True, step=send_report),
-    Picture("office-issues", "community", "/issues", ready=True, step=open_issue),
+    Picture("office-issues", "community", "/issues?box=new", ready=True, step=open_issue),
     Picture("department-issues", "department", "/issues", ready=True, step=open_issue),
+    Picture("shop-phone", None, "/shops", phone=True, step=open_place),
+    Picture("office-meeting", "community", "/meetings", step=open_meeting),
+    Picture("office-campaign", "community", "/campaigns", step=open_campaign),
+    Picture("office-bulletin", "community", "/campaigns", step=open_bulletin),
+    Picture("office-project", "community", "/projects", step=open_project),
+    Picture("office-firm", "community", "/firms", step=open_place),
+    Picture("office-shop", "community", "/shops", step=open_place),
+    Picture("department-campaign", "department", "/campaigns", step=open_campaign),
     Picture("office-home", "community", "/"),
     Picture("office-posts", "community", "/staff?tab=posts", step=open_team),
     Picture("office-code", "community", "/staff?tab=phones", step=show_code),

@@ -20,6 +20,7 @@ NOT_IN_THE_MENU = {
     "/print/issue": "from the card of an issue",
     "/print/issues": "from the desk",
     "/staff/workers": "a part of a page",
+    "/report-worker.js": "keeps the page of reports on the phone",
 }
 PATHS = [room.path for room in ROOMS]
 LINK = re.compile(r'<li><a href="(/[^"?]*)\?city=[^"]*"[^>]*><b>')
