@@ -21,6 +21,10 @@ from maps.views import net_frame
 
 KEEPERS: Final = frozenset({Role.ADMINISTRATOR, Role.COMMUNITY})
 DONE: Final = marked("It is kept.")
+ASKED: Final = (
+    "q", "grade", "state", "kind", "result", "due", "mine", "offer", "after",
+)  # fmt: skip
+"""Words of the addresses by which lists are narrowed."""
 Action = Callable[[Sight, Sent], Mapping[str, Any]]
 """What an order does; it returns what stands in the address afterwards."""
 
@@ -64,7 +68,8 @@ def page(
         ),
         failed=failed,
         done=word(DONE) if values.get("done") else "",
-        **{key: value for key, value in values.items() if key != "done"},
+        asked=dict.fromkeys(ASKED, "") | dict(values["asked"]),
+        **{key: value for key, value in values.items() if key not in ("done", "asked")},
     )
     answer.status_code = 422 if failed else 200
     return answer

@@ -227,3 +227,51 @@ def test_an_appeal_is_possible_after_a_late_entry(street: Street) -> None:
     card = next(one for one in street.card(street.desk) if one["inspection"] == number)
     assert (card["appeal_until"], card["expires_on"]) == (days(30), days(165))
     assert street.act(street.desk, number, "appeal", words="当日停业") == 204
+
+
+@pytest.mark.parametrize(
+    ("room", "sent"),
+    [
+        ("shops", {"do": "shop.open", "name": "", "kind": "food", "lon": "1", "lat": "x"}),
+        ("shops", {"do": "place.inspect", "of": "shop", "kind": "fire", "held_on": "gestern"}),
+        ("shops", {"do": "place.act", "inspection": "999999", "act": "answer", "words": "x"}),
+        ("shops", {"do": "shop.change", "shop": "999999", "version": "0", "name": "x",
+                   "kind": "food"}),
+        ("inspections", {"do": "place.inspect", "of": "compound", "chosen": "1",
+                         "compound": "1", "kind": "fire", "result": "passed",
+                         "held_on": "2999-01-01"}),
+        ("points", {"do": "point.open", "name": "<b>点</b>", "lon": "1", "lat": "91"}),
+        ("points", {"do": "point.count", "chosen": "999999", "month": "x"}),
+        ("points", {"do": "point.change", "chosen": "999999", "version": "0", "name": "x",
+                    "offers": "water"}),
+        ("firms", {"do": "firm.tell", "rule": "1", "compound": "1", "since": "", "until": ""}),
+        ("firms", {"do": "firm.reckon", "rule": "999", "compound": "1", "since": "2026-01-01",
+                   "until": "2026-01-31"}),
+        ("firms", {"do": "firm.act", "chosen": "999999", "version": "0", "act": "answer",
+                   "words": "x"}),
+        ("firms", {"do": "no.such"}),
+    ],
+)  # fmt: skip
+def test_a_form_that_fails_comes_back(street: Street, room: str, sent: dict[str, str]) -> None:
+    own = {"chosen": street.code, "shop": str(street.shop)} if room == "shops" else {}
+    answer = street.desk.post(f"/{room}", params={"city": HOME}, data=own | sent)
+    assert answer.status_code == 422, answer.text[:500]
+    assert "<b>点</b>" not in answer.text
+
+
+def test_a_rule_that_fails_comes_back_as_it_was_written(street: Street) -> None:
+    form = {"do": "firm.rule", "title": "办法", "begins_on": "2998-01-01", "read": "1",
+            "c1_title": "<b>超期</b>", "c1_counts": "overdue", "c1_points": "9", "c1_most": "5",
+            "g1_title": "绿", "g1_least": "60", "g2_title": "红", "g2_least": "0",
+            "answer_days": "7", "appeal_days": "15", "valid_days": "90",
+            "least_days": "1"}  # fmt: skip
+    for change, told in (
+        ({}, "第 1 项"), ({"c1_most": "x"}, "x"), ({"c1_most": "20", "read": ""}, "通读"),
+        ({"c1_most": "20", "begins_on": "2020-01-01"}, "之后"),
+    ):  # fmt: skip
+        answer = street.keeper.post("/firms", params={"city": HOME}, data=form | change)
+        assert answer.status_code == 422, answer.text[:500]
+        assert "&lt;b&gt;超期&lt;/b&gt;" in answer.text
+        assert told in answer.text, change
+    path = f"{CITY}/rating-rules"
+    assert street.stranger.get(path).json()["items"] == []
