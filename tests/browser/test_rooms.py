@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from api.rooms import ROOMS
 from geo.service import DEMO_PASSWORD
@@ -94,6 +94,7 @@ def test_all_rooms_are_whole_and_open_to_everybody(
         page.emulate_media(color_scheme="light")
         resize(page, DESKTOP)
         page.goto(f"{path}{'&' if '?' in path else '?'}lang=en", wait_until="networkidle")
+        expect(page.locator(".loading")).to_have_count(0)
         page.evaluate(axe)
         found[f"{path} light"] = page.evaluate(READS, ALL_RULES)
         resize(page, TABLET)
