@@ -273,6 +273,7 @@ async function show(issue, { focus = true, said = null, bad = true, written = nu
   keepDraft();
   open = issue;
   write({ issue: String(issue) });
+  for (const row of byId("rows").children) row.classList.toggle("is-open", Number(row.dataset.issue) === issue);
   const path = `/issues/${issue}`;
   try {
     const [one, history, photos, links] = await Promise.all(["case", "history", "photos", "links"].map((part) => ask(page, `${path}/${part}`)));
@@ -295,7 +296,6 @@ async function show(issue, { focus = true, said = null, bad = true, written = nu
   } catch (error) {
     byId("panel-body").replaceChildren(h("p", { class: "notice is-bad", role: "alert" }, error.message));
   }
-  for (const row of byId("rows").children) row.classList.toggle("is-open", Number(row.dataset.issue) === issue);
   drawMarks();
 }
 
