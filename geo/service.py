@@ -52,7 +52,6 @@ from geo.store import (
     supervised,
     teams,
 )
-from geo.store import issues as issue_rows
 from geo.store import requests as request_squares
 from geo.store.cases import rulebook
 from geo.store.four_maps import (
@@ -543,11 +542,6 @@ def list_issues(
 ) -> tuple[Moment, Rows]:
     """Return a page of the issues that the viewer may see, the newest first."""
     return reading.list_issues(session, asked, narrow, turn, visible(Issue, viewer))
-
-
-def count_open_issues(session: Session, viewer: Viewer, asked: Asked) -> int:
-    """Return how many open issues the viewer may see, those set aside left out."""
-    return issue_rows.open_count(session, asked.moment(session), visible(Issue, viewer))
 
 
 def map_requests(

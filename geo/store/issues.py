@@ -77,14 +77,6 @@ def still_open() -> ColumnElement[bool]:
     return and_(Issue.closed_at.is_(None), Issue.state != IssueState.VOID)
 
 
-def open_count(session: Session, at: Moment, seen: ColumnElement[bool]) -> int:
-    """Return how many open issues a viewer may see, those set aside left out."""
-    statement = select(func.count()).where(
-        Issue.city_id == at.city_id, seen, still_open(), Issue.set_aside.is_(None)
-    )
-    return int(session.scalar(statement) or 0)
-
-
 def _narrowed(at: Moment, narrow: IssueFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if narrow.since is not None:

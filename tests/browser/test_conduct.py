@@ -110,9 +110,11 @@ def test_a_service_point_is_counted_changed_and_closed(
     page.fill("[name=name]", "爱心驿站")
     page.fill("[name=lon]", str(lon))
     page.fill("[name=lat]", str(lat))
+    page.fill("[name=open_hours]", "Mo-Fr 09:00-17:00")
     page.check("[name=offers][value=water]")
     page.get_by_role("button", name="录入服务点").click()
     expect(page.locator(".places")).to_contain_text("爱心驿站")
+    expect(page.locator(".places")).to_contain_text("周一至周五 09:00–17:00")
     for name, value in (("helped", "40"), ("helpers", "6"), ("hours", "55")):
         page.fill(f"[name={name}]", value)
     page.locator("form", has=page.locator("[name=helped]")).locator("button").click()

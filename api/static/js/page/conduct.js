@@ -3,6 +3,7 @@
 
 import { token } from "../map/options.js";
 import { h } from "./dom.js";
+import { openHours } from "./hours.js";
 import { ready } from "./ready.js";
 
 const CLOSE_ZOOM = 17;
@@ -119,6 +120,7 @@ function writeRule(form) {
 
 const rule = document.querySelector("form[data-rule]");
 if (rule) writeRule(rule);
+for (const one of document.querySelectorAll("[data-hours]")) one.textContent = openHours(one.textContent);
 document.getElementById("city-choice")?.addEventListener("change", (event) => event.target.form.submit());
 await showPlaces();
 ready();
