@@ -97,11 +97,14 @@ def change(
     return RedirectResponse(f"{path}?{urlencode(query)}", 303)
 
 
+WHICH = marked("Criterion %(n)s: ")
+
+
 def refused(sight: Sight, sent: Sent, error: Any) -> Failed:
     """Return an error as it is told beside its form."""
     told = office_words.told(word_of(sight), error)
     if "criterion" in error.data:
-        told = word_of(sight)("Criterion %(n)s: ") % {"n": error.data["criterion"]} + told
+        told = word_of(sight)(WHICH) % {"n": error.data["criterion"]} + told
     field = str(error.data.get("field", ""))
     return Failed(sent.text("do"), sent.text("key"), field, told, sent.values)
 

@@ -48,6 +48,7 @@ REASONS: Mapping[str, str] = {
     "lead": marked("Choose who leads before who assists."),
     "no_choice": marked("Choose one from the list."),
     "before_rule": marked("The rule counts from a later day; nothing before it is rated."),
+    "end_published": marked("An end of this rule was published before."),
     "after_rule": marked("The rule had ended on the last day of the period."),
     "period": marked("The period ends before it begins."),
     "not_over": marked("The period is not over yet."),

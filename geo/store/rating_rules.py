@@ -111,7 +111,7 @@ def end(session: Session, viewer: Viewer, at: Moment, rule: int, ends_on: date) 
         .returning(RatingRule.rule_id)
     )  # fmt: skip
     if ended.first() is None:
-        raise ConflictError("An end of this rule was published before.", reason="ended")
+        raise ConflictError("An end of this rule was published before.", reason="end_published")
     audit.append(session, city_id, "rating_rule.ended", f"rating_rule/{rule}",
                  {"ends_on": ends_on.isoformat()})  # fmt: skip
 

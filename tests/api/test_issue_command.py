@@ -51,7 +51,7 @@ def test_an_issue_by_command_line(run: Run) -> None:
     assert done["state"] == "accepted"
     shown = run("show", number, "--as", "administrator")
     assert [line["act"] for line in shown["history"]] == ["accept"]
-    with pytest.raises(WanggeError, match="cannot be treated"):
+    with pytest.raises(WanggeError, match="stands at another step"):
         run("act", number, "close", "--as", "administrator")
     with pytest.raises(WanggeError, match="Nobody"):
         run("list", "--as", "nobody")

@@ -221,8 +221,10 @@ def change_line(
     what = {"line": n, **({"state": values["state"]} if "state" in values else {})}
     if wording:
         what |= {"fields": sorted(wording), "due_on": str(values.get("due_on", row.due_on))}
-    done = "campaign.reworded" if wording else "campaign.ticked"
-    audit.append(session, city_id, done, f"campaign/{campaign}", what)
+    place = f"campaign/{campaign}"
+    audit.append(
+        session, city_id, "campaign.reworded" if wording else "campaign.ticked", place, what
+    )
     return version + 1
 
 
