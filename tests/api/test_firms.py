@@ -260,7 +260,7 @@ def test_periods_do_not_overlap_and_an_end_is_published_once(house: House) -> No
     assert keeper.patch(path, json={"ends_on": days(0)}).status_code == 422
     assert keeper.patch(path, json={"ends_on": days(9)}).status_code == 204
     again = keeper.patch(path, json={"ends_on": days(90)})
-    assert (again.status_code, again.json()["reason"]) == (409, "ended")
+    assert (again.status_code, again.json()["reason"]) == (409, "end_published")
 
 
 def test_what_was_read_is_what_is_answered(house: House) -> None:

@@ -33,7 +33,7 @@ def test_a_rule_is_written_in_a_form_and_published_for_good(new_page: Callable[.
     page, later = new_page(), date.today() + timedelta(days=2)  # noqa: DTZ011 - a day to come
     sign_in(page, "administrator")
     page.goto("/firms?city=tiny&lang=zh&rule=new")
-    expect(page.locator("#tried table")).to_contain_text("安心物业公司")
+    expect(page.locator("#tried table")).to_contain_text("安心物业公司", timeout=30_000)
     page.fill("[name=title]", "物业评价办法")
     page.fill("[name=begins_on]", later.isoformat())
     page.get_by_role("button", name="再加一项").click()
@@ -43,10 +43,10 @@ def test_a_rule_is_written_in_a_form_and_published_for_good(new_page: Callable[.
     row.locator("[name$=_most]").fill("5")
     row.locator("[name$=_counts]").select_option("reported")
     expect(row.locator(".of-inspections")).to_be_hidden()
-    expect(page.locator("#tried .is-bad")).to_contain_text("第 4 项")
+    expect(page.locator("#tried .is-bad")).to_contain_text("第 4 项", timeout=30_000)
     row.locator("[name$=_most]").fill("90")
     row.locator("[name$=_categories]").select_option("E01")
-    expect(page.locator("#tried table")).to_be_visible()
+    expect(page.locator("#tried table")).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="正式发布").click()
     expect(page.locator("#office")).to_contain_text("正式发布")  # the box is not ticked
     page.check("[name=read]")

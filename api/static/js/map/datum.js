@@ -26,3 +26,13 @@ export function toGcj02(lon, lat) {
   const metresEast = (AXIS / w) * Math.cos(phi);
   return [lon + (east * 180) / (metresEast * Math.PI), lat + (north * 180) / (metresNorth * Math.PI)];
 }
+
+// Five steps back from the shifted place are exact to nanometres.
+export function fromGcj02({ lon, lat }) {
+  let [x, y] = [lon, lat];
+  for (let step = 0; step < 5; step += 1) {
+    const [shiftedX, shiftedY] = toGcj02(x, y);
+    [x, y] = [x + lon - shiftedX, y + lat - shiftedY];
+  }
+  return { lon: x, lat: y };
+}

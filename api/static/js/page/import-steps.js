@@ -4,8 +4,7 @@ import { h, isChinese, number, t } from "./dom.js";
 
 export const KINDS = () => ({
   boundaries: t("Boundaries of grids"), buildings: t("Buildings"), streets: t("Streets"), barriers: t("Waters, railways, walls"),
-  stations: t("Service stations"), posts: t("Posts and workers"), households: t("Counts of households"),
-  addresses: t("Addresses"), issues: t("Issues of another system"), nets: t("Net of a department"),
+  stations: t("Service stations"), posts: t("Posts and workers"), households: t("Counts of households"), addresses: t("Addresses"), issues: t("Issues of another system"), nets: t("Net of a department"),
 });
 
 const FIELDS = () => ({
@@ -390,8 +389,7 @@ export function book(items, chosen, onOpen) {
   const words = STATES();
   const tone = { imported: "is-good", refused: "is-bad", prepared: "is-watch", understood: "is-watch" };
   return [
-    h("h2", {}, t("Files so far")),
-    h("ol", { class: "stack" }, items.map((one) => h("li", {},
+    h("h2", {}, t("Files so far")), h("ol", { class: "stack" }, items.map((one) => h("li", {},
       h("button", { type: "button", class: "link", "aria-current": one.delivery === chosen, onclick: () => onOpen(one.delivery) }, one.name),
       chip(words[one.state], tone[one.state]),
       h("small", {}, [`#${one.delivery}`, one.kind && KINDS()[one.kind], when(one.received_at), one.author].filter(Boolean).join(" · ")),

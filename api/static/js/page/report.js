@@ -1,12 +1,12 @@
 // A resident reports something: place under the pin, kind, photo, words; sent once, whatever the connection does.
 
-import { toGcj02 } from "../map/datum.js";
+import { fromGcj02 } from "../map/datum.js";
 import { frame } from "../map/frame.js";
 import { distance, h, number, say, t } from "./dom.js";
 import { keepPage } from "./offline.js";
 import { deliver, mayWait, queue } from "./queue.js";
 import { ready } from "./ready.js";
-import { ask, linkOf, mine, newId, smaller } from "./reports.js";
+import { ask, copyLink, linkOf, mine, newId, smaller } from "./reports.js";
 import { positionOnce } from "./who.js";
 
 const MOST_PHOTOS = 4;
@@ -40,16 +40,6 @@ function fail(message) {
 
 // Where the page opened is nobody's place: without this, reports would pile up in the middle of the city.
 const isPlaced = () => !state.first || map.distance(state.first, map.getCenter()) > SAME_PLACE_M;
-
-// Five steps back from the shifted place are exact to nanometres.
-function fromGcj02({ lon, lat }) {
-  let [x, y] = [lon, lat];
-  for (let step = 0; step < 5; step += 1) {
-    const [shiftedX, shiftedY] = toGcj02(x, y);
-    [x, y] = [x + lon - shiftedX, y + lat - shiftedY];
-  }
-  return { lon: x, lat: y };
-}
 
 function showPosition() {
   const at = state.shifted && page.china ? fromGcj02(state.raw) : state.raw;
@@ -252,18 +242,6 @@ function keep(entry, error) {
     h("h1", { tabindex: "-1" }, t("Not sent yet")),
     h("p", {}, t("Reported: %(kind)s", { kind: entry.kind })),
     h("p", { class: "notice is-watch" }, why));
-}
-
-async function copyLink(link, button) {
-  try {
-    await navigator.clipboard.writeText(link);
-    button.textContent = t("Copied.");
-    say(t("Copied."));
-  } catch { // not over http, and not in every browser: it is shown to be copied by hand
-    const field = h("input", { class: "report-link", readonly: true, value: link, "aria-label": t("Copy the link") });
-    button.replaceWith(field);
-    field.select();
-  }
 }
 
 function thank(entry, { own, refused, later }) {

@@ -1,6 +1,6 @@
 // Reports of this device: what is sent, and what it keeps to follow them. Nothing of it leaves the device but the report itself.
 
-import { t } from "./dom.js";
+import { h, say, t } from "./dom.js";
 
 const MINE = "wangge-reports";
 const MOST_KEPT = 30;
@@ -81,4 +81,16 @@ export async function smaller(file, side = 1600) {
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("empty"))), "image/jpeg", 0.85);
   });
+}
+
+export async function copyLink(link, button) {
+  try {
+    await navigator.clipboard.writeText(link);
+    button.textContent = t("Copied.");
+    say(t("Copied."));
+  } catch { // not over http, and not in every browser: it is shown to be copied by hand
+    const field = h("input", { class: "report-link", readonly: true, value: link, "aria-label": t("Copy the link") });
+    button.replaceWith(field);
+    field.select();
+  }
 }
