@@ -4,8 +4,9 @@ import { frame } from "../map/frame.js";
 import { token } from "../map/options.js";
 import { read, write } from "./address.js";
 import { h, number, say, t } from "./dom.js";
-import { ACT_KEYS, BULK, actButtons } from "./issue-acts.js";
+import { ACT_KEYS } from "./issue-acts.js";
 import { issueCard } from "./issue-card.js";
+import { manyIssues } from "./issue-many.js";
 import { due } from "./issue-time.js";
 import { helpDialog, keyboard } from "./keys.js";
 import { filesDialog, live, textsDialog } from "./issue-tools.js";
@@ -15,14 +16,12 @@ import { ask } from "./reports.js";
 const LIMIT = 100;
 const KEPT = ["held", "q", "category", "grid", "state", "organisation", "channel", "from", "to"];
 const FIELDS = ["q", "category", "state", "organisation", "channel", "from", "to"];
-const SHOWN_FAILURES = 8;
 const CLOSE_ZOOM = 17;
 const SENT = new Set(["dispatched", "reworked", "postponed", "suspended", "parked"]);
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(document.body.dataset.page);
 const { map } = await frame;
 const marks = L.layerGroup().addTo(map);
-const chosen = new Set();
 const drafts = new Map();
 let rows = [];
 let next = null;
@@ -32,8 +31,8 @@ let stamp = null;
 let shownVersion = null;
 let counted = null;
 let buttons = null;
-let bulkButtons = null;
-let last = null;
+
+const many = manyIssues(page, { rows: () => rows, draw, reload: () => Promise.all([load(), count()]), show });
 
 const box = () => read("box") ?? "all";
 
@@ -91,9 +90,8 @@ function drawTabs() {
   byId("tabs").replaceChildren(...page.tabs.map(([held, word]) => h("button", {
     type: "button", role: "tab", "aria-selected": String(held === (read("held") ?? "")), onclick: () => {
       write({ held: held || null });
-      chosen.clear();
       drawTabs();
-      drawBulk();
+      many.drop();
       load();
       count();
     },
@@ -117,8 +115,7 @@ function only(step) {
 
 function choose(name) {
   write({ box: name === "all" ? null : name });
-  chosen.clear();
-  drawBulk();
+  many.drop();
   for (const tab of byId("boxes").children) tab.setAttribute("aria-selected", "false");
   load();
   count();
@@ -131,7 +128,7 @@ const holderOf = (one) => (one.organisation && SENT.has(one.state) ? one.organis
 
 function rowOf(one) {
   const state = due(one);
-  const tick = h("label", { class: "issue-tick" }, h("input", { type: "checkbox", "aria-label": t("Tick or untick"), checked: chosen.has(one.issue), onclick: (event) => tickTo(one.issue, event) }));
+  const tick = h("label", { class: "issue-tick" }, h("input", { type: "checkbox", "aria-label": t("Tick or untick"), checked: many.has(one.issue), onclick: (event) => many.tickTo(one.issue, event) }));
   return h("li", { class: open === one.issue ? "is-open" : "", "data-issue": one.issue }, tick,
     h("button", { type: "button", class: "issue-row", onclick: () => show(one.issue) },
       h("span", { class: "issue-top" }, h("b", {}, kindOf(one)), h("span", { class: `chip ${state.tone}` }, state.text)),
@@ -148,7 +145,7 @@ function draw() {
   byId("more").hidden = !next;
   byId("choose-all").hidden = !rows.length;
   drawMarks();
-  drawBulk();
+  many.drawBar();
 }
 
 function emptyRow() {
@@ -182,90 +179,6 @@ function drawMarks() {
       radius: own ? 11 : 6, weight: own ? 3 : 1.5, color: token(own ? "--map-selected" : "--paper"), fillColor: token(fill), fillOpacity: 0.95, pane: "marks",
     }).addTo(marks);
     mark.on("click", () => show(one.issue));
-  }
-}
-
-function toggle(issue) {
-  if (chosen.has(issue)) chosen.delete(issue);
-  else chosen.add(issue);
-  last = issue;
-  drawBulk();
-}
-
-// With the shift key everything between this one and the one before is ticked as well.
-function tickTo(issue, event) {
-  const [from, to] = [last, issue].map((one) => rows.findIndex((row) => row.issue === one));
-  if (event.shiftKey && from >= 0) {
-    for (const row of rows.slice(Math.min(from, to), Math.max(from, to) + 1)) chosen.add(row.issue);
-    last = issue;
-    draw();
-  } else toggle(issue);
-}
-
-// All that are shown, or none of them.
-function chooseAll() {
-  const all = rows.every((one) => chosen.has(one.issue));
-  for (const one of rows) {
-    if (all) chosen.delete(one.issue);
-    else chosen.add(one.issue);
-  }
-  draw();
-}
-
-// Built once for what is chosen: a form that is being filled in stays when the list changes under it.
-function drawBulk() {
-  const bar = byId("bulk");
-  for (const one of byId("rows").querySelectorAll(".issue-tick input")) one.checked = chosen.has(Number(one.closest("li").dataset.issue));
-  byId("choose-all").textContent = rows.length && rows.every((one) => chosen.has(one.issue)) ? t("Choose none") : t("Choose all");
-  bar.hidden = !chosen.size && !bar.querySelector(".notice");
-  if (!chosen.size) {
-    bulkButtons?.remove();
-    bulkButtons = null;
-    bar.querySelector("b")?.remove();
-    return;
-  }
-  if (!bulkButtons) {
-    bulkButtons = actButtons(BULK, page, runMany, { near: () => rows.filter((one) => chosen.has(one.issue)), foresee: foreseeMany });
-    bar.replaceChildren(h("b", { role: "status" }), bulkButtons);
-  }
-  bar.querySelector("b").textContent = t("%(n)s chosen", { n: number(chosen.size) });
-  bulkButtons.querySelector("form")?.dispatchEvent(new Event("input"));
-}
-
-// The versions of those that were looked at: what somebody changed since is left as it is.
-function many(wish) {
-  const issues = [...chosen].filter((one) => one !== wish.into);
-  const versions = Object.fromEntries(rows.filter((one) => issues.includes(one.issue)).map((one) => [one.issue, one.version]));
-  return { ...wish, issues, versions };
-}
-
-const foreseeMany = async (wish) => (chosen.size ? (await ask(page, "/issues/foreseen", { method: "POST", content: many(wish) })).items : []);
-
-function bulkSaid(tone, ...content) {
-  const bar = byId("bulk");
-  bar.hidden = false;
-  bar.querySelector(".notice")?.remove();
-  bar.prepend(h("div", { class: `notice ${tone}`, role: tone === "is-bad" ? "alert" : "status" }, content, h("button", { class: "link", type: "button", "aria-label": t("Close"), onclick: () => {
-    bar.querySelector(".notice").remove();
-    drawBulk();
-  } }, "✕")));
-}
-
-async function runMany(wish) {
-  try {
-    const { items } = await ask(page, "/issues/acts", { method: "POST", content: many(wish) });
-    const failed = items.filter((one) => !one.ok);
-    chosen.clear();
-    drawBulk();
-    await Promise.all([load(), count()]);
-    for (const one of failed) if (rows.some((row) => row.issue === one.issue)) chosen.add(one.issue);
-    draw();
-    const why = failed.slice(0, SHOWN_FAILURES).map((one) => h("li", {}, h("button", { class: "link figure", type: "button", onclick: () => show(one.issue) }, `#${one.issue}`), ` ${one.message}`));
-    bulkSaid(failed.length ? "is-watch" : "is-good", h("p", {}, t("%(n)s done", { n: number(items.length - failed.length) }), failed.length ? ` · ${t("%(n)s not done, they stay chosen:", { n: number(failed.length) })}` : ""),
-      why.length ? h("ul", {}, why, failed.length > SHOWN_FAILURES ? h("li", {}, "…") : null) : null);
-    say(t("%(n)s done", { n: items.length - failed.length }));
-  } catch (error) {
-    bulkSaid("is-bad", error.message);
   }
 }
 
@@ -436,7 +349,7 @@ byId("filters").addEventListener("change", () => {
   load();
   count();
 });
-byId("choose-all").addEventListener("click", chooseAll);
+byId("choose-all").addEventListener("click", many.chooseAll);
 byId("fresh").addEventListener("click", () => load());
 byId("only-grid").addEventListener("click", () => only(null));
 byId("files").addEventListener("click", () => filesDialog(byId("files-dialog"), page, query));
@@ -448,7 +361,7 @@ map.on("moveend", () => {
   load();
   count();
 });
-const act = (key) => (chosen.size ? bulkButtons : buttons)?.press(key) ?? false;
+const act = (key) => (many.any() ? many.buttons() : buttons)?.press(key) ?? false;
 const openHelp = helpDialog(byId("help"), [
   ["j ↓", t("Next issue")], ["k ↑", t("Previous issue")], ["x", t("Tick or untick")], ["*", t("Choose all")], ["/", t("Search")], ["1-9", t("Boxes from left to right")],
   ["D", t("Dispatch by the rules")], ["A R H C E …", t("Acts, by the letter on their button")], ["Ctrl+↵", t("Do it")], ["P", t("Print")], ["Esc", t("Close")],
@@ -457,10 +370,10 @@ keyboard({
   ...Object.fromEntries(ACT_KEYS.map((key) => [key, () => act(key)])),
   ...Object.fromEntries(page.boxes.map(([name], place) => [String(place + 1), () => choose(name)])),
   p: () => location.assign((byId("card-print") ?? byId("print-list")).href),
-  j: () => step(1), k: () => step(-1), ArrowDown: () => arrow(1), ArrowUp: () => arrow(-1), "/": () => byId("q").focus(), "?": openHelp, Escape: close, "*": chooseAll,
+  j: () => step(1), k: () => step(-1), ArrowDown: () => arrow(1), ArrowUp: () => arrow(-1), "/": () => byId("q").focus(), "?": openHelp, Escape: close, "*": many.chooseAll,
   x: () => {
     if (open === null) return;
-    toggle(open);
+    many.toggle(open);
   },
 });
 drawTabs();
