@@ -307,7 +307,7 @@ def take(page: Page, picture: Picture) -> bytes:
     made = as_png(shot)
     for number, way in PALETTES:
         if len(made) > MOST_BYTES:
-            made = as_png(shot.quantize(number, method=way))
+            made = as_png(shot.quantize(number, method=way, kmeans=2))  # means keep tints true
     return made
 
 
