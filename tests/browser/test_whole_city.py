@@ -301,7 +301,8 @@ def test_the_office_moves_in(
     page = new_page()
     the_city_begins(page, office)
     link = accounts_and_posts(page)
-    the_worker_sees_the_zone(new_page(viewport=PHONE, has_touch=True, is_mobile=True), link)
+    phone = new_page(viewport=PHONE, has_touch=True, is_mobile=True)
+    the_worker_sees_the_zone(phone, link)
     requests_come_in(office)
 
     leader = new_page()
@@ -312,4 +313,6 @@ def test_the_office_moves_in(
     the_leader_reads_the_map(leader, "/staff/map", {5: "vacant", 6: "full_time"})
     the_leader_reads_the_requests(leader)
 
+    for one in (page, phone, leader):  # they would go on asking the server, which stops now
+        one.close()
     the_city_comes_back(office, live_server)
